@@ -1,0 +1,33 @@
+//! Lanes: which writes must not run at the same time.
+
+use std::fmt;
+
+use crate::method::acts_on_target;
+use crate::request::WriteRequest;
+
+/// The name of a lane: a target URI, or the conflict domain that a route declares.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LaneId(pub String);
+
+impl fmt::Display for LaneId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The lanes of `request` by default, sorted: its target URI, and for MOVE and COPY that of
+/// `Destination` as well (RFC 4918 §10.3). A POST has none: it creates under its target or processes
+/// its content, and such requests seldom conflict with each other.
+#[must_use]
+pub fn default_lanes(request: &WriteRequest) -> Vec<LaneId> {
+    if !acts_on_target(&request.method) {
+        return Vec::new();
+    }
+    let mut lanes = vec![LaneId(request.target.as_str().to_owned())];
+    if let Some(destination) = request.field("destination") {
+        lanes.push(LaneId(destination.to_owned()));
+    }
+    lanes.sort();
+    lanes.dedup();
+    lanes
+}

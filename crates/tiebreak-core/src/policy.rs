@@ -1,0 +1,108 @@
+//! What a route allows and demands.
+
+use std::time::Duration;
+
+use crate::guarantee::Guarantee;
+use crate::validator::EtagKind;
+
+/// What is done with a resource that exists already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnDuplicate {
+    /// Give the conflict to the caller.
+    #[default]
+    Stop,
+    /// Take the existing resource, if it was read and equals what was asked.
+    Adopt,
+}
+
+/// What is done with a write that was made against an old version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnStale {
+    /// Merge where the base is known; the client's own precondition is honoured literally.
+    #[default]
+    Rebase,
+    /// As `Rebase`, also where the client's own `If-Match` names the base.
+    RebaseAlways,
+    /// Give the conflict to the caller.
+    Stop,
+}
+
+/// What is done with edits that overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnOverlap {
+    /// Report them to the caller.
+    #[default]
+    Refuse,
+    /// The caller's edit wins.
+    Ours,
+    /// The other writer's edit wins.
+    Theirs,
+}
+
+/// Whether a write that no base guards may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unguarded {
+    /// Yes; the answer says so.
+    #[default]
+    Allow,
+    /// No: 428.
+    Refuse,
+}
+
+/// What a route allows and demands. The defaults are those of a route that nobody configured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// See [`OnDuplicate`].
+    pub on_duplicate: OnDuplicate,
+    /// See [`OnStale`].
+    pub on_stale: OnStale,
+    /// See [`OnOverlap`].
+    pub on_overlap: OnOverlap,
+    /// See [`Unguarded`].
+    pub unguarded: Unguarded,
+    /// What the origin's entity tags are worth.
+    pub etag: EtagKind,
+    /// Whether the origin honours `Idempotency-Key`, so that the same key may be sent again.
+    pub honours_keys: bool,
+    /// The weakest guarantee with which a write is sent.
+    pub least: Guarantee,
+    /// Whether a claim may be made before the write's turn comes: faster in a hot lane, at the price of a
+    /// few more doubts after a crash.
+    pub claim_ahead: bool,
+    /// At most so many attempts for one write.
+    pub attempts: u32,
+    /// How long an exchange may take before it gives the last conflict to its caller.
+    pub patience: Duration,
+    /// How long one attempt may take.
+    pub attempt_timeout: Duration,
+    /// The shortest and the longest step of the backoff (full jitter is applied to each).
+    pub backoff: (Duration, Duration),
+    /// How long we reckon with a request that applies after we stopped waiting for it.
+    pub late_after: Duration,
+    /// How long a settled write with a key is remembered; `None`: for ever.
+    pub remember: Option<Duration>,
+    /// At most so many bytes of an answer are kept for replay.
+    pub keep_content: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            on_duplicate: OnDuplicate::default(),
+            on_stale: OnStale::default(),
+            on_overlap: OnOverlap::default(),
+            unguarded: Unguarded::default(),
+            etag: EtagKind::default(),
+            honours_keys: false,
+            least: Guarantee::D,
+            claim_ahead: true,
+            attempts: 12,
+            patience: Duration::from_secs(30),
+            attempt_timeout: Duration::from_secs(30),
+            backoff: (Duration::from_millis(50), Duration::from_secs(5)),
+            late_after: Duration::from_secs(10),
+            remember: Some(Duration::from_secs(24 * 60 * 60)),
+            keep_content: 256 * 1024,
+        }
+    }
+}

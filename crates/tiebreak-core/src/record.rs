@@ -1,0 +1,147 @@
+//! What the ledger remembers of a write (DESIGN section 14).
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::caller::CallerId;
+use crate::delivery::Unknown;
+use crate::fingerprint::Fingerprint;
+use crate::guarantee::Guarantee;
+use crate::key::KeyDigest;
+use crate::lane::LaneId;
+use crate::outcome::Outcome;
+use crate::time::Time;
+use crate::verdict::Class;
+
+/// The name of a write: 16 bytes, random but for a leading time, shown as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WriteId(pub [u8; 16]);
+
+impl WriteId {
+    /// An id from a time and 10 random bytes.
+    #[must_use]
+    pub fn new(now: Time, random: [u8; 10]) -> WriteId {
+        let mut id = [0; 16];
+        id[..6].copy_from_slice(&now.0.to_be_bytes()[2..]);
+        id[6..].copy_from_slice(&random);
+        WriteId(id)
+    }
+
+    /// Reads the form that [`fmt::Display`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<WriteId> {
+        if text.len() != 32 || !text.is_ascii() {
+            return None;
+        }
+        let mut id = [0; 16];
+        for (byte, pair) in id.iter_mut().zip(text.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(WriteId(id))
+    }
+}
+
+impl fmt::Display for WriteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for WriteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A number that only grows, given out with each claim. It protects the ledger: what carries an older
+/// fence than the record changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Fence(pub u64);
+
+/// The right to perform one write, made durable before anything is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The write's id.
+    pub id: WriteId,
+    /// The write's key, where it has one. At most one unreleased record has a given key.
+    pub key: Option<KeyDigest>,
+    /// Who writes.
+    pub caller: CallerId,
+    /// What is written.
+    pub fingerprint: Fingerprint,
+    /// The request method.
+    pub method: String,
+    /// The target URI.
+    pub target: String,
+    /// The lanes it holds, sorted.
+    pub lanes: Vec<LaneId>,
+    /// Which attempt this is about to be, from 1.
+    pub attempt: u32,
+    /// The validator that guards the attempt, as a field value, where it is known at the time of the claim.
+    pub held: Option<String>,
+    /// When it was claimed.
+    pub at: Time,
+    /// When the key may be forgotten once the write is settled; `None`: never.
+    pub expires: Option<Time>,
+}
+
+/// What a write came to, durable before its answer is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// What became of it. Never [`Outcome::InDoubt`]: that is [`State::InDoubt`].
+    pub outcome: Outcome,
+    /// The status that was answered.
+    pub status: u16,
+    /// The response fields that may be kept, by an allow-list.
+    pub fields: Vec<(String, String)>,
+    /// The content that was answered, bounded.
+    pub content: Bytes,
+    /// Whether `content` was cut at the bound, so that it cannot be replayed whole.
+    pub truncated: bool,
+    /// The class of the verdict, where there was one.
+    pub class: Option<Class>,
+    /// The deciding signal, in words.
+    pub evidence: String,
+    /// How strong the promise was.
+    pub guarantee: Guarantee,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// When it was settled.
+    pub at: Time,
+}
+
+/// Why a write is in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubt {
+    /// What happened to its last attempt.
+    pub reason: Unknown,
+    /// How often it was sent, as far as is known.
+    pub attempts: u32,
+    /// How strong the promise was.
+    pub guarantee: Guarantee,
+    /// Since when.
+    pub since: Time,
+}
+
+/// The state of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Claimed, and its owner is at work.
+    Claimed,
+    /// Done.
+    Settled(Settlement),
+    /// Sent, and nobody can yet prove whether it was applied. Never expires.
+    InDoubt(Doubt),
+}
+
+/// A write as the ledger remembers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The claim, as last amended.
+    pub claim: Claim,
+    /// The fence of the last claim.
+    pub fence: Fence,
+    /// Its state.
+    pub state: State,
+}

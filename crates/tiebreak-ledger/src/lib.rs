@@ -1,0 +1,146 @@
+//! The durable record of writes: claimed, settled, or in doubt.
+//!
+//! One trait, [`Ledger`], and one contract suite ([`contract`]) that every backend passes without exceptions.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use tiebreak_core::caller::CallerId;
+use tiebreak_core::fingerprint::Fingerprint;
+use tiebreak_core::key::KeyDigest;
+use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, WriteId};
+use tiebreak_core::time::Time;
+
+/// A future that a ledger returns.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerError>> + Send + 'a>>;
+
+/// Why a ledger could not do what was asked. In each case nothing has changed, unless `Lost` says otherwise.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum LedgerError {
+    /// Another process holds it.
+    #[error("open the ledger {path}: another process uses it; stop that process, or give this one its own --ledger")]
+    Held {
+        /// The file.
+        path: String,
+    },
+    /// It was written by a newer Tiebreak.
+    #[error(
+        "open the ledger {path}: its format is version {found}, this Tiebreak reads up to {known}; use the newer Tiebreak that wrote it"
+    )]
+    Newer {
+        /// The file.
+        path: String,
+        /// The version found.
+        found: u32,
+        /// The newest version that this build reads.
+        known: u32,
+    },
+    /// It is not a ledger, or damaged.
+    #[error("read the ledger: {0}; keep the file, restore a copy of it, or start with another --ledger")]
+    Damaged(String),
+    /// No space is left for a claim and its settlement.
+    #[error("record the write: no space is left for the ledger; free some, nothing was sent")]
+    Full,
+    /// The fence is older than the record's: somebody else owns this write now.
+    #[error("change the record of write {0}: it has been claimed anew since")]
+    Fenced(WriteId),
+    /// There is no such record, or it is not in the state that the operation needs.
+    #[error("find an open record of write {0}")]
+    NotFound(WriteId),
+    /// It is not known whether the change is durable (a failed fsync, a lost answer). The ledger takes no
+    /// more claims until it was reopened and checked.
+    #[error("make the ledger durable: {0}; restart to have it checked")]
+    Lost(String),
+    /// It cannot be reached or used for another reason.
+    #[error("use the ledger: {0}")]
+    Unavailable(String),
+    /// It was closed.
+    #[error("use the ledger: it was closed")]
+    Closed,
+}
+
+/// The answer to a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claimed {
+    /// The right to perform the write, with its fence.
+    Granted(Fence),
+    /// There is a record with this key already, or an open doubt of the same caller and fingerprint; nothing was claimed.
+    Taken(Box<Record>),
+}
+
+/// How a doubt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResolvedBy {
+    /// The prover found out.
+    Proof,
+    /// A person said so.
+    Person,
+}
+
+/// Counts of what a ledger holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Records in state claimed.
+    pub claimed: u64,
+    /// Settled records.
+    pub settled: u64,
+    /// Open doubts.
+    pub in_doubt: u64,
+    /// Bytes that the ledger occupies.
+    pub bytes: u64,
+}
+
+/// The durable record of writes.
+///
+/// Every method that changes something returns only after the change is durable. Every method may be
+/// called from many tasks at once; a backend groups their commits.
+pub trait Ledger: Send + Sync + 'static {
+    /// The record that stands in the way of a write: the one with this key, else an open doubt of the same
+    /// caller and fingerprint. Settled records past their expiry are not found.
+    fn look_up(
+        &self,
+        key: Option<KeyDigest>,
+        caller: CallerId,
+        fingerprint: Fingerprint,
+        now: Time,
+    ) -> Pending<'_, Option<Record>>;
+
+    /// Claims a write, unless [`Ledger::look_up`] would find something (in one atomic step). Reserves the space for its settlement.
+    fn claim(&self, claim: Claim) -> Pending<'_, Claimed>;
+
+    /// Claims the next attempt of a write that is claimed already: sets attempt number and held validator and
+    /// gives out a new, higher fence.
+    fn amend(&self, id: WriteId, fence: Fence, attempt: u32, held: Option<String>) -> Pending<'_, Fence>;
+
+    /// Records what a claimed write came to.
+    fn settle(&self, id: WriteId, fence: Fence, settlement: Settlement) -> Pending<'_, ()>;
+
+    /// Records that a claimed write is in doubt.
+    fn doubt(&self, id: WriteId, fence: Fence, doubt: Doubt) -> Pending<'_, ()>;
+
+    /// Forgets a claimed write that was never applied (not sent, or refused for a passing reason): its key is free again.
+    fn release(&self, id: WriteId, fence: Fence) -> Pending<'_, ()>;
+
+    /// Ends a doubt: the record becomes settled. `reason` is kept with it.
+    fn resolve(&self, id: WriteId, settlement: Settlement, by: ResolvedBy, reason: String) -> Pending<'_, Record>;
+
+    /// Ends a doubt about a write that is proven *not* to have been applied and takes it up again in one step:
+    /// the record is claimed anew, under a new fence, for the attempt that follows.
+    fn retake(&self, id: WriteId, attempt: u32, held: Option<String>) -> Pending<'_, Fence>;
+
+    /// The record with this id.
+    fn get(&self, id: WriteId) -> Pending<'_, Option<Record>>;
+
+    /// Open doubts in order of arrival, after `after` (exclusive), at most `limit`.
+    fn doubts(&self, after: Option<WriteId>, limit: usize) -> Pending<'_, Vec<Record>>;
+
+    /// Deletes settled records whose time is over; doubts and claims never. Returns how many. Works in slices, so
+    /// that claims do not wait.
+    fn purge(&self, now: Time) -> Pending<'_, u64>;
+
+    /// Counts of what it holds.
+    fn stats(&self) -> Pending<'_, Stats>;
+
+    /// Finishes what was begun and releases the store. Later calls fail with [`LedgerError::Closed`].
+    fn close(&self) -> Pending<'_, ()>;
+}
