@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use bytes::Bytes;
+
 /// An entity tag (RFC 9110 §8.8.3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntityTag {
@@ -107,6 +109,60 @@ pub enum EtagKind {
     Auto,
 }
 
+impl EtagKind {
+    /// Whether `tag`, on a representation with this content, may be taken for a version that never recurs.
+    ///
+    /// Where nobody said (`Auto`), only a strong tag that has the shape of a version is: a number, a UUID, or
+    /// parts of which one counts (`17-9f2c`, `v3`, `0x8DC…`). A bare run of hexadecimal or base64 digits is
+    /// what a digest looks like, and nobody knows every digest function.
+    #[must_use]
+    pub fn is_version(self, tag: &EntityTag, content: Option<&Bytes>) -> bool {
+        match self {
+            EtagKind::Version => true,
+            EtagKind::Digest => false,
+            EtagKind::Auto => !tag.weak && counts(&tag.opaque) && !content.is_some_and(|c| is_checksum(&tag.opaque, c)),
+        }
+    }
+}
+
+/// Whether an opaque tag has a part that counts.
+fn counts(opaque: &str) -> bool {
+    if opaque.len() > 2 && opaque.starts_with("0x") && opaque[2..].bytes().all(|b| b.is_ascii_hexdigit()) {
+        return true; // the form of Azure Storage, a point in time
+    }
+    if is_uuid(opaque) {
+        return true;
+    }
+    let mut parts = opaque.split(['-', '.', ':', ';', '_', ',', '/', '|']);
+    parts.any(|part| {
+        let digits = part.trim_start_matches(['v', 'V', 'r']);
+        !digits.is_empty() && digits.len() <= 20 && digits.bytes().all(|b| b.is_ascii_digit())
+    })
+}
+
+/// The form of RFC 9562.
+fn is_uuid(text: &str) -> bool {
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+}
+
+/// Whether a decimal tag is the CRC-32 of the content, the only common checksum that is written so.
+fn is_checksum(opaque: &str, content: &[u8]) -> bool {
+    opaque.parse::<u32>().is_ok_and(|n| n == crc32(content))
+}
+
+/// CRC-32 as in IEEE 802.3, bit by bit: rarely computed, and only over bounded content.
+fn crc32(content: &[u8]) -> u32 {
+    let mut crc = !0u32;
+    for byte in content {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+        }
+    }
+    !crc
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +174,20 @@ mod tests {
         assert!(!w1.strong_eq(&w2) && !w1.weak_eq(&w2));
         assert!(!w1.strong_eq(&s1) && w1.weak_eq(&s1));
         assert!(s1.strong_eq(&s1) && s1.weak_eq(&s1));
+    }
+
+    #[test]
+    fn a_tag_that_counts_is_a_version_and_a_bare_digest_is_not() {
+        let is_version = |o: &str, c: &'static str| EtagKind::Auto.is_version(&EntityTag::strong(o), Some(&Bytes::from_static(c.as_bytes())));
+        for version in ["17", "v17", "v17-9f2c", "1795337100971", "0x8DC2F6A1B2C3D4E", "3-967a00dff5e02add41819138abb3284d", "8e03978e-40d5-43dd-bc93-6894a57f9324"] {
+            assert!(is_version(version, "x"), "{version}");
+        }
+        for digest in ["967a00dff5e02add41819138abb3284d", "rL0Y20zC+Fzt72VPzMSk2A==", "abc", "", "3421780262"] {
+            assert!(!is_version(digest, "123456789"), "{digest}");
+        }
+        assert!(!EtagKind::Auto.is_version(&EntityTag::weak("17"), None));
+        assert!(EtagKind::Version.is_version(&EntityTag::strong("abc"), None));
+        assert!(!EtagKind::Digest.is_version(&EntityTag::strong("17"), None));
     }
 
     #[test]

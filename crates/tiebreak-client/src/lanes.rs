@@ -1,0 +1,289 @@
+//! Lanes: FIFO queues of writes that must not run at the same time.
+//!
+//! A write enters all of its lanes in one step, so that the order in any two lanes is the same and no two
+//! writes can wait for each other. It has its turn when it is at the front of each of them.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tiebreak_core::exchange::{Carried, LaneExit, LaneView};
+use tiebreak_core::lane::LaneId;
+use tiebreak_core::time::Time;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+
+/// Bounds of the lanes.
+#[derive(Debug, Clone, Copy)]
+pub struct LaneLimits {
+    /// At most so many writes in one lane.
+    pub per_lane: usize,
+    /// At most so many places taken in all lanes together.
+    pub total: usize,
+    /// So many writes at the front of a lane may make their claims.
+    pub ahead: usize,
+    /// At most so many idle lanes are remembered for what they carry.
+    pub idle: usize,
+}
+
+impl Default for LaneLimits {
+    fn default() -> LaneLimits {
+        LaneLimits { per_lane: 4096, total: 65_536, ahead: 64, idle: 1024 }
+    }
+}
+
+/// The lane is full; nothing was queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneFull;
+
+/// All lanes of one gateway or job.
+#[derive(Debug)]
+pub struct Lanes {
+    limits: LaneLimits,
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lanes: HashMap<LaneId, Lane>,
+    /// Idle lanes in the order in which they fell idle; a number that grows names each occasion.
+    idle: BTreeMap<u64, LaneId>,
+    next_idle: u64,
+    places: usize,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    queue: VecDeque<Arc<Place>>,
+    carried: Option<Carried>,
+    suspect_until: Option<Time>,
+    idle: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Place {
+    lanes: Vec<LaneId>,
+    stage: AtomicU8,
+    changed: Notify,
+}
+
+const WAITING: u8 = 0;
+const NEAR: u8 = 1;
+const FRONT: u8 = 2;
+
+/// A place in one or more lanes. Dropping it gives the place up without telling the lanes anything.
+#[derive(Debug)]
+pub struct Ticket {
+    place: Arc<Place>,
+    lanes: Arc<Lanes>,
+    left: bool,
+}
+
+/// Where a ticket stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    /// Near the front: the claim may be made.
+    Near,
+    /// At the front of all its lanes, none of which is suspect.
+    Turn(LaneView),
+}
+
+impl Lanes {
+    /// Lanes with these bounds.
+    #[must_use]
+    pub fn new(limits: LaneLimits, clock: Clock) -> Arc<Lanes> {
+        Arc::new(Lanes { limits, clock, state: Mutex::default() })
+    }
+
+    /// Queues in all of `lanes`, which are sorted and without repeats.
+    ///
+    /// # Errors
+    /// If one of them, or all of them together, are full.
+    pub fn enter(self: &Arc<Self>, lanes: &[LaneId]) -> Result<Ticket, LaneFull> {
+        let place = Arc::new(Place { lanes: lanes.to_vec(), stage: AtomicU8::new(WAITING), changed: Notify::new() });
+        let mut state = self.lock();
+        let full = |id| state.lanes.get(id).is_some_and(|l: &Lane| l.queue.len() >= self.limits.per_lane);
+        if state.places + lanes.len() > self.limits.total || lanes.iter().any(full) {
+            return Err(LaneFull);
+        }
+        state.places += lanes.len();
+        for id in lanes {
+            let lane = state.lanes.entry(id.clone()).or_default();
+            lane.queue.push_back(Arc::clone(&place));
+            if let Some(number) = lane.idle.take() {
+                state.idle.remove(&number);
+            }
+        }
+        state.promote(&place, self.limits.ahead);
+        drop(state);
+        Ok(Ticket { place, lanes: Arc::clone(self), left: false })
+    }
+
+    /// How many writes stand in each lane, the longest first, at most `limit` lanes.
+    #[must_use]
+    pub fn longest(&self, limit: usize) -> Vec<(LaneId, usize)> {
+        let state = self.lock();
+        let mut all: Vec<_> = state.lanes.iter().map(|(id, l)| (id.clone(), l.queue.len())).collect();
+        all.retain(|(_, n)| *n > 0);
+        all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        all.truncate(limit);
+        all
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held cannot leave a queue half changed: nothing in there panics.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leave(&self, place: &Arc<Place>, exit: Option<LaneExit>) {
+        let mut state = self.lock();
+        state.places -= place.lanes.len();
+        let single = place.lanes.len() == 1;
+        let mut behind = Vec::new();
+        for id in &place.lanes {
+            let Some(lane) = state.lanes.get_mut(id) else { continue };
+            let at = lane.queue.iter().position(|p| Arc::ptr_eq(p, place));
+            if let Some(at) = at {
+                lane.queue.remove(at);
+            }
+            if let Some(exit) = &exit {
+                if single {
+                    lane.carried.clone_from(&exit.carried);
+                } else {
+                    lane.carried = None;
+                }
+                if let Some(until) = exit.suspect_until {
+                    lane.suspect_until = lane.suspect_until.max(Some(until));
+                }
+            }
+            behind.extend(lane.queue.front().cloned());
+            behind.extend(lane.queue.get(self.limits.ahead - 1).cloned());
+            if lane.queue.is_empty() {
+                state.fall_idle(id, self.clock.now(), self.limits.idle);
+            }
+        }
+        for place in behind {
+            state.promote(&place, self.limits.ahead);
+        }
+    }
+
+    /// The lane is no longer suspect: the late request is known to have ended.
+    pub fn clear(&self, id: &LaneId) {
+        let mut state = self.lock();
+        if let Some(lane) = state.lanes.get_mut(id) {
+            lane.suspect_until = None;
+            if let Some(front) = lane.queue.front() {
+                front.changed.notify_one();
+            }
+        }
+    }
+}
+
+impl State {
+    /// Tells `place` where it stands, if that changed.
+    fn promote(&mut self, place: &Arc<Place>, ahead: usize) {
+        let mut worst = 0;
+        for id in &place.lanes {
+            let queue = &self.lanes[id].queue;
+            // Only the first `ahead` places matter, and a place beyond them stays as it is.
+            match queue.iter().take(ahead).position(|p| Arc::ptr_eq(p, place)) {
+                Some(at) => worst = worst.max(at),
+                None => return,
+            }
+        }
+        let stage = if worst == 0 { FRONT } else { NEAR };
+        if place.stage.swap(stage, Ordering::AcqRel) != stage {
+            place.changed.notify_one();
+        }
+    }
+
+    fn fall_idle(&mut self, id: &LaneId, now: Time, keep: usize) {
+        let Some(lane) = self.lanes.get_mut(id) else { return };
+        if lane.suspect_until.is_some_and(|until| until <= now) {
+            lane.suspect_until = None;
+        }
+        if lane.carried.is_none() && lane.suspect_until.is_none() {
+            self.lanes.remove(id);
+            return;
+        }
+        let number = self.next_idle;
+        self.next_idle += 1;
+        lane.idle = Some(number);
+        self.idle.insert(number, id.clone());
+        // What is carried may be forgotten at any time; a suspicion may not.
+        while self.idle.len() > keep {
+            let Some((number, oldest)) = self.idle.pop_first() else { break };
+            let Some(lane) = self.lanes.get_mut(&oldest) else { continue };
+            lane.carried = None;
+            if lane.suspect_until.is_none_or(|until| until <= now) {
+                self.lanes.remove(&oldest);
+            } else {
+                self.idle.insert(number, oldest);
+                break;
+            }
+        }
+    }
+}
+
+impl Ticket {
+    /// Waits until the write is near the front of all its lanes.
+    pub async fn near(&mut self) -> Standing {
+        loop {
+            match self.place.stage.load(Ordering::Acquire) {
+                FRONT => return self.turn().await,
+                NEAR => return Standing::Near,
+                _ => self.place.changed.notified().await,
+            }
+        }
+    }
+
+    /// Waits until the write is at the front of all its lanes, and none of them is suspect.
+    pub async fn turn(&mut self) -> Standing {
+        loop {
+            if self.place.stage.load(Ordering::Acquire) != FRONT {
+                self.place.changed.notified().await;
+                continue;
+            }
+            let now = self.lanes.clock.now();
+            let (view, suspect) = self.look(now);
+            let Some(until) = suspect else { return Standing::Turn(view) };
+            let wake = self.lanes.clock.instant(until);
+            tokio::select! {
+                biased;
+                () = self.place.changed.notified() => {}
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn look(&self, now: Time) -> (LaneView, Option<Time>) {
+        let state = self.lanes.lock();
+        let mut suspect: Option<Time> = None;
+        let mut carried = None;
+        for id in &self.place.lanes {
+            let lane = &state.lanes[id];
+            suspect = suspect.max(lane.suspect_until.filter(|until| *until > now));
+            carried = lane.carried.clone();
+        }
+        if self.place.lanes.len() > 1 {
+            carried = None;
+        }
+        (LaneView { carried }, suspect)
+    }
+
+    /// Leaves all lanes, telling them what the next write may know.
+    pub fn leave(mut self, exit: LaneExit) {
+        self.left = true;
+        self.lanes.leave(&self.place, Some(exit));
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.left {
+            self.lanes.leave(&self.place, None);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! HTTP/1.1 to origins, over hyper.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Request, Response as HttpResponse, Uri, header};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
+use tiebreak_core::method::is_safe;
+use tiebreak_core::response::Response;
+
+use super::authority::Authority;
+use super::pool::SharedPool;
+use super::{Sending, Transport};
+
+/// The content of a request to an origin: held in memory, or streamed from a client.
+pub type OutBody = Either<Full<Bytes>, Incoming>;
+
+/// Why a streamed request has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardError {
+    /// It was not sent.
+    NotSent(NotSent),
+    /// It was sent, and no answer came.
+    Unknown(Unknown),
+}
+
+/// Sends requests over pooled HTTP/1.1 connections.
+#[derive(Debug, Clone)]
+pub struct HttpTransport {
+    pool: SharedPool,
+    connect_timeout: Duration,
+}
+
+impl Default for HttpTransport {
+    fn default() -> HttpTransport {
+        HttpTransport { pool: SharedPool::default(), connect_timeout: Duration::from_secs(10) }
+    }
+}
+
+impl HttpTransport {
+    /// Sends `request` and streams the answer back. For safe methods.
+    ///
+    /// # Errors
+    /// If no answer came.
+    pub async fn forward(&self, request: Request<OutBody>) -> Result<HttpResponse<Streamed>, ForwardError> {
+        let to = Authority::of(request.uri()).ok_or(ForwardError::NotSent(NotSent::NameNotFound))?;
+        let mut sender =
+            self.pool.take(&to, !is_safe(request.method()), self.connect_timeout).await.map_err(ForwardError::NotSent)?;
+        let response = match sender.try_send_request(on_the_wire(request)).await {
+            Ok(response) => response,
+            Err(mut failed) => {
+                // hyper gives the request back only if it was never serialised: proof of *not sent*.
+                return Err(match failed.take_message() {
+                    Some(_) => ForwardError::NotSent(NotSent::ClosedBeforeSend),
+                    None => ForwardError::Unknown(why(failed.error())),
+                });
+            }
+        };
+        let (mut head, body) = response.into_parts();
+        strip_hop_by_hop(&mut head.headers);
+        let lease = Lease { sender: Some(sender), to, pool: self.pool.clone() };
+        Ok(HttpResponse::from_parts(head, Streamed { body, lease }))
+    }
+
+    async fn exchange(&self, request: Request<Bytes>, keep: usize) -> Delivery {
+        let request = request.map(|content| Either::Left(Full::new(content)));
+        let response = match self.forward(request).await {
+            Ok(response) => response,
+            Err(ForwardError::NotSent(why)) => return Delivery::NotSent(why),
+            Err(ForwardError::Unknown(why)) => return Delivery::Unknown(why),
+        };
+        let (head, mut body) = response.into_parts();
+        let mut content = BytesMut::new();
+        let mut complete = true;
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else {
+                complete = false;
+                break;
+            };
+            let Ok(data) = frame.into_data() else { continue };
+            let room = keep.saturating_sub(content.len());
+            content.extend_from_slice(&data[..data.len().min(room)]);
+            if data.len() > room {
+                complete = false;
+                break;
+            }
+        }
+        Delivery::Answered(Response { status: head.status, headers: head.headers, content: content.freeze(), complete })
+    }
+}
+
+impl Transport for HttpTransport {
+    fn send(&self, request: Request<Bytes>, keep: usize) -> Sending<'_> {
+        Box::pin(self.exchange(request, keep))
+    }
+}
+
+fn why(error: &hyper::Error) -> Unknown {
+    if error.is_parse() { Unknown::Garbage } else { Unknown::Closed }
+}
+
+/// Puts the request into the form it has on the wire: origin-form target and a `Host` field (RFC 9112 §3.2).
+fn on_the_wire<B>(mut request: Request<B>) -> Request<B> {
+    if let Some(host) = request.uri().authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok()) {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
+    if let Ok(uri) = path.parse::<Uri>() {
+        *request.uri_mut() = uri;
+    }
+    *request.version_mut() = http::Version::HTTP_11;
+    request
+}
+
+/// The fields that concern one connection only (RFC 9110 §7.6.1).
+const HOP_BY_HOP: [&str; 7] =
+    ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade", "trailer"];
+
+/// Removes the fields that concern one connection only, and those that `Connection` lists (RFC 9110 §7.6.1).
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        let listed: Vec<String> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+            .flat_map(|v| v.split(','))
+            .map(|name| name.trim().to_ascii_lowercase())
+            .collect();
+        for name in listed {
+            headers.remove(name.as_str());
+        }
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Content that is streamed from an origin; its connection is reused once it was read to the end.
+#[derive(Debug)]
+pub struct Streamed {
+    body: Incoming,
+    lease: Lease,
+}
+
+#[derive(Debug)]
+struct Lease {
+    sender: Option<SendRequest<OutBody>>,
+    to: Authority,
+    pool: SharedPool,
+}
+
+impl Lease {
+    fn give_back(&mut self) {
+        if let Some(sender) = self.sender.take() {
+            self.pool.put(&self.to, sender);
+        }
+    }
+}
+
+impl Body for Streamed {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        if let Poll::Ready(None) = &polled {
+            this.lease.give_back();
+        } else if this.body.is_end_stream() {
+            this.lease.give_back();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        // An answer without content is never polled.
+        if self.body.is_end_stream() {
+            self.lease.give_back();
+        }
+    }
+}

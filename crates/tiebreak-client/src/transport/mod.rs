@@ -1,0 +1,24 @@
+//! The wire: one request out, what is known of it back.
+
+pub mod authority;
+pub mod http;
+mod pool;
+mod tls;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use tiebreak_core::delivery::Delivery;
+
+/// What came of sending.
+pub type Sending<'a> = Pin<Box<dyn Future<Output = Delivery> + Send + 'a>>;
+
+/// Sends one request and tells what is known of it.
+///
+/// An implementation never sends a request twice, never follows a redirect, and says *not sent* only with
+/// proof. A caller that stops waiting drops the future; the request counts as *unknown* then.
+pub trait Transport: Send + Sync + 'static {
+    /// Sends `request`, whose URI is absolute. Of the answer's content at most `keep` bytes are read.
+    fn send(&self, request: ::http::Request<Bytes>, keep: usize) -> Sending<'_>;
+}

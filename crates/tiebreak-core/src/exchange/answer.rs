@@ -1,0 +1,138 @@
+//! The answer to a write.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use crate::outcome::{Outcome, Report};
+use crate::problem::{MEDIA_TYPE, Problem};
+use crate::record::{Record, Settlement, State};
+use crate::response::Response;
+use crate::verdict::Verdict;
+
+/// What the caller of a write gets.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status code.
+    pub status: StatusCode,
+    /// The header fields, without `Tiebreak` and `Idempotency-Replayed`.
+    pub headers: HeaderMap,
+    /// The content.
+    pub content: Bytes,
+    /// What the `Tiebreak` field says.
+    pub report: Report,
+    /// What the last answer of the origin meant, unless it was a success.
+    pub verdict: Option<Verdict>,
+    /// Our own problem, where the answer is not the origin's.
+    pub problem: Option<Problem>,
+    /// Whether it is the replay of an earlier answer.
+    pub replayed: bool,
+}
+
+impl Answer {
+    /// The origin's answer, unchanged.
+    #[must_use]
+    pub fn from_origin(response: Response, verdict: Option<Verdict>, report: Report) -> Answer {
+        Answer {
+            status: response.status,
+            headers: response.headers,
+            content: response.content,
+            report,
+            verdict,
+            problem: None,
+            replayed: false,
+        }
+    }
+
+    /// Our own answer.
+    #[must_use]
+    pub fn ours(problem: Problem, report: Report) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if report.outcome == Outcome::InDoubt {
+            // Asks clients that repeat blindly to leave it.
+            headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
+        }
+        Answer {
+            status: StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            headers,
+            content: problem.to_bytes(),
+            report,
+            verdict: None,
+            problem: Some(problem),
+            replayed: false,
+        }
+    }
+
+    /// The answer that was given before.
+    #[must_use]
+    pub fn replay(record: &Record, settlement: &Settlement) -> Answer {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &settlement.fields {
+            if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
+                headers.append(name, value);
+            }
+        }
+        let report = Report {
+            outcome: settlement.outcome,
+            attempts: settlement.attempts,
+            guarantee: settlement.guarantee,
+            id: Some(record.claim.id),
+            class: settlement.class,
+            rebased: false,
+            unguarded: false,
+        };
+        Answer {
+            status: StatusCode::from_u16(settlement.status).unwrap_or(StatusCode::OK),
+            headers,
+            content: settlement.content.clone(),
+            report,
+            verdict: None,
+            problem: None,
+            replayed: true,
+        }
+    }
+
+    /// The same answer for somebody who joined.
+    #[must_use]
+    pub fn joined(mut self) -> Answer {
+        self.replayed = self.report.outcome != Outcome::InDoubt;
+        self
+    }
+
+    /// Whether this record can be replayed.
+    #[must_use]
+    pub fn can_replay(record: &Record) -> bool {
+        matches!(record.state, State::Settled(_))
+    }
+}
+
+/// The response fields that the ledger keeps for a replay: what a client needs to go on, and nothing that
+/// could be a secret.
+const KEPT: [&str; 12] = [
+    "content-type",
+    "content-language",
+    "content-location",
+    "location",
+    "etag",
+    "last-modified",
+    "link",
+    "allow",
+    "accept-patch",
+    "retry-after",
+    "cache-control",
+    "vary",
+];
+
+/// The fields of `headers` that may be kept.
+#[must_use]
+pub fn kept_fields(headers: &HeaderMap) -> Vec<(String, String)> {
+    let mut kept = Vec::new();
+    for (name, value) in headers {
+        if KEPT.contains(&name.as_str())
+            && let Ok(text) = value.to_str()
+        {
+            kept.push((name.as_str().to_owned(), text.to_owned()));
+        }
+    }
+    kept
+}

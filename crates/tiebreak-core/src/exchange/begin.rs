@@ -1,0 +1,96 @@
+//! Key, ledger look-up, and repeats that join or replay.
+
+use crate::exchange::answer::Answer;
+use crate::exchange::reply::{answer, step, step_until};
+use crate::exchange::{Effect, Exchange, LedgerFailure, Stage, Step};
+use crate::fingerprint::Fingerprint;
+use crate::outcome::Outcome;
+use crate::precondition::Preconditions;
+use crate::problem::{Kind, Problem};
+use crate::record::{Record, State};
+use crate::time::Time;
+
+impl Exchange {
+    pub(super) fn begin(&mut self, now: Time) -> Step {
+        self.started = now;
+        match Preconditions::of(&self.write.headers) {
+            Ok(preconditions) => self.preconditions = preconditions,
+            Err(error) => return self.refuse(Problem::new(Kind::BadRequest, format!("failed to {error}"))),
+        }
+        self.register()
+    }
+
+    pub(super) fn register(&mut self) -> Step {
+        let Some(key) = self.context.key else { return self.queue() };
+        self.stage = Stage::Registering;
+        step(Effect::Register(key, self.context.fingerprint))
+    }
+
+    pub(super) fn look_up(&mut self) -> Step {
+        let Some(key) = self.context.key else { return self.queue() };
+        self.stage = Stage::LookingUp;
+        step(Effect::LookUp(key, self.context.caller, self.context.fingerprint))
+    }
+
+    /// The same key is on its way already: wait for its outcome instead of sending it again.
+    pub(super) fn join(&mut self, _now: Time, fingerprint: Fingerprint) -> Step {
+        let Some(key) = self.context.key else { return self.queue() };
+        if fingerprint != self.context.fingerprint {
+            return self.key_reused();
+        }
+        self.stage = Stage::Joining;
+        step_until(Effect::Await(key), self.gives_up_at())
+    }
+
+    pub(super) fn still_running(&mut self) -> Step {
+        let detail = "the first request with this key is still running; ask again with the same key and content later";
+        self.refuse(Problem::new(Kind::InProgress, detail))
+    }
+
+    fn key_reused(&mut self) -> Step {
+        let detail = "this idempotency key was used for a request with another method, target or content; \
+                      use a new key for a new request";
+        self.refuse(Problem::new(Kind::KeyReuse, detail))
+    }
+
+    /// The ledger knows this write already.
+    pub(super) fn known(&mut self, now: Time, record: Box<Record>) -> Step {
+        if record.claim.fingerprint != self.context.fingerprint {
+            return self.key_reused();
+        }
+        match &record.state {
+            State::Settled(settlement) if !settlement.truncated => {
+                answer(Answer::replay(&record, settlement), None)
+            }
+            State::Settled(settlement) => {
+                let mut replay = Answer::replay(&record, settlement);
+                let problem = Problem::new(
+                    Kind::BadAnswer,
+                    "this write was performed before; its answer was too large to be kept, so read the resource instead",
+                )
+                .with("id", record.claim.id.to_string());
+                replay = Answer { replayed: true, ..Answer::ours(problem, replay.report) };
+                answer(replay, None)
+            }
+            State::Claimed => self.still_running(),
+            State::InDoubt(_) => self.resume(now, record),
+        }
+    }
+
+    /// Without a ledger nothing is sent.
+    pub(super) fn ledger_down(&mut self, now: Time, failure: &LedgerFailure) -> Step {
+        if self.resumed.is_some() || self.attempts > 0 {
+            let why = self.unknown.unwrap_or(crate::delivery::Unknown::Crash);
+            return self.in_doubt(now, why);
+        }
+        let detail = format!("failed to {}", failure.why);
+        let report = self.report(Outcome::NotSent);
+        let mut refusal = Answer::ours(Problem::new(Kind::LedgerUnavailable, detail), report);
+        refusal.headers.insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("5"));
+        self.finish_unsent(now, refusal)
+    }
+
+    pub(super) fn abandoned(&mut self) -> Step {
+        self.refuse(Problem::new(Kind::Stopping, "the client has gone; nothing was sent"))
+    }
+}

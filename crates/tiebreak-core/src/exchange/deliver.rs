@@ -1,0 +1,218 @@
+//! What an answer means, and what is done about it.
+
+use crate::delivery::{Delivery, NotSent, Reading, Unknown};
+use crate::exchange::answer::Answer;
+use crate::exchange::plan::{Before, Stale, variant_of};
+use crate::exchange::reply::{step, step_until};
+use crate::exchange::{Carried, Effect, Exchange, LaneExit, Next, Outgoing, Stage, Step};
+use crate::judge::{Asked, Earlier};
+use crate::merge::{self, Representation};
+use crate::outcome::Outcome;
+use crate::policy::OnDuplicate;
+use crate::problem::{Kind, Problem};
+use crate::remedy::Remedy;
+use crate::response::Response;
+use crate::time::Time;
+use crate::verdict::{Class, Verdict};
+
+impl Exchange {
+    /// Puts the planned attempt on the wire.
+    pub(super) fn dispatch(&mut self, now: Time) -> Step {
+        self.stage = Stage::Sending;
+        self.attempts += 1;
+        self.sent_at = now;
+        let outgoing = self.outgoing();
+        step_until(Effect::Send(Box::new(outgoing)), now.after(self.context.policy.attempt_timeout))
+    }
+
+    fn outgoing(&self) -> Outgoing {
+        let mut headers = self.write.headers.clone();
+        let mut content = self.write.content.clone();
+        if let Some(plan) = &self.plan {
+            for (name, value) in &plan.attach {
+                headers.insert(name, value.clone());
+            }
+            content = plan.content.clone();
+        }
+        Outgoing { method: self.write.method.clone(), target: self.write.target.clone(), headers, content }
+    }
+
+    /// One attempt has ended.
+    pub(super) fn delivered(&mut self, now: Time, delivery: Delivery) -> Step {
+        match delivery {
+            Delivery::NotSent(why) => self.not_sent(now, why),
+            Delivery::Unknown(why) => self.lost(now, why),
+            Delivery::Answered(response) => {
+                let outgoing = self.outgoing();
+                let asked = Asked {
+                    method: &self.write.method,
+                    path: self.write.target.uri().path_and_query().map_or("/", |p| p.as_str()),
+                    headers: &outgoing.headers,
+                    earlier: self.earlier(),
+                };
+                let verdict = self.judge.judge(&asked, &response);
+                match self.judge.reading(response.status, &verdict) {
+                    Reading::Applied => self.applied(now, response, verdict),
+                    Reading::Accepted => self.accepted(now, response),
+                    Reading::Refused => self.refused(now, response, verdict),
+                    Reading::Unknown => {
+                        let status = response.status.as_u16();
+                        self.refused = Some(Box::new((response, verdict)));
+                        self.lost(now, Unknown::Status(status))
+                    }
+                }
+            }
+        }
+    }
+
+    fn not_sent(&mut self, now: Time, why: NotSent) -> Step {
+        self.attempts -= 1;
+        if self.unknown.is_some() {
+            return self.wait_then(now, Next::Prove, None);
+        }
+        if let Some(at) = self.next_round(now, None) {
+            self.stage = Stage::Waiting(Next::Send);
+            return step(Effect::Sleep(at));
+        }
+        let detail = format!("the origin could not be reached: {}; nothing was sent", why.why());
+        let answer = Answer::ours(Problem::new(Kind::OriginUnreachable, detail), self.report(Outcome::NotSent));
+        self.finish_unsent(now, answer)
+    }
+
+    fn applied(&mut self, now: Time, response: Response, verdict: Verdict) -> Step {
+        self.refused = None;
+        let exit = LaneExit { carried: self.produced(&response), suspect_until: self.suspicion() };
+        let item_conflict = (verdict.class != Class::Other).then_some(verdict);
+        let answer = Answer::from_origin(response, item_conflict, self.report(Outcome::Applied));
+        self.settle(now, answer, exit)
+    }
+
+    fn accepted(&mut self, now: Time, response: Response) -> Step {
+        // The operation goes on behind the answer; until it has ended nothing is known of the version.
+        let exit = LaneExit { carried: None, suspect_until: Some(now.after(self.context.policy.late_after)) };
+        let answer = Answer::from_origin(response, None, self.report(Outcome::Accepted));
+        self.settle(now, answer, exit)
+    }
+
+    /// If an earlier attempt without guard got no answer, it may still arrive.
+    pub(super) fn suspicion(&self) -> Option<Time> {
+        let guarded = self.plan.as_deref().and_then(|p| p.guard.as_ref()).is_some_and(|g| g.version);
+        match self.unknown {
+            Some(_) if !guarded && !self.context.policy.honours_keys => Some(self.sent_at.after(self.context.policy.late_after)),
+            _ => None,
+        }
+    }
+
+    /// Version and representation that the write produced, if the answer holds both beyond doubt: it has a
+    /// strong entity tag, and its content contains all that the resource must hold now.
+    fn produced(&self, response: &Response) -> Option<Carried> {
+        let etag = response.etag().filter(|t| !t.is_weak())?;
+        if response.status.as_u16() > 201 || !response.complete || response.headers.contains_key("content-encoding") {
+            return None;
+        }
+        let representation = Representation::new(response.field("content-type")?, response.content.clone());
+        let plan = self.plan.as_deref()?;
+        let write = self.as_write();
+        let write = merge::Write { content: &plan.content, ..write };
+        let before = match &plan.before {
+            Before::Known(before) => Some(before),
+            Before::Absent | Before::Unknown => None,
+        };
+        merge::is_whole(&write, before, &representation, &self.context.policy.merge).then(|| Carried {
+            caller: self.context.caller,
+            variant: variant_of(&self.write.headers),
+            etag: Some(etag),
+            representation,
+        })
+    }
+
+    /// The origin says that it did not apply it.
+    fn refused(&mut self, now: Time, response: Response, verdict: Verdict) -> Step {
+        let (class, remedy, retry_after) = (verdict.class, verdict.remedy, verdict.retry_after);
+        self.refused = Some(Box::new((response, verdict)));
+        if self.earlier() == Earlier::MayHaveApplied && matches!(class, Class::Stale | Class::Duplicate | Class::Unclear | Class::State) {
+            // The conflict may be with our own write.
+            return self.prove(now);
+        }
+        match remedy {
+            Remedy::Rebase => self.stale(now),
+            Remedy::Wait => self.wait_then(now, Next::Send, retry_after),
+            Remedy::Adopt => self.exists(now),
+            Remedy::Stop if class == Class::Duplicate => self.exists(now),
+            // The hand-off to a browser is the console's; here the block is named and the write stops.
+            Remedy::HandOff | Remedy::Stop => self.tell(now),
+        }
+    }
+
+    fn stale(&mut self, now: Time) -> Step {
+        let Some(plan) = self.plan.as_deref() else { return self.tell(now) };
+        match &plan.on_stale {
+            Stale::Tell => self.tell(now),
+            Stale::MergeFrom(_) | Stale::CheckAgain => self.refetch(now),
+            Stale::BaseGone => {
+                let problem = Problem::new(
+                    Kind::BaseUnknown,
+                    "the resource was changed since you read it, and the version that you read is no longer at hand; read it again and write it anew",
+                );
+                let answer = Answer::ours(problem, self.report(Outcome::Refused));
+                self.settle(now, answer, LaneExit::default())
+            }
+        }
+    }
+
+    /// It exists already. A bulk job that read before writing looks again; otherwise the caller decides.
+    fn exists(&mut self, now: Time) -> Step {
+        let plan = self.plan.as_deref();
+        let checks = plan.is_some_and(|p| matches!(p.on_stale, Stale::CheckAgain));
+        let adopts = self.context.policy.on_duplicate == OnDuplicate::Adopt
+            && !self.write.headers.contains_key("if-none-match");
+        if checks || adopts { self.refetch(now) } else { self.tell(now) }
+    }
+
+    /// Gives the origin's last answer to the caller, unchanged.
+    pub(super) fn tell(&mut self, now: Time) -> Step {
+        let Some(refused) = self.refused.take() else { return self.in_doubt(now, Unknown::Crash) };
+        let (response, verdict) = *refused;
+        let passing = is_passing(&verdict, &response);
+        let mut report = self.report(Outcome::Refused);
+        report.class = Some(verdict.class);
+        let view = self.view.carried.take().filter(|_| verdict.class != Class::Stale);
+        let carried = self.seen.take().or(view).filter(|c| c.etag.is_some());
+        let answer = Answer::from_origin(response, Some(verdict), report);
+        let exit = LaneExit { carried, suspect_until: self.suspicion() };
+        if passing { self.release(now, answer, exit) } else { self.settle(now, answer, exit) }
+    }
+
+    /// Waits, as long as the patience lasts, and then goes on.
+    pub(super) fn wait_then(&mut self, now: Time, next: Next, retry_after: Option<std::time::Duration>) -> Step {
+        match self.next_round(now, retry_after) {
+            Some(at) => {
+                self.stage = Stage::Waiting(next);
+                step(Effect::Sleep(at))
+            }
+            None => match (next, self.unknown) {
+                (_, Some(unknown)) => self.in_doubt(now, unknown),
+                (Next::Send | Next::Refetch | Next::Prove | Next::Check, None) => self.tell(now),
+            },
+        }
+    }
+
+    /// When the next round may begin; `None` when attempts or patience are used up.
+    pub(super) fn next_round(&mut self, now: Time, retry_after: Option<std::time::Duration>) -> Option<Time> {
+        let policy = &self.context.policy;
+        let wait = self.jitter.wait(self.rounds, policy.backoff) + retry_after.unwrap_or_default();
+        self.rounds += 1;
+        let at = now.after(wait);
+        (self.rounds < policy.attempts.saturating_mul(2) && self.attempts < policy.attempts && at <= self.gives_up_at())
+            .then_some(at)
+    }
+}
+
+/// Whether a refusal says nothing about the write itself, so that the same key may be used again.
+fn is_passing(verdict: &Verdict, response: &Response) -> bool {
+    match verdict.class {
+        Class::Race | Class::InProgress | Class::Blocked => true,
+        Class::Other => matches!(response.status.as_u16(), 401 | 403 | 407 | 421 | 425 | 426 | 429 | 500..=599),
+        Class::Duplicate | Class::Stale | Class::KeyReuse | Class::State | Class::Invalid | Class::Unclear => false,
+    }
+}

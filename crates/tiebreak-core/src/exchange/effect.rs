@@ -1,0 +1,208 @@
+//! What an exchange asks of its driver, and what it is told back.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+
+use crate::caller::CallerId;
+use crate::delivery::Delivery;
+use crate::exchange::answer::Answer;
+use crate::fingerprint::Fingerprint;
+use crate::key::KeyDigest;
+use crate::lane::LaneId;
+use crate::merge::Representation;
+use crate::record::{Claim, Doubt, Fence, Record, Settlement, WriteId};
+use crate::request::Target;
+use crate::response::Response;
+use crate::time::Time;
+use crate::validator::EntityTag;
+
+/// One effect and the time by which its input is due; after that the driver says [`Input::Elapsed`].
+#[derive(Debug)]
+pub struct Step {
+    /// What to do.
+    pub effect: Effect,
+    /// Until when; `None`: as long as it takes.
+    pub deadline: Option<Time>,
+}
+
+/// What the driver is to do. Each effect yields exactly one [`Input`].
+#[derive(Debug)]
+pub enum Effect {
+    /// Register the key among the exchanges of this process → `Registered` or `Running`.
+    Register(KeyDigest, Fingerprint),
+    /// Wait for the exchange that has the key → `Awaited`.
+    Await(KeyDigest),
+    /// Look the key up in the ledger → `Found` or `LedgerFailed`.
+    LookUp(KeyDigest, CallerId, Fingerprint),
+    /// Queue in these lanes → `Near` (only if asked for), `Turn` or `LaneFull`.
+    EnterLanes {
+        /// The lanes, sorted.
+        lanes: Vec<LaneId>,
+        /// Whether `Near` is wanted.
+        near: bool,
+    },
+    /// Wait for the turn in the lanes that were entered → `Turn`.
+    AwaitTurn,
+    /// Claim the write, durably → `Granted`, `Taken` or `LedgerFailed`.
+    Claim(Box<Claim>),
+    /// Claim the next attempt, durably → `Granted` or `LedgerFailed`.
+    Amend {
+        /// The write.
+        id: WriteId,
+        /// Its fence.
+        fence: Fence,
+        /// The number of the attempt that follows.
+        attempt: u32,
+        /// The validator that will guard it.
+        held: Option<String>,
+    },
+    /// Take a doubt up again, durably → `Granted` or `LedgerFailed`.
+    Retake {
+        /// The write.
+        id: WriteId,
+        /// The number of the attempt that follows.
+        attempt: u32,
+        /// The validator that will guard it.
+        held: Option<String>,
+    },
+    /// Read the target as the caller → `Fetched`.
+    Fetch(Box<Outgoing>),
+    /// Send the write → `Delivered`.
+    Send(Box<Outgoing>),
+    /// Do nothing until then → `Elapsed`.
+    Sleep(Time),
+    /// Leave the lanes at once, then make this durable → `Recorded` or `LedgerFailed`.
+    Record {
+        /// What to record.
+        entry: Box<Entry>,
+        /// What the next write in the lane may know.
+        exit: Option<LaneExit>,
+    },
+    /// Give the answer; the exchange has ended.
+    Answer {
+        /// The answer.
+        answer: Box<Answer>,
+        /// What the next write in the lane may know, unless the lanes were left already.
+        exit: Option<LaneExit>,
+    },
+}
+
+/// What is recorded at the end.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    /// The write came to this.
+    Settle(WriteId, Fence, Settlement),
+    /// Nobody can tell.
+    Doubt(WriteId, Fence, Doubt),
+    /// It was not applied, and its key is free again.
+    Release(WriteId, Fence),
+    /// An earlier doubt was proven.
+    Resolve(WriteId, Settlement, String),
+}
+
+/// A request to the origin.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The method.
+    pub method: Method,
+    /// The target URI.
+    pub target: Target,
+    /// The header fields, with attached preconditions.
+    pub headers: HeaderMap,
+    /// The content.
+    pub content: Bytes,
+}
+
+/// What the driver tells.
+#[derive(Debug)]
+pub enum Input {
+    /// Begin.
+    Begin,
+    /// The key is ours.
+    Registered,
+    /// Another exchange of this process has the key, with this fingerprint.
+    Running(Fingerprint),
+    /// The other exchange ended; `None`: without an answer.
+    Awaited(Option<Box<Answer>>),
+    /// What the ledger knows.
+    Found(Option<Box<Record>>),
+    /// The lanes are full.
+    LaneFull,
+    /// Near the front of all lanes.
+    Near,
+    /// At the front of all lanes.
+    Turn(LaneView),
+    /// The claim is durable.
+    Granted(Fence),
+    /// Somebody has the key already, or there is a doubt.
+    Taken(Box<Record>),
+    /// The ledger could not do it.
+    LedgerFailed(LedgerFailure),
+    /// What the read brought.
+    Fetched(Delivery),
+    /// What is known of the attempt.
+    Delivered(Delivery),
+    /// It is recorded.
+    Recorded,
+    /// The deadline has passed.
+    Elapsed,
+    /// The client has gone. Ends a write that has no key and was not claimed; otherwise never said.
+    CallerGone,
+}
+
+/// Why the ledger could not do it, as far as the exchange needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerFailure {
+    /// In words that complete "failed to …".
+    pub why: String,
+}
+
+/// What a lane knows when a write's turn comes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LaneView {
+    /// What its last write produced.
+    pub carried: Option<Carried>,
+}
+
+/// Version and representation that the last write in a lane produced: only from an answer that held both.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Carried {
+    /// Who wrote, and thereby read, it.
+    pub caller: CallerId,
+    /// Which variant was negotiated: the values of the fields that select one.
+    pub variant: Vec<String>,
+    /// Its entity tag, if it has one.
+    pub etag: Option<EntityTag>,
+    /// The representation.
+    pub representation: Representation,
+}
+
+impl Carried {
+    /// The tag by which a precondition can name this version.
+    #[must_use]
+    pub fn strong_tag(&self) -> Option<&EntityTag> {
+        self.etag.as_ref().filter(|t| !t.is_weak())
+    }
+
+    /// The tag as text, for reports.
+    pub(super) fn version(&self) -> String {
+        self.etag.as_ref().map_or_else(|| "unknown".to_owned(), EntityTag::to_string)
+    }
+}
+
+/// What a write leaves behind in its lanes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LaneExit {
+    /// What the next write may know.
+    pub carried: Option<Carried>,
+    /// An unguarded request may still arrive until then.
+    pub suspect_until: Option<Time>,
+}
+
+/// Shorthand: a fetched answer that is a whole response.
+pub(super) fn response(delivery: Delivery) -> Option<Response> {
+    match delivery {
+        Delivery::Answered(response) if response.complete => Some(response),
+        Delivery::Answered(_) | Delivery::NotSent(_) | Delivery::Unknown(_) => None,
+    }
+}

@@ -1,0 +1,126 @@
+//! Record, then answer.
+
+use bytes::Bytes;
+
+use crate::delivery::Unknown;
+use crate::exchange::answer::{Answer, kept_fields};
+use crate::exchange::reply::{answer, step};
+use crate::exchange::{Effect, Entry, Exchange, LaneExit, LedgerFailure, Stage, Step};
+use crate::outcome::Outcome;
+use crate::problem::{Kind, Problem};
+use crate::record::{Doubt, Settlement};
+use crate::time::Time;
+
+impl Exchange {
+    /// Makes what the write came to durable, then answers.
+    pub(super) fn settle(&mut self, now: Time, answer_: Answer, exit: LaneExit) -> Step {
+        let settlement = self.settlement(now, &answer_);
+        let entry = match (self.fence, &self.resumed) {
+            (Some(fence), _) => Entry::Settle(self.context.id, fence, settlement),
+            (None, Some(record)) => {
+                let reason = format!("{}: the target was read and compared", settlement.outcome.as_str());
+                Entry::Resolve(record.claim.id, settlement, reason)
+            }
+            // Nothing was sent, hence nothing was claimed: there is nothing to record.
+            (None, None) => return answer(answer_, Some(exit)),
+        };
+        self.record(entry, answer_, exit)
+    }
+
+    /// Frees the key of a write that was not applied, then answers.
+    pub(super) fn release(&mut self, now: Time, answer_: Answer, exit: LaneExit) -> Step {
+        match (self.fence, self.context.key, self.attempts) {
+            // Without a key there is nothing to free, and the story is worth keeping.
+            (Some(_), None, 1..) => self.settle(now, answer_, exit),
+            (Some(fence), _, _) => self.record(Entry::Release(self.context.id, fence), answer_, exit),
+            (None, _, _) => answer(answer_, Some(exit)),
+        }
+    }
+
+    /// Ends without having sent anything (now, or since a doubt was taken up).
+    pub(super) fn finish_unsent(&mut self, now: Time, answer_: Answer) -> Step {
+        if self.resumed.is_some() || self.unknown.is_some() {
+            return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
+        }
+        let exit = LaneExit { carried: self.seen.take().or_else(|| self.view.carried.take()).filter(|c| c.etag.is_some()), suspect_until: None };
+        if self.attempts > 0 {
+            return self.settle(now, answer_, exit);
+        }
+        self.release(now, answer_, exit)
+    }
+
+    /// Nobody can tell whether it was applied: recorded, said, and never forgotten.
+    pub(super) fn in_doubt(&mut self, now: Time, why: Unknown) -> Step {
+        let mut report = self.report(Outcome::InDoubt);
+        report.class = None;
+        let detail = format!(
+            "it is not known whether this write was applied: {}; do not send it under another key; \
+             repeat the same request to have it looked at again, or read the resource",
+            why.why()
+        );
+        let mut problem = Problem::new(Kind::InDoubt, detail).with("target", self.write.target.as_str());
+        if let Some(id) = report.id {
+            problem = problem.with("id", id.to_string());
+        }
+        let guarantee = report.guarantee;
+        let doubtful = Answer::ours(problem, report);
+        let guarded = self.plan.as_deref().and_then(|p| p.guard.as_ref()).is_some_and(|g| g.version);
+        let late = self.sent_at.after(self.context.policy.late_after);
+        let exit = LaneExit { carried: None, suspect_until: (!guarded && late > now).then_some(late) };
+        match (self.fence, &self.resumed) {
+            (Some(fence), None) => {
+                let doubt = Doubt { reason: why, attempts: self.attempts, guarantee, since: self.sent_at };
+                self.record(Entry::Doubt(self.context.id, fence, doubt), doubtful, exit)
+            }
+            // It is on record as a doubt already.
+            (_, Some(_)) | (None, None) => answer(doubtful, Some(exit)),
+        }
+    }
+
+    /// What could not be recorded may not be promised.
+    pub(super) fn not_recorded(&mut self, answer_: Answer, failure: &LedgerFailure) -> Step {
+        let (outcome, attempts) = (answer_.report.outcome, self.attempts);
+        if outcome == Outcome::NotSent && attempts == 0 {
+            return answer(answer_, None);
+        }
+        let mut report = self.report(Outcome::InDoubt);
+        report.class = None;
+        let detail = format!(
+            "the origin answered {}, but that could not be recorded: failed to {}; read the resource before you repeat anything",
+            answer_.status, failure.why
+        );
+        let mut problem = Problem::new(Kind::InDoubt, detail).with("target", self.write.target.as_str());
+        if let Some(id) = report.id {
+            problem = problem.with("id", id.to_string());
+        }
+        answer(Answer::ours(problem, report), None)
+    }
+
+    fn record(&mut self, entry: Entry, answer: Answer, exit: LaneExit) -> Step {
+        self.stage = Stage::Recording(Box::new(answer));
+        step(Effect::Record { entry: Box::new(entry), exit: Some(exit) })
+    }
+
+    fn settlement(&self, now: Time, answer: &Answer) -> Settlement {
+        let keep = self.context.policy.keep_content;
+        // Without a key nobody can ask for a replay, so the content is not kept.
+        let (content, truncated) = match (self.context.key, answer.content.len()) {
+            (None, 0) => (Bytes::new(), false),
+            (None, _) => (Bytes::new(), true),
+            (Some(_), n) if n > keep => (Bytes::new(), true),
+            (Some(_), _) => (answer.content.clone(), false),
+        };
+        Settlement {
+            outcome: answer.report.outcome,
+            status: answer.status.as_u16(),
+            fields: kept_fields(&answer.headers),
+            content,
+            truncated,
+            class: answer.report.class,
+            evidence: answer.verdict.as_ref().map(crate::verdict::Verdict::reason).unwrap_or_default(),
+            guarantee: answer.report.guarantee,
+            attempts: self.attempts,
+            at: now,
+        }
+    }
+}

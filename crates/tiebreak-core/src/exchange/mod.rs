@@ -1,0 +1,237 @@
+//! One write on its way, from request to answer: a state machine without I/O.
+//!
+//! The driver feeds [`Exchange::handle`] with one [`Input`] at a time and performs the one [`Effect`] that
+//! comes back. The files of this module are the stations, in the order in which a write passes them:
+//!
+//! | file | station |
+//! |---|---|
+//! | `begin` | key, ledger look-up, repeats that join or replay |
+//! | `queue` | lanes and claim |
+//! | `plan` | which precondition guards the attempt, and what it is merged from |
+//! | `deliver` | what the answer means and what is done about it |
+//! | `rebase` | fetch, merge, send again under the new version |
+//! | `prove` | nobody answered: did it land? |
+//! | `finish` | record, then answer |
+
+mod answer;
+mod backoff;
+mod begin;
+mod deliver;
+mod effect;
+mod finish;
+mod plan;
+mod prove;
+mod queue;
+mod rebase;
+mod reply;
+
+use std::sync::Arc;
+
+pub use answer::Answer;
+pub use effect::{Carried, Effect, Entry, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Step};
+
+use crate::base::Served;
+use crate::caller::CallerId;
+use crate::delivery::{Delivery, Unknown};
+use crate::fingerprint::Fingerprint;
+use crate::judge::{Earlier, Judge};
+use crate::key::KeyDigest;
+use crate::lane::LaneId;
+use crate::merge::Representation;
+use crate::policy::Policy;
+use crate::precondition::Preconditions;
+use crate::record::{Fence, Record, WriteId};
+use crate::request::WriteRequest;
+use crate::response::Response;
+use crate::time::Time;
+use crate::verdict::Verdict;
+
+use backoff::Jitter;
+use plan::Plan;
+
+/// What a door knows of a write besides the request itself.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The write's id.
+    pub id: WriteId,
+    /// Who writes.
+    pub caller: CallerId,
+    /// Its key, where it has one.
+    pub key: Option<KeyDigest>,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// Its lanes, sorted.
+    pub lanes: Vec<LaneId>,
+    /// What the route allows and demands.
+    pub policy: Policy,
+    /// The versions that were served to this caller for this target, before it wrote.
+    pub served: Vec<Served>,
+    /// The document that the edit was made from, where the caller says so itself.
+    pub base: Option<Representation>,
+    /// Whether to read the target before writing (bulk jobs).
+    pub check_first: bool,
+    /// Seed of the jitter.
+    pub seed: u64,
+}
+
+/// One write on its way through Tiebreak.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    write: Arc<WriteRequest>,
+    context: Context,
+    judge: Arc<Judge>,
+    preconditions: Preconditions,
+    stage: Stage,
+    started: Time,
+    jitter: Jitter,
+    view: LaneView,
+    /// Where it stands in its lanes.
+    place: Place,
+    /// The fence, once claimed.
+    fence: Option<Fence>,
+    /// The doubt of an earlier exchange that this one took up.
+    resumed: Option<Box<Record>>,
+    plan: Option<Box<Plan>>,
+    /// How often it was sent.
+    attempts: u32,
+    /// How often in a row it had to wait.
+    rounds: u32,
+    /// An attempt of which nothing is known, if there was one.
+    unknown: Option<Unknown>,
+    /// When the last attempt was sent.
+    sent_at: Time,
+    /// The last answer that refused the write.
+    refused: Option<Box<(Response, Verdict)>>,
+    /// What was read last in the lane, for whoever comes next.
+    seen: Option<Carried>,
+}
+
+/// Where an exchange stands: what the outstanding effect is for.
+#[derive(Debug, Clone)]
+enum Stage {
+    New,
+    Registering,
+    Joining,
+    LookingUp,
+    Queueing,
+    ClaimingAhead,
+    AwaitingTurn,
+    Checking,
+    Claiming,
+    Sending,
+    Waiting(Next),
+    Refetching,
+    Proving,
+    Recording(Box<Answer>),
+    Done,
+}
+
+/// Where an exchange stands in its lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Outside,
+    Queued,
+    Front,
+}
+
+/// What follows a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Send,
+    Refetch,
+    Prove,
+    Check,
+}
+
+impl Exchange {
+    /// An exchange that has not begun.
+    #[must_use]
+    pub fn new(write: Arc<WriteRequest>, context: Context, judge: Arc<Judge>) -> Exchange {
+        Exchange {
+            jitter: Jitter::new(context.seed),
+            write,
+            context,
+            judge,
+            preconditions: Preconditions::default(),
+            stage: Stage::New,
+            started: Time::default(),
+            view: LaneView::default(),
+            place: Place::Outside,
+            fence: None,
+            resumed: None,
+            plan: None,
+            attempts: 0,
+            rounds: 0,
+            unknown: None,
+            sent_at: Time::default(),
+            refused: None,
+            seen: None,
+        }
+    }
+
+    /// Whether a client that goes away may take the write with it: it has no key and nothing was claimed.
+    #[must_use]
+    pub fn can_be_abandoned(&self) -> bool {
+        self.context.key.is_none() && self.fence.is_none() && self.resumed.is_none() && self.attempts == 0
+    }
+
+    /// Takes one input and says what to do next. Total: an input that does not fit the stage ends the
+    /// exchange with what is known.
+    pub fn handle(&mut self, now: Time, input: Input) -> Step {
+        let stage = std::mem::replace(&mut self.stage, Stage::Done);
+        match (stage, input) {
+            (Stage::New, Input::Begin) => self.begin(now),
+            (Stage::Registering, Input::Registered) => self.look_up(),
+            (Stage::Registering, Input::Running(fingerprint)) => self.join(now, fingerprint),
+            (Stage::Joining, Input::Awaited(Some(answer))) => reply::answer(answer.joined(), None),
+            (Stage::Joining, Input::Awaited(None)) => self.register(),
+            (Stage::Joining, Input::Elapsed) => self.still_running(),
+            (Stage::LookingUp, Input::Found(None)) => self.queue(),
+            (Stage::LookingUp, Input::Found(Some(record))) => self.known(now, record),
+            (Stage::Queueing, Input::LaneFull | Input::Elapsed) => self.never_had_a_turn(),
+            (Stage::Queueing, Input::CallerGone) => self.abandoned(),
+            (Stage::Queueing, Input::Near) => self.claim_ahead(now),
+            (Stage::Queueing | Stage::AwaitingTurn, Input::Turn(view)) => self.turn(now, view),
+            (Stage::ClaimingAhead, Input::Granted(fence)) => self.await_turn(fence),
+            (Stage::ClaimingAhead | Stage::Claiming, Input::Taken(record)) => self.known(now, record),
+            (Stage::ClaimingAhead | Stage::Claiming, Input::LedgerFailed(failure)) => self.ledger_down(now, &failure),
+            (Stage::LookingUp, Input::LedgerFailed(failure)) => self.ledger_down(now, &failure),
+            (Stage::AwaitingTurn, Input::Elapsed) => self.never_had_a_turn(),
+            (Stage::Checking, Input::Fetched(delivery)) => self.checked(now, delivery),
+            (Stage::Checking, Input::Elapsed) => self.checked(now, Delivery::Unknown(Unknown::Timeout)),
+            (Stage::Claiming, Input::Granted(fence)) => self.granted(now, fence),
+            (Stage::Sending, Input::Delivered(delivery)) => self.delivered(now, delivery),
+            (Stage::Sending, Input::Elapsed) => self.delivered(now, Delivery::Unknown(Unknown::Timeout)),
+            (Stage::Waiting(next), Input::Elapsed) => match next {
+                Next::Send => self.once_more(now),
+                Next::Check => self.check(now),
+                Next::Refetch => self.refetch(now),
+                Next::Prove => self.prove(now),
+            },
+            (Stage::Refetching, Input::Fetched(delivery)) => self.refetched(now, delivery),
+            (Stage::Refetching, Input::Elapsed) => self.refetched(now, Delivery::Unknown(Unknown::Timeout)),
+            (Stage::Proving, Input::Fetched(delivery)) => self.weigh(now, delivery),
+            (Stage::Proving, Input::Elapsed) => self.weigh(now, Delivery::Unknown(Unknown::Timeout)),
+            (Stage::Recording(answer), Input::Recorded) => reply::answer(*answer, None),
+            (Stage::Recording(answer), Input::LedgerFailed(failure)) => self.not_recorded(*answer, &failure),
+            (stage, input) => self.misfit(now, &stage, &input),
+        }
+    }
+
+    /// A driver that breaks the contract must not make a write land twice or a doubt vanish.
+    fn misfit(&mut self, now: Time, stage: &Stage, input: &Input) -> Step {
+        debug_assert!(false, "input {input:?} does not fit stage {stage:?}");
+        if self.attempts > 0 { self.in_doubt(now, Unknown::Crash) } else { self.abandoned() }
+    }
+
+    fn earlier(&self) -> Earlier {
+        if self.unknown.is_some() { Earlier::MayHaveApplied } else { Earlier::Nothing }
+    }
+
+    fn gives_up_at(&self) -> Time {
+        self.started.after(self.context.policy.patience)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,414 @@
+//! Which precondition guards an attempt, and what it is merged from.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+
+use crate::base::{self, BaseDecision};
+use crate::exchange::answer::Answer;
+use crate::exchange::{Carried, Exchange};
+use crate::guarantee::Guarantee;
+use crate::merge::{self, Merged, MergeFailure, Representation, Write};
+use crate::method::acts_on_target;
+use crate::outcome::Outcome;
+use crate::policy::{OnStale, Unguarded};
+use crate::precondition::TagList;
+use crate::problem::{Kind, Problem};
+use crate::validator::EntityTag;
+
+/// How the next attempt is made.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    /// The content that is sent.
+    pub(super) content: Bytes,
+    /// Fields that replace those of the caller.
+    pub(super) attach: Vec<(HeaderName, HeaderValue)>,
+    /// The validator that guards it.
+    pub(super) guard: Option<Guard>,
+    /// What the target held before, as far as this caller knows.
+    pub(super) before: Before,
+    /// Whether it was made to create the target, which a look before had found missing.
+    pub(super) creates: bool,
+    /// What is done if it turns out to be stale.
+    pub(super) on_stale: Stale,
+    /// How strong the promise is.
+    pub(super) guarantee: Guarantee,
+    /// Whether it was merged into a newer version than the caller's.
+    pub(super) rebased: bool,
+    /// Whether nothing protects another writer's change from it.
+    pub(super) unguarded: bool,
+}
+
+/// What the target held before an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Before {
+    Unknown,
+    Absent,
+    Known(Representation),
+}
+
+impl Before {
+    fn of(representation: Option<Representation>) -> Before {
+        representation.map_or(Before::Unknown, Before::Known)
+    }
+}
+
+/// A validator that guards an attempt.
+#[derive(Debug, Clone)]
+pub(super) struct Guard {
+    pub(super) tag: EntityTag,
+    /// Whether the tag never recurs, so that a second send under it is safe.
+    pub(super) version: bool,
+}
+
+/// What is done with an attempt that turns out to be stale.
+#[derive(Debug, Clone)]
+pub(super) enum Stale {
+    /// The origin's answer goes to the caller.
+    Tell,
+    /// The caller's change is merged from this base into the current version.
+    MergeFrom(Representation),
+    /// The version is known, its content is not: 409 base-unknown.
+    BaseGone,
+    /// Look again and decide anew (bulk jobs, which read before they write).
+    CheckAgain,
+}
+
+/// What planning came to.
+pub(super) enum Planned {
+    Ready(Box<Plan>),
+    /// The current representation is needed first.
+    NeedCurrent,
+    /// Nothing is to be sent.
+    Finish(Box<Answer>),
+}
+
+impl Exchange {
+    /// Plans the next attempt from what is known now.
+    pub(super) fn make_plan(&self) -> Planned {
+        let named = self.named_tag();
+        if self.is_signed() || (self.preconditions.guard_writes() && named.is_none()) {
+            return Planned::Ready(Box::new(self.literal()));
+        }
+        let current = self.carried();
+        if let Some(tag) = named {
+            return self.from_named(tag, current);
+        }
+        if self.edits() {
+            if let Some(base) = &self.context.base {
+                return match current {
+                    Some(current) => self.merged_onto(base, current, Guarantee::A),
+                    None => Planned::NeedCurrent,
+                };
+            }
+            match base::decide(&self.context.served, &self.as_write(), current.map(|c| &c.representation), &self.context.policy.merge) {
+                BaseDecision::Absent => {}
+                BaseDecision::NeedCurrent => return Planned::NeedCurrent,
+                BaseDecision::TagOnly(tag) => return Planned::Ready(Box::new(self.under(tag, None, Stale::BaseGone, Guarantee::C))),
+                BaseDecision::Proven { etag, representation } => return self.from_inferred(etag, &representation, current),
+                BaseDecision::Unknown(why) => return self.base_unknown(&why),
+            }
+        }
+        if self.context.check_first && acts_on_target(&self.write.method) {
+            return match current {
+                Some(current) => self.over(Some(current)),
+                None => Planned::NeedCurrent,
+            };
+        }
+        Planned::Ready(Box::new(self.unguarded(current)))
+    }
+
+    /// The one entity tag that the caller names as its base, where it may be rebased.
+    fn named_tag(&self) -> Option<&EntityTag> {
+        let may = match self.context.policy.on_stale {
+            OnStale::RebaseAlways => true,
+            OnStale::Rebase => self.prefers_rebase(),
+            OnStale::Stop => false,
+        };
+        let p = &self.preconditions;
+        if !may || !self.edits() || p.if_none_match.is_some() || p.if_unmodified_since.is_some() {
+            return None;
+        }
+        match &p.if_match {
+            Some(TagList::Tags(tags)) if tags.len() == 1 && !tags[0].is_weak() => tags.first(),
+            _ => None,
+        }
+    }
+
+    /// `Prefer: tiebreak=rebase` (RFC 7240).
+    fn prefers_rebase(&self) -> bool {
+        let asks = |value: &HeaderValue| {
+            value.to_str().is_ok_and(|v| {
+                v.split(',').any(|p| p.trim().replace(['"', ' '], "").eq_ignore_ascii_case("tiebreak=rebase"))
+            })
+        };
+        self.write.headers.get_all("prefer").iter().any(asks)
+    }
+
+    /// Whether the write edits the representation at its target in a form that can be merged.
+    fn edits(&self) -> bool {
+        (self.write.method == Method::PUT || self.write.method == Method::PATCH)
+            && merge::is_mergeable(&self.write.method, self.write.field("content-type").unwrap_or_default())
+            && !self.write.headers.contains_key(header::CONTENT_ENCODING)
+    }
+
+    /// Whether a signature covers fields or content, so that nothing may be altered: AWS Signature Version 4,
+    /// Azure SharedKey, HTTP Message Signatures (RFC 9421), DPoP (RFC 9449), digests of content (RFC 9530).
+    pub(super) fn is_signed(&self) -> bool {
+        let headers = &self.write.headers;
+        let scheme = self.write.field("authorization").unwrap_or_default().to_ascii_lowercase();
+        ["aws4-", "sharedkey", "signature ", "hmac", "aws ", "goog4-"].iter().any(|s| scheme.starts_with(s))
+            || ["signature", "signature-input", "dpop", "content-digest", "repr-digest", "digest", "content-md5"]
+                .iter()
+                .any(|f| headers.contains_key(*f))
+            || self.write.target.uri().query().is_some_and(|q| q.contains("X-Amz-Signature=") || q.contains("sig="))
+    }
+
+    pub(super) fn as_write(&self) -> Write<'_> {
+        Write {
+            method: &self.write.method,
+            content_type: self.write.field("content-type").unwrap_or_default(),
+            content: &self.write.content,
+        }
+    }
+
+    /// What the lane carries, if it belongs to this caller and this variant.
+    pub(super) fn carried(&self) -> Option<&Carried> {
+        self.view
+            .carried
+            .as_ref()
+            .filter(|c| c.caller == self.context.caller && c.variant == variant_of(&self.write.headers))
+    }
+
+    fn literal(&self) -> Plan {
+        let tag = match &self.preconditions.if_match {
+            Some(TagList::Tags(tags)) if tags.len() == 1 && !tags[0].is_weak() => tags.first(),
+            _ => None,
+        };
+        let before = tag.and_then(|t| self.content_of(t));
+        let guard = tag.map(|t| self.guard(t.clone(), before.as_ref()));
+        let unguarded = !self.preconditions.guard_writes();
+        Plan {
+            content: self.write.content.clone(),
+            attach: self.own_key(),
+            guarantee: self.strength(guard.as_ref(), Guarantee::A),
+            guard,
+            before: Before::of(before),
+            creates: false,
+            on_stale: if self.context.check_first && unguarded { Stale::CheckAgain } else { Stale::Tell },
+            rebased: false,
+            unguarded: unguarded && acts_on_target(&self.write.method),
+        }
+    }
+
+    fn unguarded(&self, current: Option<&Carried>) -> Plan {
+        Plan { before: Before::of(current.map(|c| c.representation.clone())), ..self.literal() }
+    }
+
+    fn from_named(&self, tag: &EntityTag, current: Option<&Carried>) -> Planned {
+        let base = self.content_of(tag).or_else(|| self.context.base.clone());
+        match (base, current) {
+            (Some(base), Some(current)) if current.etag.as_ref() != Some(tag) => self.merged_onto(&base, current, Guarantee::A),
+            (Some(base), _) => Planned::Ready(Box::new(self.under(tag.clone(), Some(base.clone()), Stale::MergeFrom(base), Guarantee::A))),
+            (None, _) => Planned::Ready(Box::new(self.under(tag.clone(), None, Stale::BaseGone, Guarantee::A))),
+        }
+    }
+
+    fn from_inferred(&self, etag: Option<EntityTag>, base: &Representation, current: Option<&Carried>) -> Planned {
+        match (etag, current) {
+            (Some(tag), Some(current)) if !tag.is_weak() && current.etag.as_ref() == Some(&tag) => {
+                let stale = Stale::MergeFrom(base.clone());
+                Planned::Ready(Box::new(self.under(tag, Some(base.clone()), stale, Guarantee::C)))
+            }
+            (_, Some(current)) => self.merged_onto(base, current, Guarantee::C),
+            (Some(tag), None) if !tag.is_weak() => {
+                let stale = Stale::MergeFrom(base.clone());
+                Planned::Ready(Box::new(self.under(tag, Some(base.clone()), stale, Guarantee::C)))
+            }
+            // An origin without (strong) tags: what is there now has to be read before it can be merged into.
+            (_, None) => Planned::NeedCurrent,
+        }
+    }
+
+    /// Sends the caller's own content under `tag`.
+    fn under(&self, tag: EntityTag, before: Option<Representation>, on_stale: Stale, best: Guarantee) -> Plan {
+        let guard = self.guard(tag, before.as_ref());
+        let mut attach = self.own_key();
+        attach.extend(if_match(&guard.tag));
+        Plan {
+            content: self.write.content.clone(),
+            attach,
+            guarantee: self.strength(Some(&guard), best),
+            guard: Some(guard),
+            before: Before::of(before),
+            creates: false,
+            on_stale,
+            rebased: false,
+            unguarded: false,
+        }
+    }
+
+    /// Merges the caller's change from `base` into `current`, and sends that under the current version.
+    pub(super) fn merged_onto(&self, base: &Representation, current: &Carried, best: Guarantee) -> Planned {
+        match merge::rebase(&self.as_write(), base, &current.representation, &self.context.policy.merge) {
+            Ok(merged) => Planned::Ready(Box::new(self.merged(merged, base, current, best))),
+            Err(MergeFailure::Overlap(overlaps)) => {
+                let list: Vec<_> = overlaps.iter().map(merge::Overlap::to_json).collect();
+                let problem = Problem::new(
+                    Kind::Overlap,
+                    "another writer changed the same fields after you read them; read the resource again, decide, and write it anew",
+                )
+                .with("conflicts", list)
+                .with("current", current.version())
+                .with("target", self.write.target.as_str());
+                self.finish(problem, Some(current))
+            }
+            Err(MergeFailure::NotMergeable { why }) => {
+                let problem = Problem::new(
+                    Kind::Stale,
+                    format!("the resource was changed since you read it, and your change cannot be merged: {why}; read it again and write it anew"),
+                )
+                .with("current", current.version());
+                self.finish(problem, Some(current))
+            }
+        }
+    }
+
+    fn merged(&self, merged: Merged, base: &Representation, current: &Carried, best: Guarantee) -> Plan {
+        let stale = Stale::MergeFrom(base.clone());
+        let mut plan = match current.strong_tag() {
+            Some(tag) => self.under(tag.clone(), Some(current.representation.clone()), stale, best),
+            None => self.in_lane_only(current, stale),
+        };
+        plan.rebased = base.content() != current.representation.content();
+        plan.content = merged.content;
+        plan
+    }
+
+    /// No strong tag guards it at the origin; the lane does, as long as nobody writes around it.
+    fn in_lane_only(&self, current: &Carried, on_stale: Stale) -> Plan {
+        Plan { on_stale, guarantee: Guarantee::C, unguarded: false, ..self.unguarded(Some(current)) }
+    }
+
+    /// The plan of an attempt that an earlier exchange made and left in doubt, guarded by `held`.
+    pub(super) fn plan_of_doubt(&self, held: Option<EntityTag>) -> Plan {
+        let creates = self.context.check_first && held.is_none() && self.write.method == Method::PUT;
+        let mut plan = match held {
+            Some(tag) if !tag.is_weak() => {
+                let before = self.content_of(&tag);
+                self.under(tag, before, Stale::Tell, Guarantee::A)
+            }
+            _ => self.literal(),
+        };
+        if creates {
+            plan.creates = true;
+            plan.attach.push((header::IF_NONE_MATCH, HeaderValue::from_static("*")));
+        }
+        if self.context.check_first {
+            plan.on_stale = Stale::CheckAgain;
+        }
+        plan
+    }
+
+    /// Writes over what a bulk job has just read; `None`: there is nothing yet.
+    pub(super) fn over(&self, current: Option<&Carried>) -> Planned {
+        let Some(current) = current else {
+            let mut plan = self.literal();
+            plan.on_stale = Stale::CheckAgain;
+            plan.guarantee = self.strength(None, Guarantee::C);
+            if self.write.method == Method::PUT {
+                plan.before = Before::Absent;
+                plan.creates = true;
+                plan.unguarded = false;
+                plan.attach.push((header::IF_NONE_MATCH, HeaderValue::from_static("*")));
+            }
+            return Planned::Ready(Box::new(plan));
+        };
+        let mut plan = match current.strong_tag() {
+            Some(tag) => self.under(tag.clone(), Some(current.representation.clone()), Stale::CheckAgain, Guarantee::C),
+            None => self.in_lane_only(current, Stale::CheckAgain),
+        };
+        // Nobody said which version the record was made from.
+        plan.unguarded = self.write.method == Method::PUT;
+        Planned::Ready(Box::new(plan))
+    }
+
+    fn base_unknown(&self, why: &str) -> Planned {
+        let problem = Problem::new(
+            Kind::BaseUnknown,
+            format!("several versions were served to this credential and it cannot be told which one you edited ({why}); \
+                     send If-Match, or use one connection per worker"),
+        )
+        .with("target", self.write.target.as_str());
+        self.finish(problem, self.carried())
+    }
+
+    fn finish(&self, problem: Problem, current: Option<&Carried>) -> Planned {
+        let report = self.report(Outcome::NotSent);
+        let mut answer = Answer::ours(problem, report);
+        if let Some(value) = current.and_then(|c| HeaderValue::from_str(&c.etag.as_ref()?.to_string()).ok()) {
+            answer.headers.insert(header::ETAG, value);
+        }
+        Planned::Finish(Box::new(answer))
+    }
+
+    fn content_of(&self, tag: &EntityTag) -> Option<Representation> {
+        let served = self.context.served.iter().find(|s| s.etag.as_ref() == Some(tag))?;
+        served.representation.clone()
+    }
+
+    fn guard(&self, tag: EntityTag, content: Option<&Representation>) -> Guard {
+        let version = self.context.policy.etag.is_version(&tag, content.map(Representation::content));
+        Guard { tag, version }
+    }
+
+    /// The key that this write brings along where the origin honours keys and the caller sent none.
+    fn own_key(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let name = HeaderName::from_static("idempotency-key");
+        if !self.context.policy.honours_keys || self.write.headers.contains_key(&name) {
+            return Vec::new();
+        }
+        let id = self.resumed.as_ref().map_or(self.context.id, |r| r.claim.id);
+        HeaderValue::from_str(&format!("\"{id}\"")).map(|value| vec![(name, value)]).unwrap_or_default()
+    }
+
+    fn strength(&self, guard: Option<&Guard>, best: Guarantee) -> Guarantee {
+        match guard {
+            Some(guard) if guard.version => best,
+            _ if self.context.policy.honours_keys => Guarantee::B,
+            Some(_) => Guarantee::C,
+            None => best.max(if self.context.check_first { Guarantee::C } else { Guarantee::D }),
+        }
+    }
+
+    /// A refusal, if the plan is weaker than the route demands.
+    pub(super) fn too_weak(&self) -> Option<Answer> {
+        let plan = self.plan.as_deref()?;
+        let policy = &self.context.policy;
+        let problem = if plan.guarantee > policy.least {
+            let detail = format!(
+                "this route demands guarantee {}, and this write would have {}; send If-Match with the version that you read, or an idempotency key that the origin honours",
+                policy.least.as_str(),
+                plan.guarantee.as_str()
+            );
+            Problem::new(Kind::GuaranteeTooWeak, detail)
+        } else if plan.unguarded && policy.unguarded == Unguarded::Refuse && !self.context.check_first {
+            let detail = "this write names no version, and none is known that you read; read the resource first, or send If-Match";
+            Problem::new(Kind::Unguarded, detail)
+        } else {
+            return None;
+        };
+        Some(Answer::ours(problem, self.report(Outcome::NotSent)))
+    }
+}
+
+fn if_match(tag: &EntityTag) -> Option<(HeaderName, HeaderValue)> {
+    HeaderValue::from_str(&tag.to_string()).ok().map(|value| (header::IF_MATCH, value))
+}
+
+/// The values of the fields by which a representation is negotiated (RFC 9110 §12.5).
+pub(super) fn variant_of(headers: &HeaderMap) -> Vec<String> {
+    ["accept", "accept-language"]
+        .iter()
+        .map(|name| headers.get(*name).map_or_else(String::new, |v| String::from_utf8_lossy(v.as_bytes()).into_owned()))
+        .collect()
+}

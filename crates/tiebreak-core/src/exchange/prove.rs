@@ -1,0 +1,182 @@
+//! Nobody answered: did it land?
+
+use http::Method;
+
+use crate::delivery::{Delivery, Unknown};
+use crate::exchange::answer::Answer;
+use crate::exchange::effect::response;
+use crate::exchange::plan::{Before, Guard};
+use crate::exchange::reply::step;
+use crate::exchange::{Carried, Effect, Exchange, LaneExit, Next, Place, Stage, Step};
+use crate::merge::{self, Holds};
+use crate::outcome::Outcome;
+use crate::policy::OnDuplicate;
+use crate::record::{Record, State};
+use crate::response::Response;
+use crate::time::Time;
+use crate::validator::EntityTag;
+
+/// What a look at the target says about a lost attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finding {
+    /// It was applied.
+    Applied,
+    /// What was asked is there; a bulk job takes it for its own.
+    Adoptable,
+    /// It was not applied so far, and sending it again under its guard cannot apply it twice.
+    SendAgain,
+    /// Nothing follows yet; it may be worth looking again.
+    Open,
+}
+
+impl Exchange {
+    /// Nothing is known of the last attempt.
+    pub(super) fn lost(&mut self, now: Time, why: Unknown) -> Step {
+        self.unknown = Some(why);
+        if self.context.policy.honours_keys {
+            // The origin tells a repeat from a new write by its key.
+            return self.wait_then(now, Next::Send, None);
+        }
+        self.prove(now)
+    }
+
+    /// The caller repeats a write that is in doubt: with its content and credentials at hand, look again.
+    pub(super) fn resume(&mut self, now: Time, record: Box<Record>) -> Step {
+        let State::InDoubt(doubt) = &record.state else { return self.still_running() };
+        self.unknown = Some(doubt.reason);
+        self.attempts = doubt.attempts.max(1);
+        self.sent_at = doubt.since;
+        self.resumed = Some(record);
+        match self.place {
+            Place::Outside => self.queue(),
+            Place::Queued => self.wait_for_turn(),
+            Place::Front => self.take_up(now),
+        }
+    }
+
+    /// The doubt is taken up, in its lanes.
+    pub(super) fn take_up(&mut self, now: Time) -> Step {
+        let held = self.resumed.as_ref().and_then(|r| r.claim.held.clone());
+        let tag = held.and_then(|h| EntityTag::parse(&h).ok());
+        self.plan = Some(Box::new(self.plan_of_doubt(tag)));
+        if self.context.policy.honours_keys {
+            return match self.plan.clone() {
+                Some(plan) => self.claim_for(now, plan),
+                None => self.in_doubt(now, Unknown::Crash),
+            };
+        }
+        self.prove(now)
+    }
+
+    /// Looks at the target.
+    pub(super) fn prove(&mut self, now: Time) -> Step {
+        if self.write.method == Method::POST || self.is_unreadable() {
+            return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
+        }
+        self.fetch(now, Stage::Proving, None)
+    }
+
+    fn is_unreadable(&self) -> bool {
+        !crate::method::acts_on_target(&self.write.method)
+    }
+
+    /// Weighs what the look at the target brought.
+    pub(super) fn weigh(&mut self, now: Time, delivery: Delivery) -> Step {
+        let response = response(delivery);
+        let finding = response.as_ref().map_or(Finding::Open, |r| self.find(now, r));
+        match (finding, response) {
+            (Finding::Applied, Some(response)) => self.landed(now, response, Outcome::Applied),
+            (Finding::Adoptable, Some(response)) => self.landed(now, response, Outcome::Adopted),
+            (Finding::SendAgain, _) => self.send_again(now),
+            (Finding::Open | Finding::Applied | Finding::Adoptable, _) => self.look_again(now),
+        }
+    }
+
+    fn find(&self, now: Time, response: &Response) -> Finding {
+        let Some(plan) = self.plan.as_deref() else { return Finding::Open };
+        let gone = matches!(response.status.as_u16(), 404 | 410);
+        if self.write.method == Method::DELETE && gone {
+            // Only if this caller saw it before: an origin may hide what one may not read.
+            return if matches!(plan.before, Before::Known(_)) { Finding::Applied } else { Finding::Open };
+        }
+        if gone {
+            let waited = now >= self.sent_at.after(self.context.policy.late_after);
+            return if plan.creates && waited { Finding::SendAgain } else { Finding::Open };
+        }
+        let Some(current) = self.as_current(response) else { return Finding::Open };
+        if let Some(Guard { tag, version: true }) = &plan.guard
+            && current.etag.as_ref().is_some_and(|e| e.strong_eq(tag))
+        {
+            return Finding::SendAgain;
+        }
+        if self.write.method == Method::DELETE {
+            return Finding::Open;
+        }
+        self.compare(&current)
+    }
+
+    fn compare(&self, current: &Carried) -> Finding {
+        let Some(plan) = self.plan.as_deref() else { return Finding::Open };
+        let write = merge::Write { content: &plan.content, ..self.as_write() };
+        let before = match &plan.before {
+            Before::Known(representation) => Some(representation),
+            Before::Absent | Before::Unknown => None,
+        };
+        let newly = match merge::holds(&write, before, &current.representation, &self.context.policy.merge) {
+            Holds::NewlyYes => true,
+            Holds::YesButBeforeUnknown => plan.before == Before::Absent && plan.creates,
+            Holds::AlreadyBefore | Holds::No | Holds::CannotTell => false,
+        };
+        if newly && !self.own_if_none_match() {
+            return Finding::Applied;
+        }
+        let adopts = self.context.check_first && self.context.policy.on_duplicate == OnDuplicate::Adopt;
+        if adopts && self.holds_already(current) { Finding::Adoptable } else { Finding::Open }
+    }
+
+    /// A client's own `If-None-Match` is literal: an equal resource may be another worker's.
+    fn own_if_none_match(&self) -> bool {
+        self.preconditions.if_none_match.is_some()
+    }
+
+    fn landed(&mut self, now: Time, response: Response, outcome: Outcome) -> Step {
+        self.refused = None;
+        self.unknown = None;
+        let exit = LaneExit {
+            carried: self.as_current(&response).filter(|c| c.strong_tag().is_some()),
+            suspect_until: None,
+        };
+        let answer = if self.write.method == Method::DELETE {
+            Response { status: http::StatusCode::NO_CONTENT, headers: http::HeaderMap::new(), content: bytes::Bytes::new(), complete: true }
+        } else {
+            response
+        };
+        let answer = Answer::from_origin(answer, None, self.report(outcome));
+        self.settle(now, answer, exit)
+    }
+
+    fn send_again(&mut self, now: Time) -> Step {
+        let Some(plan) = self.plan.clone() else { return self.in_doubt(now, Unknown::Crash) };
+        if self.attempts >= self.context.policy.attempts || now > self.gives_up_at() {
+            return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
+        }
+        self.claim_for(now, plan)
+    }
+
+    /// Looks again for as long as the attempt may still arrive, within the caller's patience.
+    fn look_again(&mut self, now: Time) -> Step {
+        let why = self.unknown.unwrap_or(Unknown::Crash);
+        let wait = self.jitter.wait(self.rounds.max(2), self.context.policy.backoff);
+        self.rounds += 1;
+        let late = self.sent_at.after(self.context.policy.late_after);
+        let creates = self.plan.as_deref().is_some_and(|p| p.creates);
+        let until = late.min(self.gives_up_at());
+        if now >= until {
+            return self.in_doubt(now, why);
+        }
+        // The look that decides about a creation is the one at which nothing can arrive any more.
+        let next = now.after(wait).min(if creates { late } else { until });
+        self.stage = Stage::Waiting(Next::Prove);
+        step(Effect::Sleep(next))
+    }
+}

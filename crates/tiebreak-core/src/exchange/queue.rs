@@ -1,0 +1,125 @@
+//! Lanes and claim.
+
+use crate::exchange::plan::Planned;
+use crate::exchange::reply::{step, step_until};
+use crate::exchange::{Effect, Exchange, LaneView, Place, Stage, Step};
+use crate::outcome::Outcome;
+use crate::problem::{Kind, Problem};
+use crate::record::{Claim, Fence, WriteId};
+use crate::time::Time;
+
+impl Exchange {
+    pub(super) fn queue(&mut self) -> Step {
+        self.stage = Stage::Queueing;
+        let lanes = self.context.lanes.clone();
+        let near = self.context.policy.claim_ahead && self.resumed.is_none();
+        step_until(Effect::EnterLanes { lanes, near }, self.gives_up_at())
+    }
+
+    pub(super) fn never_had_a_turn(&mut self) -> Step {
+        let detail = "too many writes to this resource wait already, or an earlier one is in doubt; \
+                      nothing was sent, try again later";
+        let report = self.report(Outcome::NotSent);
+        let mut refusal = super::Answer::ours(Problem::new(Kind::Busy, detail), report);
+        refusal.headers.insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("5"));
+        self.finish_unsent(self.started, refusal)
+    }
+
+    /// Near the front: the claim is made durable while the write before this one is on the wire.
+    pub(super) fn claim_ahead(&mut self, now: Time) -> Step {
+        self.stage = Stage::ClaimingAhead;
+        self.place = Place::Queued;
+        // A client's own precondition is known by now; a version that the lane carries is not.
+        let held = self.write.field("if-match").map(str::to_owned);
+        step(Effect::Claim(Box::new(self.claim_of(now, held))))
+    }
+
+    pub(super) fn await_turn(&mut self, fence: Fence) -> Step {
+        self.fence = Some(fence);
+        self.wait_for_turn()
+    }
+
+    pub(super) fn wait_for_turn(&mut self) -> Step {
+        self.stage = Stage::AwaitingTurn;
+        step_until(Effect::AwaitTurn, self.gives_up_at())
+    }
+
+    pub(super) fn turn(&mut self, now: Time, view: LaneView) -> Step {
+        self.view = view;
+        self.place = Place::Front;
+        if self.resumed.is_some() {
+            return self.take_up(now);
+        }
+        match self.carried().cloned() {
+            Some(current) if self.context.check_first => self.onto(now, current),
+            _ => self.plan_and_send(now),
+        }
+    }
+
+    /// Sends the planned attempt again after a wait.
+    pub(super) fn once_more(&mut self, now: Time) -> Step {
+        match self.plan.clone() {
+            // What may have been applied is claimed anew, so that the record counts each attempt.
+            Some(plan) if self.unknown.is_some() => self.claim_for(now, plan),
+            _ => self.dispatch(now),
+        }
+    }
+
+    pub(super) fn plan_and_send(&mut self, now: Time) -> Step {
+        match self.make_plan() {
+            Planned::Ready(plan) => self.claim_for(now, plan),
+            Planned::NeedCurrent => self.check(now),
+            Planned::Finish(answer) => self.finish_unsent(now, *answer),
+        }
+    }
+
+    /// Makes the claim durable for this plan, unless it is already.
+    pub(super) fn claim_for(&mut self, now: Time, plan: Box<super::Plan>) -> Step {
+        let held = plan.guard.as_ref().map(|g| g.tag.to_string());
+        self.plan = Some(plan);
+        if let Some(refusal) = self.too_weak() {
+            return self.finish_unsent(now, refusal);
+        }
+        self.stage = Stage::Claiming;
+        let attempt = self.attempts + 1;
+        match (self.fence, &self.resumed) {
+            (Some(_), _) if self.attempts == 0 => self.dispatch(now),
+            (Some(fence), _) => step(Effect::Amend { id: self.context.id, fence, attempt, held }),
+            (None, Some(record)) => step(Effect::Retake { id: record.claim.id, attempt, held }),
+            (None, None) => step(Effect::Claim(Box::new(self.claim_of(now, held)))),
+        }
+    }
+
+    pub(super) fn granted(&mut self, now: Time, fence: Fence) -> Step {
+        self.fence = Some(fence);
+        if let Some(record) = self.resumed.take() {
+            self.context.id = record.claim.id;
+        }
+        self.dispatch(now)
+    }
+
+    fn claim_of(&self, now: Time, held: Option<String>) -> Claim {
+        Claim {
+            id: self.context.id,
+            key: self.context.key,
+            caller: self.context.caller,
+            fingerprint: self.context.fingerprint,
+            method: self.write.method.as_str().to_owned(),
+            target: self.write.target.as_str().to_owned(),
+            lanes: self.context.lanes.clone(),
+            attempt: self.attempts + 1,
+            held,
+            at: now,
+            expires: self.context.policy.remember.map(|d| now.after(d)),
+        }
+    }
+
+    /// The id under which the ledger knows this write, if it does.
+    pub(super) fn claimed_id(&self) -> Option<WriteId> {
+        match (&self.resumed, self.fence) {
+            (Some(record), _) => Some(record.claim.id),
+            (None, Some(_)) => Some(self.context.id),
+            (None, None) => None,
+        }
+    }
+}
