@@ -1,6 +1,13 @@
 //! The durable record of writes: claimed, settled, or in doubt.
 //!
-//! One trait, [`Ledger`], and one contract suite ([`contract`]) that every backend passes without exceptions.
+//! One trait, [`Ledger`], and one contract suite (module `contract`, behind the feature of that name) that every
+//! backend passes without exceptions:
+//! - [`memory`]: for tests and the simulator, with crashes and faults on demand.
+
+pub mod bounds;
+#[cfg(feature = "contract")]
+pub mod contract;
+pub mod memory;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,6 +17,9 @@ use tiebreak_core::fingerprint::Fingerprint;
 use tiebreak_core::key::KeyDigest;
 use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, WriteId};
 use tiebreak_core::time::Time;
+
+/// The most records that [`Ledger::doubts`] returns at once.
+pub const MAX_PAGE: usize = 1_000;
 
 /// A future that a ledger returns.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerError>> + Send + 'a>>;
@@ -77,6 +87,15 @@ pub enum ResolvedBy {
     Person,
 }
 
+/// How a doubt ended, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    /// Who ended it.
+    pub by: ResolvedBy,
+    /// The proof or the person's reason, in words.
+    pub reason: String,
+}
+
 /// Counts of what a ledger holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
@@ -94,9 +113,25 @@ pub struct Stats {
 ///
 /// Every method that changes something returns only after the change is durable. Every method may be
 /// called from many tasks at once; a backend groups their commits.
+///
+/// **Order.** An operation is submitted when its method is called, not when its future is first polled, and what one
+/// task submits is applied in that order. Dropping a future does not undo what it stood for, with one exception: a
+/// claim or a retaking whose future is dropped before it gave out its fence is put back (released, or in doubt
+/// again), since nothing can have been sent under a fence that nobody saw.
+///
+/// **Fences.** They grow across all records and all reopenings. What carries an older fence than the record's fails
+/// with [`LedgerError::Fenced`]; what finds the record absent or in another state with [`LedgerError::NotFound`].
+///
+/// **Crashes.** What is still claimed when a store is opened belongs to a process that is gone: it is in doubt
+/// ([`Unknown::Crash`](tiebreak_core::delivery::Unknown::Crash)) before the first call is answered.
+///
+/// **Bounds.** A settlement is cut to the ledger's [`bounds::Bounds`] and says so (`truncated`).
 pub trait Ledger: Send + Sync + 'static {
     /// The record that stands in the way of a write: the one with this key, else an open doubt of the same
-    /// caller and fingerprint. Settled records past their expiry are not found.
+    /// caller and fingerprint, the oldest first. Settled records past their expiry (`expires <= now`) are not found.
+    ///
+    /// A doubt that was [retaken](Ledger::retake) stands in the way like an open one until it is settled or released:
+    /// else two repeats of one doubtful write would both be sent.
     fn look_up(
         &self,
         key: Option<KeyDigest>,
@@ -105,7 +140,8 @@ pub trait Ledger: Send + Sync + 'static {
         now: Time,
     ) -> Pending<'_, Option<Record>>;
 
-    /// Claims a write, unless [`Ledger::look_up`] would find something (in one atomic step). Reserves the space for its settlement.
+    /// Claims a write, unless [`Ledger::look_up`] at the time of the claim would find something (in one atomic step).
+    /// Reserves the space for its settlement. An id that was used before is [`LedgerError::Unavailable`].
     fn claim(&self, claim: Claim) -> Pending<'_, Claimed>;
 
     /// Claims the next attempt of a write that is claimed already: sets attempt number and held validator and
@@ -121,7 +157,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// Forgets a claimed write that was never applied (not sent, or refused for a passing reason): its key is free again.
     fn release(&self, id: WriteId, fence: Fence) -> Pending<'_, ()>;
 
-    /// Ends a doubt: the record becomes settled. `reason` is kept with it.
+    /// Ends a doubt: the record becomes settled. `by` and `reason` are kept with it ([`Ledger::resolution`]).
     fn resolve(&self, id: WriteId, settlement: Settlement, by: ResolvedBy, reason: String) -> Pending<'_, Record>;
 
     /// Ends a doubt about a write that is proven *not* to have been applied and takes it up again in one step:
@@ -131,7 +167,11 @@ pub trait Ledger: Send + Sync + 'static {
     /// The record with this id.
     fn get(&self, id: WriteId) -> Pending<'_, Option<Record>>;
 
-    /// Open doubts in order of arrival, after `after` (exclusive), at most `limit`.
+    /// Who ended the doubt about this write, and why; `None` unless it is settled and was in doubt before.
+    fn resolution(&self, id: WriteId) -> Pending<'_, Option<Resolution>>;
+
+    /// Open doubts in order of arrival, after `after` (exclusive; [`LedgerError::NotFound`] if it is
+    /// unknown), at most `limit` and at most 1,000 ([`MAX_PAGE`]).
     fn doubts(&self, after: Option<WriteId>, limit: usize) -> Pending<'_, Vec<Record>>;
 
     /// Deletes settled records whose time is over; doubts and claims never. Returns how many. Works in slices, so
