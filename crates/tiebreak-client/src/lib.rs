@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The driver of conflict-safe writes: it performs what `tiebreak-core` decides.
+//!
+//! [`Engine`] is what the gateway, the bulk client and Rust programs share. A write goes in with what its door
+//! knows of it ([`Submission`]), and one [`Answer`] comes out. See `docs/life-of-a-write.md`.
+
+pub mod caller;
+pub mod clock;
+mod driver;
+pub mod engine;
+mod inflight;
+pub mod lanes;
+pub mod reads;
+pub mod service;
+pub mod transport;
+
+pub use engine::{Engine, EngineOptions, Submission};
+pub use tiebreak_core::exchange::Answer;

@@ -1,1 +1,34 @@
-fn main() {}
+//! Tiebreak makes HTTP writes conflict-safe: the command line.
+
+mod exit;
+mod gateway;
+mod stores;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Makes HTTP writes conflict-safe: each write lands once, on the version it was meant for.
+#[derive(Debug, Parser)]
+#[command(name = "tiebreak", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Stand in front of an HTTP API (or serve an embedded JSON origin)
+    Serve(gateway::ServeArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("TIEBREAK_LOG").unwrap_or_else(|_| "warn".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    match cli.command {
+        Command::Serve(args) => gateway::run(&args),
+    }
+}

@@ -1,6 +1,7 @@
 //! HTTP/1.1 to origins, over hyper.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -50,9 +51,17 @@ impl HttpTransport {
     /// If no answer came.
     pub async fn forward(&self, request: Request<OutBody>) -> Result<HttpResponse<Streamed>, ForwardError> {
         let to = Authority::of(request.uri()).ok_or(ForwardError::NotSent(NotSent::NameNotFound))?;
-        let mut sender =
-            self.pool.take(&to, !is_safe(request.method()), self.connect_timeout).await.map_err(ForwardError::NotSent)?;
-        let response = match sender.try_send_request(on_the_wire(request)).await {
+        self.forward_to(&Arc::new(to), on_the_wire(request)).await
+    }
+
+    /// The same for a request in the form that it has on the wire: origin-form target and a `Host` field.
+    ///
+    /// # Errors
+    /// If no answer came.
+    pub async fn forward_to(&self, to: &Arc<Authority>, request: Request<OutBody>) -> Result<HttpResponse<Streamed>, ForwardError> {
+        let fresh = !is_safe(request.method());
+        let mut sender = self.pool.take(to, fresh, self.connect_timeout).await.map_err(ForwardError::NotSent)?;
+        let response = match sender.try_send_request(request).await {
             Ok(response) => response,
             Err(mut failed) => {
                 // hyper gives the request back only if it was never serialised: proof of *not sent*.
@@ -64,7 +73,7 @@ impl HttpTransport {
         };
         let (mut head, body) = response.into_parts();
         strip_hop_by_hop(&mut head.headers);
-        let lease = Lease { sender: Some(sender), to, pool: self.pool.clone() };
+        let lease = Lease { sender: Some(sender), to: Arc::clone(to), pool: self.pool.clone() };
         Ok(HttpResponse::from_parts(head, Streamed { body, lease }))
     }
 
@@ -151,7 +160,7 @@ pub struct Streamed {
 #[derive(Debug)]
 struct Lease {
     sender: Option<SendRequest<OutBody>>,
-    to: Authority,
+    to: Arc<Authority>,
     pool: SharedPool,
 }
 
@@ -170,9 +179,7 @@ impl Body for Streamed {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.body).poll_frame(cx);
-        if let Poll::Ready(None) = &polled {
-            this.lease.give_back();
-        } else if this.body.is_end_stream() {
+        if matches!(polled, Poll::Ready(None)) || this.body.is_end_stream() {
             this.lease.give_back();
         }
         polled

@@ -1,0 +1,181 @@
+//! The one loop that performs what an exchange decides.
+
+use std::future::Future;
+
+use http::Request;
+use tiebreak_core::delivery::{Delivery, NotSent};
+use tiebreak_core::exchange::{Answer, Effect, Entry, Exchange, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Step};
+use tiebreak_core::time::Time;
+use tiebreak_ledger::{Claimed, LedgerError, ResolvedBy};
+use tokio::sync::oneshot;
+
+use crate::engine::Engine;
+use crate::inflight::Registration;
+use crate::lanes::{Standing, Ticket};
+
+/// What the loop holds for its exchange.
+pub(crate) struct Driver<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) exchange: Exchange,
+    /// Resolves when the client has gone.
+    pub(crate) gone: Option<oneshot::Receiver<()>>,
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) registration: Option<Registration>,
+}
+
+impl Driver<'_> {
+    /// Drives the exchange to its answer.
+    pub(crate) async fn run(mut self) -> Answer {
+        let mut input = Input::Begin;
+        loop {
+            let Step { effect, deadline } = self.exchange.handle(self.engine.clock().now(), input);
+            input = match effect {
+                Effect::Answer { answer, exit } => return self.end(*answer, exit),
+                effect => self.perform(effect, deadline).await,
+            };
+        }
+    }
+
+    fn end(mut self, answer: Answer, exit: Option<LaneExit>) -> Answer {
+        self.leave(exit);
+        if let Some(registration) = self.registration.take() {
+            registration.publish(&answer);
+        }
+        answer
+    }
+
+    fn leave(&mut self, exit: Option<LaneExit>) {
+        if let (Some(ticket), Some(exit)) = (self.ticket.take(), exit) {
+            ticket.leave(exit);
+        }
+    }
+
+    async fn perform(&mut self, effect: Effect, deadline: Option<Time>) -> Input {
+        let engine = self.engine;
+        match effect {
+            Effect::Register(key, fingerprint) => match engine.inflight().register(key, fingerprint) {
+                Ok(registration) => {
+                    self.registration = Some(registration);
+                    Input::Registered
+                }
+                Err(running) => Input::Running(running),
+            },
+            Effect::Await(key) => {
+                self.within(deadline, engine.inflight().answer(key), |a| Input::Awaited(a.map(|a| Box::new((*a).clone())))).await
+            }
+            Effect::LookUp(key, caller, fingerprint) => {
+                let now = engine.clock().now();
+                match engine.ledger().look_up(Some(key), caller, fingerprint, now).await {
+                    Ok(found) => Input::Found(found.map(Box::new)),
+                    Err(error) => failed(&error),
+                }
+            }
+            Effect::EnterLanes { lanes, near } => {
+                if lanes.is_empty() {
+                    return Input::Turn(LaneView::default());
+                }
+                match engine.lanes().enter(&lanes) {
+                    Ok(ticket) => self.ticket = Some(ticket),
+                    Err(_) => return Input::LaneFull,
+                }
+                self.turn(near, deadline).await
+            }
+            Effect::AwaitTurn => self.turn(false, deadline).await,
+            Effect::Claim(claim) => match engine.ledger().claim(*claim).await {
+                Ok(Claimed::Granted(fence)) => Input::Granted(fence),
+                Ok(Claimed::Taken(record)) => Input::Taken(record),
+                Err(error) => failed(&error),
+            },
+            Effect::Amend { id, fence, attempt, held } => granted(engine.ledger().amend(id, fence, attempt, held).await),
+            Effect::Retake { id, attempt, held } => granted(engine.ledger().retake(id, attempt, held).await),
+            Effect::Fetch(outgoing) => self.within(deadline, self.send(*outgoing), Input::Fetched).await,
+            Effect::Send(outgoing) => self.within(deadline, self.send(*outgoing), Input::Delivered).await,
+            Effect::Sleep(until) => {
+                tokio::time::sleep_until(engine.clock().instant(until)).await;
+                Input::Elapsed
+            }
+            Effect::Record { entry, exit } => {
+                self.leave(exit);
+                match self.record(*entry).await {
+                    Ok(()) => Input::Recorded,
+                    Err(error) => failed(&error),
+                }
+            }
+            // `run` has taken it.
+            Effect::Answer { .. } => Input::Elapsed,
+        }
+    }
+
+    /// Waits for a place in the lanes, unless the client goes away first.
+    async fn turn(&mut self, near: bool, deadline: Option<Time>) -> Input {
+        let Some(ticket) = &mut self.ticket else { return Input::Turn(LaneView::default()) };
+        let standing = async {
+            match if near { ticket.near().await } else { ticket.turn().await } {
+                Standing::Near => Input::Near,
+                Standing::Turn(view) => Input::Turn(view),
+            }
+        };
+        let until = deadline.map(|d| self.engine.clock().instant(d));
+        let standing = async {
+            match until {
+                Some(until) => tokio::time::timeout_at(until, standing).await.unwrap_or(Input::Elapsed),
+                None => standing.await,
+            }
+        };
+        match &mut self.gone {
+            Some(gone) if self.exchange.can_be_abandoned() => {
+                tokio::select! {
+                    biased;
+                    input = standing => input,
+                    _ = gone => Input::CallerGone,
+                }
+            }
+            _ => standing.await,
+        }
+    }
+
+    async fn within<T>(&self, deadline: Option<Time>, work: impl Future<Output = T>, input: impl FnOnce(T) -> Input) -> Input {
+        match deadline {
+            Some(deadline) => {
+                let until = self.engine.clock().instant(deadline);
+                tokio::time::timeout_at(until, work).await.map_or(Input::Elapsed, input)
+            }
+            None => input(work.await),
+        }
+    }
+
+    async fn send(&self, outgoing: Outgoing) -> Delivery {
+        let mut request = Request::new(outgoing.content);
+        *request.method_mut() = outgoing.method;
+        *request.uri_mut() = outgoing.target.uri().clone();
+        *request.headers_mut() = outgoing.headers;
+        if request.uri().authority().is_none() {
+            return Delivery::NotSent(NotSent::NameNotFound);
+        }
+        self.engine.transport().send(request, self.engine.options().max_answer).await
+    }
+
+    async fn record(&self, entry: Entry) -> Result<(), LedgerError> {
+        let ledger = self.engine.ledger();
+        match entry {
+            Entry::Settle(id, fence, settlement) => ledger.settle(id, fence, settlement).await,
+            Entry::Doubt(id, fence, doubt) => ledger.doubt(id, fence, doubt).await,
+            Entry::Release(id, fence) => ledger.release(id, fence).await,
+            Entry::Resolve(id, settlement, reason) => {
+                ledger.resolve(id, settlement, ResolvedBy::Proof, reason).await.map(drop)
+            }
+        }
+    }
+}
+
+fn granted(result: Result<tiebreak_core::record::Fence, LedgerError>) -> Input {
+    match result {
+        Ok(fence) => Input::Granted(fence),
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &LedgerError) -> Input {
+    tracing::warn!(%error, "the ledger failed");
+    Input::LedgerFailed(LedgerFailure { why: error.to_string() })
+}

@@ -1,0 +1,199 @@
+//! The engine that all doors share.
+
+use std::sync::Arc;
+
+use tiebreak_core::caller::CallerId;
+use tiebreak_core::exchange::{Answer, Context, Exchange};
+use tiebreak_core::fingerprint::Fingerprint;
+use tiebreak_core::judge::Judge;
+use tiebreak_core::key::{IdempotencyKey, KeyDigest};
+use tiebreak_core::lane::default_lanes;
+use tiebreak_core::merge::Representation;
+use tiebreak_core::policy::Policy;
+use tiebreak_core::record::WriteId;
+use tiebreak_core::request::WriteRequest;
+use tiebreak_ledger::Ledger;
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::driver::Driver;
+use crate::inflight::Inflight;
+use crate::lanes::{LaneLimits, Lanes};
+use crate::reads::{ReadLimits, Reads};
+use crate::transport::Transport;
+
+/// Settings of an engine.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// What applies to writes whose door says nothing else.
+    pub policy: Policy,
+    /// Bounds of the lanes.
+    pub lanes: LaneLimits,
+    /// Bounds of what is remembered of reads.
+    pub reads: ReadLimits,
+    /// At most so many bytes of an answer to a write are read.
+    pub max_answer: usize,
+    /// Fixed randomness, for simulations: the seed of ids and jitter. `None`: the system's.
+    pub seed: Option<u64>,
+}
+
+impl Default for EngineOptions {
+    fn default() -> EngineOptions {
+        EngineOptions {
+            policy: Policy::default(),
+            lanes: LaneLimits::default(),
+            reads: ReadLimits::default(),
+            max_answer: 16 << 20,
+            seed: None,
+        }
+    }
+}
+
+/// What a door knows of a write besides the request.
+#[derive(Debug, Default)]
+pub struct Submission {
+    /// Who writes; `None`: anonymous.
+    pub caller: Option<CallerId>,
+    /// The idempotency key that came with it.
+    pub key: Option<IdempotencyKey>,
+    /// The connection that it came over, as the door numbers them.
+    pub connection: Option<u64>,
+    /// What applies to it, if not the engine's policy.
+    pub policy: Option<Policy>,
+    /// The document that the edit was made from, where the caller says so itself.
+    pub base: Option<Representation>,
+    /// Whether to read the target before writing.
+    pub check_first: bool,
+    /// Resolves (or is dropped) when the client has gone.
+    pub gone: Option<oneshot::Receiver<()>>,
+}
+
+/// Performs writes conflict-safely. Cheap to share behind an [`Arc`].
+pub struct Engine {
+    options: EngineOptions,
+    clock: Clock,
+    ledger: Arc<dyn Ledger>,
+    transport: Arc<dyn Transport>,
+    judge: Arc<Judge>,
+    lanes: Arc<Lanes>,
+    inflight: Arc<Inflight>,
+    reads: Reads,
+    random: Random,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// An engine over this ledger and this transport.
+    #[must_use]
+    pub fn new(options: EngineOptions, clock: Clock, ledger: Arc<dyn Ledger>, transport: Arc<dyn Transport>, judge: Arc<Judge>) -> Engine {
+        Engine {
+            lanes: Lanes::new(options.lanes, clock),
+            reads: Reads::new(options.reads),
+            random: Random::new(options.seed),
+            inflight: Arc::default(),
+            options,
+            clock,
+            ledger,
+            transport,
+            judge,
+        }
+    }
+
+    /// Performs one write: once, on the version it was meant for.
+    ///
+    /// Dropping the future abandons the exchange wherever it is, which leaves a claim behind that only a
+    /// restart turns into a doubt: a door whose client may go away spawns it as a task of its own.
+    pub async fn write(&self, request: WriteRequest, submission: Submission) -> Answer {
+        let caller = submission.caller.unwrap_or(CallerId::ANONYMOUS);
+        let scope = [request.target.authority(), request.method.as_str(), request.target.path()];
+        let key = submission.key.as_ref().map(|k| KeyDigest::of(caller, k, &scope));
+        let (random, seed) = self.random.draw();
+        let context = Context {
+            id: WriteId::new(self.clock.now(), random),
+            caller,
+            key,
+            fingerprint: Fingerprint::of(&request),
+            lanes: default_lanes(&request),
+            served: self.reads.served(&request, caller, submission.connection, self.clock.now()),
+            policy: submission.policy.unwrap_or_else(|| self.options.policy.clone()),
+            base: submission.base,
+            check_first: submission.check_first,
+            seed,
+        };
+        let exchange = Exchange::new(Arc::new(request), context, Arc::clone(&self.judge));
+        let driver = Driver { engine: self, exchange, gone: submission.gone, ticket: None, registration: None };
+        driver.run().await
+    }
+
+    /// What was served to whom; a door that serves reads tells it here.
+    #[must_use]
+    pub fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Arc<dyn Ledger> {
+        &self.ledger
+    }
+
+    /// The lanes.
+    #[must_use]
+    pub fn lanes(&self) -> &Arc<Lanes> {
+        &self.lanes
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
+    pub(crate) fn transport(&self) -> &Arc<dyn Transport> {
+        &self.transport
+    }
+
+    pub(crate) fn inflight(&self) -> &Arc<Inflight> {
+        &self.inflight
+    }
+}
+
+/// Where ids and jitter come from.
+#[derive(Debug)]
+struct Random {
+    counter: std::sync::atomic::AtomicU64,
+    key: [u8; 32],
+}
+
+impl Random {
+    fn new(seed: Option<u64>) -> Random {
+        let mut key = [0; 32];
+        match seed {
+            Some(seed) => key[..8].copy_from_slice(&seed.to_be_bytes()),
+            None => getrandom::fill(&mut key).expect("the operating system has randomness"),
+        }
+        Random { counter: 0.into(), key }
+    }
+
+    /// Ten bytes for an id and a seed for the jitter, new each time: SHA-256 of a secret and a counter.
+    fn draw(&self) -> ([u8; 10], u64) {
+        let count = self.counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let digest = tiebreak_core::fingerprint::Digest::of(&[&self.key, &count.to_be_bytes()]).0;
+        let mut id = [0; 10];
+        id.copy_from_slice(&digest[..10]);
+        let mut seed = [0; 8];
+        seed.copy_from_slice(&digest[10..18]);
+        (id, u64::from_be_bytes(seed))
+    }
+}

@@ -1,0 +1,149 @@
+//! What goes back to the client.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use tiebreak_client::transport::http::Streamed;
+use tiebreak_core::problem::{MEDIA_TYPE, Problem};
+
+/// The content of an answer.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// Held in memory.
+    Whole(Full<Bytes>),
+    /// Streamed from the origin.
+    Streamed(Streamed),
+    /// Streamed from the origin, and remembered once it is whole.
+    Remembered(Box<Remembered>),
+}
+
+/// Streamed content of which a copy is kept.
+pub(super) struct Remembered {
+    inner: Streamed,
+    kept: Kept,
+    limit: usize,
+    /// What is done with the copy.
+    whole: Option<Box<dyn FnOnce(Bytes) + Send>>,
+}
+
+impl std::fmt::Debug for Remembered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remembered").finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+enum Kept {
+    Nothing,
+    /// The common case: the content came in one piece, which is shared and not copied.
+    One(Bytes),
+    Many(BytesMut),
+}
+
+impl Remembered {
+    pub(super) fn new(inner: Streamed, limit: usize, whole: impl FnOnce(Bytes) + Send + 'static) -> Remembered {
+        Remembered { inner, kept: Kept::Nothing, limit, whole: Some(Box::new(whole)) }
+    }
+
+    fn keep(&mut self, data: &Bytes) {
+        if self.whole.is_none() {
+            return;
+        }
+        self.kept = match std::mem::replace(&mut self.kept, Kept::Nothing) {
+            Kept::Nothing => Kept::One(data.clone()),
+            Kept::One(first) => {
+                let mut all = BytesMut::from(&first[..]);
+                all.extend_from_slice(data);
+                Kept::Many(all)
+            }
+            Kept::Many(mut all) => {
+                all.extend_from_slice(data);
+                Kept::Many(all)
+            }
+        };
+        if self.len() > self.limit {
+            self.kept = Kept::Nothing;
+            self.whole = None;
+        }
+    }
+
+    fn len(&self) -> usize {
+        match &self.kept {
+            Kept::Nothing => 0,
+            Kept::One(bytes) => bytes.len(),
+            Kept::Many(bytes) => bytes.len(),
+        }
+    }
+
+    fn finish(&mut self) {
+        let Some(whole) = self.whole.take() else { return };
+        whole(match std::mem::replace(&mut self.kept, Kept::Nothing) {
+            Kept::Nothing => Bytes::new(),
+            Kept::One(bytes) => bytes,
+            Kept::Many(bytes) => bytes.freeze(),
+        });
+    }
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Content::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Content::Streamed(body) => Pin::new(body).poll_frame(cx),
+            Content::Remembered(body) => {
+                let polled = Pin::new(&mut body.inner).poll_frame(cx);
+                match &polled {
+                    Poll::Ready(Some(Ok(frame))) => {
+                        if let Some(data) = frame.data_ref() {
+                            body.keep(data);
+                        }
+                        // Remembered before the client can have the last byte, hence before it can write.
+                        if body.inner.is_end_stream() {
+                            body.finish();
+                        }
+                    }
+                    Poll::Ready(Some(Err(_))) => body.whole = None,
+                    Poll::Ready(None) => body.finish(),
+                    Poll::Pending => {}
+                }
+                polled
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Content::Whole(body) => body.is_end_stream(),
+            Content::Streamed(body) => body.is_end_stream(),
+            Content::Remembered(body) => body.inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Content::Whole(body) => body.size_hint(),
+            Content::Streamed(body) => body.size_hint(),
+            Content::Remembered(body) => body.inner.size_hint(),
+        }
+    }
+}
+
+/// Content held in memory.
+pub(super) fn whole(content: Bytes) -> Content {
+    Content::Whole(Full::new(content))
+}
+
+/// Our own answer, outside of any exchange.
+pub(super) fn problem(problem: &Problem) -> Response<Content> {
+    let mut response = Response::new(whole(problem.to_bytes()));
+    *response.status_mut() = http::StatusCode::from_u16(problem.status()).unwrap_or(http::StatusCode::BAD_GATEWAY);
+    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(MEDIA_TYPE));
+    response
+}

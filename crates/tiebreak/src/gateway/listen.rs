@@ -1,0 +1,103 @@
+//! Connections in, and draining at the end.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use super::route::Gateway;
+
+/// A client that takes longer for the head of a request is cut off.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes that the head of a request may have.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// Opens the listening socket.
+pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("listen on {address}: another process listens there already; stop it, or choose another address with --listen")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            format!("listen on {address}: not permitted; choose a port over 1023 with --listen")
+        }
+        _ => format!("listen on {address}: {error}; choose another address with --listen"),
+    })
+}
+
+/// Serves connections until `stop` says so, and then until the last exchange has ended.
+pub(super) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, connections: usize, mut stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(connections));
+    let numbers = AtomicU64::new(0);
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let stream = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of descriptors, or a client that went away at once: the next may succeed.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+            },
+        };
+        let number = numbers.fetch_add(1, Ordering::Relaxed) + 1;
+        let (gateway, stop) = (Arc::clone(&gateway), stop.clone());
+        tokio::spawn(async move {
+            connection(stream, gateway, number, stop).await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    drained(&gateway).await;
+}
+
+async fn connection(stream: TcpStream, gateway: Arc<Gateway>, number: u64, mut stop: watch::Receiver<bool>) {
+    let _ = stream.set_nodelay(true);
+    let served = Arc::clone(&gateway);
+    let service = service_fn(move |request| {
+        let gateway = Arc::clone(&served);
+        async move { Ok::<_, Infallible>(gateway.answer(request, number).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        _ = stop.wait_for(|stop| *stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(number, %error, "a client connection ended");
+    }
+    gateway.engine.reads().connection_closed(number);
+}
+
+/// Waits until no exchange is on its way: stopping drains exchanges, not connections.
+async fn drained(gateway: &Gateway) {
+    loop {
+        let changed = gateway.running.changed.notified();
+        if gateway.running.count.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        // The notification may have come between the two lines above.
+        let _ = tokio::time::timeout(Duration::from_millis(200), changed).await;
+    }
+}

@@ -1,0 +1,74 @@
+//! Which request is a read, which a write.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use http::{HeaderMap, HeaderValue, Request, Response, header};
+use hyper::body::Incoming;
+use tiebreak_client::Engine;
+use tiebreak_client::caller::Callers;
+use tiebreak_client::transport::http::strip_hop_by_hop;
+use tiebreak_core::method::is_safe;
+use tiebreak_core::problem::{Kind, Problem};
+use tokio::sync::Semaphore;
+
+use super::body::{Content, problem};
+use super::upstream::Upstream;
+use super::{read, write};
+
+/// What all connections of a gateway share.
+#[derive(Debug)]
+pub(super) struct Gateway {
+    pub(super) engine: Arc<Engine>,
+    pub(super) upstream: Upstream,
+    pub(super) callers: Callers,
+    /// At most so many bytes of content in one write.
+    pub(super) max_content: usize,
+    /// Bytes of content that all writes together may hold in memory.
+    pub(super) memory: Arc<Semaphore>,
+    /// Exchanges on their way.
+    pub(super) running: Arc<Running>,
+}
+
+/// Counts the exchanges on their way, so that stopping can wait for the last one.
+#[derive(Debug, Default)]
+pub(super) struct Running {
+    pub(super) count: AtomicU64,
+    pub(super) changed: tokio::sync::Notify,
+}
+
+impl Gateway {
+    /// Answers one request of connection number `connection`.
+    pub(super) async fn answer(self: Arc<Self>, mut request: Request<Incoming>, connection: u64) -> Response<Content> {
+        if let Some(refusal) = refuse(&request) {
+            return problem(&refusal);
+        }
+        strip_hop_by_hop(request.headers_mut());
+        request.headers_mut().remove("tiebreak");
+        if is_safe(request.method()) {
+            return read::forward(&self, request, connection).await;
+        }
+        write::perform(self, request, connection).await
+    }
+}
+
+/// Requests that mean different things to different readers, or that are none of ours.
+fn refuse(request: &Request<Incoming>) -> Option<Problem> {
+    let headers = request.headers();
+    if request.method() == http::Method::CONNECT {
+        return Some(Problem::new(Kind::MethodNotAllowed, "this is a gateway to one origin, not a proxy; it opens no tunnels"));
+    }
+    if headers.get_all(header::HOST).iter().count() > 1 {
+        return Some(Problem::new(Kind::BadRequest, "the request has more than one Host field; send one (RFC 9112 §3.2)"));
+    }
+    if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
+        let detail = "the request has both Content-Length and Transfer-Encoding; send one of them (RFC 9112 §6.1)";
+        return Some(Problem::new(Kind::BadRequest, detail));
+    }
+    None
+}
+
+/// Says on the way in and on the way out that a gateway was passed (RFC 9110 §7.6.3).
+pub(super) fn add_via(headers: &mut HeaderMap) {
+    headers.append(header::VIA, HeaderValue::from_static("1.1 tiebreak"));
+}

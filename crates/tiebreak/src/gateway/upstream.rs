@@ -1,0 +1,113 @@
+//! The origin behind the gateway: over HTTP, or embedded.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderValue, Request};
+use tiebreak_client::transport::authority::Authority;
+use tiebreak_client::transport::http::HttpTransport;
+use tiebreak_client::transport::{Sending, Transport};
+use tiebreak_core::delivery::Delivery;
+use tiebreak_core::response::Response;
+use tiebreak_origin::Origin;
+
+/// Where requests go.
+#[derive(Debug, Clone)]
+pub(super) enum Upstream {
+    /// An HTTP API.
+    Http(Remote),
+    /// The embedded JSON origin.
+    Embedded(Arc<Origin>),
+}
+
+/// An HTTP API.
+#[derive(Debug, Clone)]
+pub(super) struct Remote {
+    pub(super) transport: HttpTransport,
+    pub(super) authority: Arc<Authority>,
+    /// The value of `Host`.
+    pub(super) host: HeaderValue,
+    /// Scheme and authority, as they begin a target URI.
+    pub(super) prefix: String,
+    /// The path under which the API lies, without a slash at its end.
+    pub(super) base: String,
+}
+
+impl Remote {
+    /// Reads the value of `--upstream`.
+    pub(super) fn parse(text: &str, transport: HttpTransport) -> Result<Remote, String> {
+        let fail = |why: &str| format!("use --upstream {text}: {why}; write it like https://api.example.com");
+        let uri: Uri = text.parse().map_err(|_| fail("it is no URL"))?;
+        let scheme = match uri.scheme_str() {
+            Some(scheme @ ("http" | "https")) => scheme.to_owned(),
+            _ => return Err(fail("it must begin with http:// or https://")),
+        };
+        if uri.query().is_some() {
+            return Err(fail("it has a query"));
+        }
+        let authority = Authority::of(&uri).ok_or_else(|| fail("it names no host"))?;
+        let named = uri.authority().map_or("", |a| a.as_str());
+        if named.contains('@') {
+            return Err(fail("it holds a user name; send credentials in the Authorization field instead"));
+        }
+        Ok(Remote {
+            transport,
+            host: HeaderValue::from_str(named).map_err(|_| fail("its host is malformed"))?,
+            prefix: format!("{scheme}://{named}"),
+            authority: Arc::new(authority),
+            base: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// The target at the origin for a request target of the gateway, in origin-form.
+    pub(super) fn path(&self, asked: &Uri) -> Option<PathAndQuery> {
+        let asked = asked.path_and_query()?;
+        if self.base.is_empty() {
+            return Some(asked.clone());
+        }
+        format!("{}{asked}", self.base).parse().ok()
+    }
+}
+
+impl Upstream {
+    /// The absolute target URI for a request target of the gateway.
+    pub(super) fn target(&self, asked: &Uri) -> Option<Uri> {
+        match self {
+            Upstream::Http(remote) => format!("{}{}", remote.prefix, remote.path(asked)?).parse().ok(),
+            Upstream::Embedded(_) => format!("{EMBEDDED}{}", asked.path_and_query()?).parse().ok(),
+        }
+    }
+
+    /// The prefix that `Location` fields of the origin begin with, and what stands for it here.
+    pub(super) fn relative(&self, location: &str) -> Option<String> {
+        let prefix = match self {
+            Upstream::Http(remote) => format!("{}{}", remote.prefix, remote.base),
+            Upstream::Embedded(_) => EMBEDDED.to_owned(),
+        };
+        let rest = location.strip_prefix(&prefix)?;
+        match rest.chars().next() {
+            Some('/') => Some(rest.to_owned()),
+            Some('?' | '#') => Some(format!("/{rest}")),
+            None => Some("/".to_owned()),
+            Some(_) => None,
+        }
+    }
+}
+
+/// The authority under which the embedded origin is known to the engine.
+const EMBEDDED: &str = "http://origin.tiebreak.invalid";
+
+/// Calls the embedded origin in this process: what was called has been answered, unless it was dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct EmbeddedTransport(pub(crate) Arc<Origin>);
+
+impl Transport for EmbeddedTransport {
+    fn send(&self, request: Request<Bytes>, _keep: usize) -> Sending<'_> {
+        Box::pin(async move {
+            let response = self.0.handle(request).await;
+            let (head, content) = response.into_parts();
+            Delivery::Answered(Response { status: head.status, headers: head.headers, content, complete: true })
+        })
+    }
+}

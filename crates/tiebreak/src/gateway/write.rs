@@ -1,0 +1,130 @@
+//! Writes: through the engine, each in a task of its own, since hyper drops the future of a request whose
+//! client goes away.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use tiebreak_client::{Answer, Submission};
+use tiebreak_core::key::IdempotencyKey;
+use tiebreak_core::problem::{Kind, Problem};
+use tiebreak_core::request::{Target, WriteRequest};
+use tokio::sync::oneshot;
+
+use super::body::{Content, problem, whole};
+use super::route::{Gateway, Running, add_via};
+use super::upstream::Upstream;
+
+const PREFERENCE: &str = "tiebreak=rebase";
+
+/// Performs one write.
+pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, connection: u64) -> Response<Content> {
+    let (mut head, body) = request.into_parts();
+    let Some(uri) = gateway.upstream.target(&head.uri) else {
+        return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
+    };
+    let target = match Target::from_uri(uri) {
+        Ok(target) => target,
+        Err(error) => return problem(&Problem::new(Kind::BadRequest, format!("failed to {error}"))),
+    };
+    let key = match head.headers.get("idempotency-key").map(|v| IdempotencyKey::parse(&String::from_utf8_lossy(v.as_bytes()))) {
+        None => None,
+        Some(Ok(key)) => Some(key),
+        Some(Err(error)) => return problem(&Problem::new(Kind::KeyInvalid, format!("failed to {error}"))),
+    };
+    let length = head.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|n| n > gateway.max_content) {
+        return problem(&too_large(gateway.max_content));
+    }
+    // Content of unknown length counts as the longest that is accepted.
+    let size = u32::try_from(length.unwrap_or(gateway.max_content)).unwrap_or(u32::MAX);
+    let Ok(memory) = Arc::clone(&gateway.memory).try_acquire_many_owned(size) else {
+        return problem(&Problem::new(Kind::Busy, "too much content is waiting already; nothing was sent, try again later"));
+    };
+    let content = match Limited::new(body, gateway.max_content).collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return problem(&too_large(gateway.max_content)),
+        Err(_) => return problem(&Problem::new(Kind::BadRequest, "the content ended early; nothing was sent")),
+    };
+    let caller = gateway.callers.of(&head.headers);
+    let prefers = prefers_rebase(&head.headers);
+    head.headers.remove(header::HOST);
+    head.headers.remove(header::CONTENT_LENGTH);
+    head.headers.remove(header::EXPECT);
+    add_via(&mut head.headers);
+    let write = WriteRequest { method: head.method, target, headers: head.headers, content };
+    let (here, gone) = oneshot::channel();
+    let submission = Submission { caller: Some(caller), key, connection: Some(connection), gone: Some(gone), ..Submission::default() };
+    let running = Guard::new(&gateway.running);
+    let shared = Arc::clone(&gateway);
+    let task = tokio::spawn(async move {
+        let (_running, _memory) = (running, memory);
+        shared.engine.write(write, submission).await
+    });
+    let answered = task.await;
+    drop(here);
+    match answered {
+        Ok(answer) => respond(&gateway, answer, prefers),
+        Err(error) => {
+            tracing::error!(%error, "an exchange ended in a panic");
+            problem(&Problem::new(Kind::InDoubt, "an internal error ended this write; it is not known whether it was applied"))
+        }
+    }
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(Kind::TooLarge, format!("the content of a write may have at most {limit} bytes here; nothing was sent"))
+}
+
+fn prefers_rebase(headers: &HeaderMap) -> bool {
+    let asks = |v: &HeaderValue| v.to_str().is_ok_and(|v| v.split(',').any(|p| p.trim().eq_ignore_ascii_case(PREFERENCE)));
+    headers.get_all("prefer").iter().any(asks)
+}
+
+fn respond(gateway: &Gateway, answer: Answer, prefers: bool) -> Response<Content> {
+    let bodiless = answer.status == http::StatusCode::NO_CONTENT;
+    let mut response = Response::new(whole(if bodiless { Bytes::new() } else { answer.content }));
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    if let Ok(report) = HeaderValue::from_str(&answer.report.to_string()) {
+        headers.insert(HeaderName::from_static("tiebreak"), report);
+    }
+    if answer.replayed {
+        headers.insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
+    }
+    if prefers {
+        headers.append(HeaderName::from_static("preference-applied"), HeaderValue::from_static(PREFERENCE));
+    }
+    for name in [header::LOCATION, header::CONTENT_LOCATION] {
+        let here = headers.get(&name).and_then(|v| gateway.upstream.relative(v.to_str().ok()?));
+        if let Some(Ok(value)) = here.map(|h| HeaderValue::from_str(&h)) {
+            headers.insert(name, value);
+        }
+    }
+    if matches!(gateway.upstream, Upstream::Http(_)) {
+        add_via(headers);
+    }
+    response
+}
+
+/// Counts one exchange for as long as it runs.
+struct Guard(Arc<Running>);
+
+impl Guard {
+    fn new(running: &Arc<Running>) -> Guard {
+        running.count.fetch_add(1, Ordering::AcqRel);
+        Guard(Arc::clone(running))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::AcqRel);
+        self.0.changed.notify_one();
+    }
+}
