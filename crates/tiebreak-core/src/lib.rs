@@ -4,13 +4,16 @@
 //! inputs always lead to the same decisions. The driver in `tiebreak-client` performs what is
 //! decided here. The way of a write through these modules is told in `docs/life-of-a-write.md`.
 
+pub mod base;
 pub mod caller;
 pub mod delivery;
 pub mod fingerprint;
 pub mod guarantee;
+pub mod json;
 pub mod judge;
 pub mod key;
 pub mod lane;
+pub mod merge;
 pub mod method;
 pub mod outcome;
 pub mod policy;

@@ -1,0 +1,90 @@
+//! JSON as conflicts need it: strict reading, exact numbers, pointers, and the two patch formats.
+//!
+//! A document that two readers could understand differently (duplicate member names), or whose numbers
+//! change on the way through (binary64), cannot be merged or compared safely. So documents are read
+//! here: duplicates are errors, depth is bounded, and every number keeps its spelling.
+
+mod json_patch;
+mod merge_patch;
+mod number;
+mod parse;
+mod pointer;
+
+pub use json_patch::{JsonPatch, Operation, PatchError, PatchSyntaxError};
+pub use merge_patch::merge_patch;
+pub use number::same_number;
+pub use parse::{JsonError, parse_strict};
+pub use pointer::{Pattern, Pointer, PointerError, join, step};
+
+use serde_json::Value;
+
+/// No document is nested deeper than this. Everything that walks documents may recurse so deep.
+pub const MAX_DEPTH: usize = 128;
+
+/// Whether two values are equal as data: numbers by their exact mathematical value (`1`, `1.0` and `10e-1`
+/// are equal), objects without regard to the order of their members, arrays item by item.
+#[must_use]
+pub fn same_value(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => same_number(a, b),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same_value(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
+/// [`same_value`], where a value may be absent; absent differs from `null`.
+#[must_use]
+pub fn same_option(a: Option<&Value>, b: Option<&Value>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => same_value(a, b),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// How deep `value` is nested: 0 for a scalar, 1 for an array or object of scalars.
+#[must_use]
+pub fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// A text that is the same for values that are [`same_value`], and different for others.
+#[must_use]
+pub fn canonical(value: &Value) -> String {
+    let mut out = String::new();
+    write_canonical(value, &mut out);
+    out
+}
+
+fn write_canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Number(number) => out.push_str(&number::canonical(number)),
+        Value::Array(items) => {
+            out.push('[');
+            for item in items {
+                write_canonical(item, out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        Value::Object(members) => {
+            let mut names: Vec<&String> = members.keys().collect();
+            names.sort_unstable();
+            out.push('{');
+            for name in names {
+                out.push_str(&Value::String(name.clone()).to_string());
+                write_canonical(&members[name], out);
+                out.push(',');
+            }
+            out.push('}');
+        }
+        scalar => out.push_str(&scalar.to_string()),
+    }
+}
