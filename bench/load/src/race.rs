@@ -175,8 +175,12 @@ async fn work(
 impl Worker {
     fn note(&mut self, written: Written, value: u64, took: u64) {
         // A read that no longer shows what was acknowledged: somebody's write has undone ours.
-        if let (Some(found), Some(last), false) = (&written.found, self.last, self.unsure) {
-            self.lost += u64::from(*found != json!(last));
+        if let (Some(found), Some(last), false) = (&written.found, self.last, self.unsure)
+            && *found != json!(last)
+        {
+            self.lost += 1;
+            // Counted once, also if the coming change fails and the field is looked at again.
+            self.last = None;
         }
         self.requests += u64::from(written.requests);
         self.own_reads += u64::from(written.own_reads);
