@@ -1,0 +1,1 @@
+"""The benchmarks' driver: starts servers, runs load, compares medians."""

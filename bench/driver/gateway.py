@@ -1,0 +1,10 @@
+"""Tiebreak's command line as the benchmarks use it: the one place to change when it changes."""
+
+
+def serve(binary, port, upstream, ledger):
+    return [binary, "serve", "--listen", f"127.0.0.1:{port}", "--upstream", upstream, "--ledger", ledger]
+
+
+def submit(binary, lines, to, ledger):
+    """Plain records, one a line, each PUT to `to`/id."""
+    return [binary, "submit", lines, "--to", to, "--id", "/id", "--ledger", ledger]

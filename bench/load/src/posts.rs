@@ -1,0 +1,73 @@
+//! Durable writes: callers that POST new things, each under a key of its own.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Method;
+use serde_json::json;
+use tokio::task::JoinSet;
+use url::Url;
+
+use crate::connection::Connection;
+use crate::latency::{micros, summarise};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The collection.
+    #[arg(long)]
+    url: Url,
+    /// Callers, one write at a time each.
+    #[arg(long, default_value_t = 64)]
+    callers: usize,
+    /// Seconds to measure.
+    #[arg(long, default_value_t = 4.0)]
+    seconds: f64,
+}
+
+pub(crate) async fn run(args: Args) -> Result<(), String> {
+    // Keys of one run differ from those of every other, or a ledger would replay them.
+    let run = fastrand::u64(..);
+    let mut connections = Vec::new();
+    for caller in 0..args.callers {
+        let mut connection = Connection::new(&args.url, Some(format!("Bearer caller-{caller}")))?;
+        connection.open().await?;
+        connections.push(connection);
+    }
+    let start = Instant::now();
+    let end = start + Duration::from_secs_f64(args.seconds);
+    let mut workers = JoinSet::new();
+    for (caller, mut connection) in connections.into_iter().enumerate() {
+        workers.spawn(async move {
+            let (mut samples, mut failed) = (Vec::new(), 0u64);
+            while Instant::now() < end {
+                let serial = samples.len();
+                let key = format!("\"{run:016x}-{caller}-{serial}\"");
+                let content = Bytes::from(format!(r#"{{"caller":{caller},"serial":{serial},"amount":"12.50"}}"#));
+                let fields = [("content-type", "application/json"), ("idempotency-key", key.as_str())];
+                let sent = Instant::now();
+                match connection.send(Method::POST, &fields, content).await {
+                    Ok(answer) if answer.status.is_success() => samples.push(micros(sent.elapsed())),
+                    Ok(_) | Err(_) => {
+                        failed += 1;
+                        break;
+                    }
+                }
+            }
+            (samples, failed)
+        });
+    }
+    let (mut samples, mut failed) = (Vec::new(), 0);
+    while let Some(done) = workers.join_next().await {
+        let (some, bad) = done.map_err(|e| format!("run a caller: {e}"))?;
+        samples.extend(some);
+        failed += bad;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let applied = samples.len();
+    println!(
+        "{}",
+        json!({ "applied": applied, "failed_callers": failed, "seconds": seconds, "per_second": applied as f64 / seconds,
+                "latency": summarise(samples) })
+    );
+    Ok(())
+}

@@ -1,0 +1,69 @@
+"""The driver's own arithmetic: a wrong figure would be believed."""
+import argparse
+import contextlib
+import io
+import os
+import re
+import sys
+import unittest
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from driver.durable import ledger_pairs  # noqa: E402
+from driver.race import per_write  # noqa: E402
+from driver.report import GOALS, Report, table  # noqa: E402
+from driver.server import family, stat_fields  # noqa: E402
+from driver.workshop import BenchError  # noqa: E402
+
+
+class Arithmetic(unittest.TestCase):
+    def test_requests_per_write_leave_out_the_own_reads(self):
+        got = {"own_reads": 64, "origin": {"reads": 164, "writes": 92, "applied": 64}}
+        self.assertEqual(per_write(got), 3.0)
+
+    def test_nothing_applied_is_no_division_by_zero(self):
+        self.assertEqual(per_write({"own_reads": 1, "origin": {"reads": 1, "writes": 5, "applied": 0}}), 5)
+
+    def test_ledger_rate_in_both_forms(self):
+        self.assertEqual(ledger_pairs('note\n{"pairs_per_second": 19400.5}\n'), 19400.5)
+        self.assertEqual(ledger_pairs("sqlite: 19,400 pairs/s, 41 us"), 19400)
+        with self.assertRaises(BenchError):
+            ledger_pairs("no rate here")
+
+    def test_a_process_name_may_hold_brackets(self):
+        self.assertEqual(stat_fields("7 (a) b (c) S 1 2")[:2], ["S", "1"])
+
+    def test_the_family_holds_this_process(self):
+        self.assertIn(os.getpid(), family(os.getpid()))
+
+    def test_columns_line_up(self):
+        self.assertEqual(table(["a", "n"], [["x", 1200], ["yy", 0.5]]), "a       n\n--  -----\nx   1,200\nyy    0.5")
+
+
+class Figures(unittest.TestCase):
+    def report(self):
+        return Report(SimpleNamespace(folder=Path("unused"), args=argparse.Namespace(rounds=1, seconds=1)))
+
+    def test_a_missed_goal_is_said_and_kept(self):
+        report, out = self.report(), io.StringIO()
+        with contextlib.redirect_stdout(out):
+            report.figure("race_lost_updates", 1)
+            report.figure("start_ms", 12.5)
+        self.assertEqual(out.getvalue().splitlines(),
+                         ["figure: race_lost_updates 1 goal <= 0 MISSED", "figure: start_ms 12.5 goal <= 100 ok"])
+        self.assertEqual(report.missed, ["race_lost_updates"])
+
+    def test_every_figure_has_a_goal_and_every_goal_a_figure(self):
+        source = "".join(p.read_text() for p in (Path(__file__).parent / "driver").glob("*.py"))
+        source = source.replace("lane_goodput_{name}_vs_serial", "lane_goodput_1ms_vs_serial lane_goodput_0ms_vs_serial")
+        for name, goal in GOALS.items():
+            self.assertIn(name, source)
+            self.assertIn(goal["op"], ("<=", ">="))
+        for name in re.findall(r'figure\("(\w+)"', source):
+            self.assertIn(name, GOALS)
+
+
+if __name__ == "__main__":
+    unittest.main()
