@@ -7,8 +7,15 @@ use tiebreak_core::caller::CallerId;
 use tiebreak_core::fingerprint::Digest;
 
 /// Where credentials are carried: the first of these that is present counts.
-const CREDENTIALS: [&str; 7] =
-    ["authorization", "x-api-key", "api-key", "x-auth-token", "x-access-token", "private-token", "cookie"];
+const CREDENTIALS: [&str; 7] = [
+    "authorization",
+    "x-api-key",
+    "api-key",
+    "x-auth-token",
+    "x-access-token",
+    "private-token",
+    "cookie",
+];
 
 /// Tells callers apart by their credentials, without keeping any.
 #[derive(Clone)]

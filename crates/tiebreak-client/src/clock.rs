@@ -25,7 +25,10 @@ impl Clock {
     /// A clock that shows `wall` now.
     #[must_use]
     pub fn starting_at(wall: Time) -> Clock {
-        Clock { wall, start: Instant::now() }
+        Clock {
+            wall,
+            start: Instant::now(),
+        }
     }
 
     /// The time now.

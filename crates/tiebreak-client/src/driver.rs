@@ -4,7 +4,9 @@ use std::future::Future;
 
 use http::Request;
 use tiebreak_core::delivery::{Delivery, NotSent};
-use tiebreak_core::exchange::{Answer, Effect, Entry, Exchange, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Step};
+use tiebreak_core::exchange::{
+    Answer, Effect, Entry, Exchange, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Step,
+};
 use tiebreak_core::time::Time;
 use tiebreak_ledger::{Claimed, LedgerError, ResolvedBy};
 use tokio::sync::oneshot;
@@ -61,7 +63,10 @@ impl Driver<'_> {
                 Err(running) => Input::Running(running),
             },
             Effect::Await(key) => {
-                self.within(deadline, engine.inflight().answer(key), |a| Input::Awaited(a.map(|a| Box::new((*a).clone())))).await
+                self.within(deadline, engine.inflight().answer(key), |a| {
+                    Input::Awaited(a.map(|a| Box::new((*a).clone())))
+                })
+                .await
             }
             Effect::LookUp(key, caller, fingerprint) => {
                 let now = engine.clock().now();
@@ -86,7 +91,12 @@ impl Driver<'_> {
                 Ok(Claimed::Taken(record)) => Input::Taken(record),
                 Err(error) => failed(&error),
             },
-            Effect::Amend { id, fence, attempt, held } => granted(engine.ledger().amend(id, fence, attempt, held).await),
+            Effect::Amend {
+                id,
+                fence,
+                attempt,
+                held,
+            } => granted(engine.ledger().amend(id, fence, attempt, held).await),
             Effect::Retake { id, attempt, held } => granted(engine.ledger().retake(id, attempt, held).await),
             Effect::Fetch(outgoing) => self.within(deadline, self.send(*outgoing), Input::Fetched).await,
             Effect::Send(outgoing) => self.within(deadline, self.send(*outgoing), Input::Delivered).await,
@@ -108,7 +118,9 @@ impl Driver<'_> {
 
     /// Waits for a place in the lanes, unless the client goes away first.
     async fn turn(&mut self, near: bool, deadline: Option<Time>) -> Input {
-        let Some(ticket) = &mut self.ticket else { return Input::Turn(LaneView::default()) };
+        let Some(ticket) = &mut self.ticket else {
+            return Input::Turn(LaneView::default());
+        };
         let standing = async {
             match if near { ticket.near().await } else { ticket.turn().await } {
                 Standing::Near => Input::Near,
@@ -134,7 +146,12 @@ impl Driver<'_> {
         }
     }
 
-    async fn within<T>(&self, deadline: Option<Time>, work: impl Future<Output = T>, input: impl FnOnce(T) -> Input) -> Input {
+    async fn within<T>(
+        &self,
+        deadline: Option<Time>,
+        work: impl Future<Output = T>,
+        input: impl FnOnce(T) -> Input,
+    ) -> Input {
         match deadline {
             Some(deadline) => {
                 let until = self.engine.clock().instant(deadline);
@@ -152,7 +169,10 @@ impl Driver<'_> {
         if request.uri().authority().is_none() {
             return Delivery::NotSent(NotSent::NameNotFound);
         }
-        self.engine.transport().send(request, self.engine.options().max_answer).await
+        self.engine
+            .transport()
+            .send(request, self.engine.options().max_answer)
+            .await
     }
 
     async fn record(&self, entry: Entry) -> Result<(), LedgerError> {
@@ -161,9 +181,10 @@ impl Driver<'_> {
             Entry::Settle(id, fence, settlement) => ledger.settle(id, fence, settlement).await,
             Entry::Doubt(id, fence, doubt) => ledger.doubt(id, fence, doubt).await,
             Entry::Release(id, fence) => ledger.release(id, fence).await,
-            Entry::Resolve(id, settlement, reason) => {
-                ledger.resolve(id, settlement, ResolvedBy::Proof, reason).await.map(drop)
-            }
+            Entry::Resolve(id, settlement, reason) => ledger
+                .resolve(id, settlement, ResolvedBy::Proof, reason)
+                .await
+                .map(drop),
         }
     }
 }

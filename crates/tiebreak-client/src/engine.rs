@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::inflight::Inflight;
 use crate::lanes::{LaneLimits, Lanes};
-use crate::reads::{ReadLimits, Reads};
+use crate::reads::{Read, ReadLimits, Reads};
 use crate::transport::Transport;
 
 /// Settings of an engine.
@@ -83,14 +83,22 @@ pub struct Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
 impl Engine {
     /// An engine over this ledger and this transport.
     #[must_use]
-    pub fn new(options: EngineOptions, clock: Clock, ledger: Arc<dyn Ledger>, transport: Arc<dyn Transport>, judge: Arc<Judge>) -> Engine {
+    pub fn new(
+        options: EngineOptions,
+        clock: Clock,
+        ledger: Arc<dyn Ledger>,
+        transport: Arc<dyn Transport>,
+        judge: Arc<Judge>,
+    ) -> Engine {
         Engine {
             lanes: Lanes::new(options.lanes, clock),
             reads: Reads::new(options.reads),
@@ -110,7 +118,11 @@ impl Engine {
     /// restart turns into a doubt: a door whose client may go away spawns it as a task of its own.
     pub async fn write(&self, request: WriteRequest, submission: Submission) -> Answer {
         let caller = submission.caller.unwrap_or(CallerId::ANONYMOUS);
-        let scope = [request.target.authority(), request.method.as_str(), request.target.path()];
+        let scope = [
+            request.target.authority(),
+            request.method.as_str(),
+            request.target.path(),
+        ];
         let key = submission.key.as_ref().map(|k| KeyDigest::of(caller, k, &scope));
         let (random, seed) = self.random.draw();
         let context = Context {
@@ -119,15 +131,43 @@ impl Engine {
             key,
             fingerprint: Fingerprint::of(&request),
             lanes: default_lanes(&request),
-            served: self.reads.served(&request, caller, submission.connection, self.clock.now()),
+            candidates: self
+                .reads
+                .candidates(caller, request.target.as_str(), submission.connection, self.clock.now()),
+            connection: submission.connection,
             policy: submission.policy.unwrap_or_else(|| self.options.policy.clone()),
             base: submission.base,
             check_first: submission.check_first,
             seed,
         };
+        let (connection, target) = (submission.connection, request.target.as_str().to_owned());
         let exchange = Exchange::new(Arc::new(request), context, Arc::clone(&self.judge));
-        let driver = Driver { engine: self, exchange, gone: submission.gone, ticket: None, registration: None };
-        driver.run().await
+        let driver = Driver {
+            engine: self,
+            exchange,
+            gone: submission.gone,
+            ticket: None,
+            registration: None,
+        };
+        let answer = driver.run().await;
+        if answer.pooled {
+            self.reads.note_pooled(caller, self.clock.now());
+        }
+        if let (Some(connection), Some(produced)) = (connection, &answer.produced) {
+            // An answer that holds the new representation is a read of it.
+            let read = Read {
+                caller,
+                target,
+                connection,
+            };
+            self.reads.note(
+                read,
+                produced.etag.clone(),
+                Some(produced.representation.clone()),
+                self.clock.now(),
+            );
+        }
+        answer
     }
 
     /// What was served to whom; a door that serves reads tells it here.

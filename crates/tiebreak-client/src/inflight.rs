@@ -32,14 +32,22 @@ pub(crate) struct Registration {
 
 impl Inflight {
     /// Registers `key`, or says with which fingerprint it is running.
-    pub(crate) fn register(self: &Arc<Self>, key: KeyDigest, fingerprint: Fingerprint) -> Result<Registration, Fingerprint> {
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        key: KeyDigest,
+        fingerprint: Fingerprint,
+    ) -> Result<Registration, Fingerprint> {
         let mut keys = self.lock();
         if let Some(running) = keys.get(&key) {
             return Err(running.fingerprint);
         }
         let (publish, answer) = watch::channel(None);
         keys.insert(key, Running { fingerprint, answer });
-        Ok(Registration { key, register: Arc::clone(self), publish })
+        Ok(Registration {
+            key,
+            register: Arc::clone(self),
+            publish,
+        })
     }
 
     /// Waits for the answer of the exchange that has `key`; `None` if it ended without one.

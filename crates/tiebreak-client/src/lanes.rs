@@ -29,7 +29,12 @@ pub struct LaneLimits {
 
 impl Default for LaneLimits {
     fn default() -> LaneLimits {
-        LaneLimits { per_lane: 4096, total: 65_536, ahead: 64, idle: 1024 }
+        LaneLimits {
+            per_lane: 4096,
+            total: 65_536,
+            ahead: 64,
+            idle: 1024,
+        }
     }
 }
 
@@ -82,7 +87,7 @@ pub struct Ticket {
 }
 
 /// Where a ticket stands.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Standing {
     /// Near the front: the claim may be made.
     Near,
@@ -94,7 +99,11 @@ impl Lanes {
     /// Lanes with these bounds.
     #[must_use]
     pub fn new(limits: LaneLimits, clock: Clock) -> Arc<Lanes> {
-        Arc::new(Lanes { limits, clock, state: Mutex::default() })
+        Arc::new(Lanes {
+            limits,
+            clock,
+            state: Mutex::default(),
+        })
     }
 
     /// Queues in all of `lanes`, which are sorted and without repeats.
@@ -102,9 +111,18 @@ impl Lanes {
     /// # Errors
     /// If one of them, or all of them together, are full.
     pub fn enter(self: &Arc<Self>, lanes: &[LaneId]) -> Result<Ticket, LaneFull> {
-        let place = Arc::new(Place { lanes: lanes.to_vec(), stage: AtomicU8::new(WAITING), changed: Notify::new() });
+        let place = Arc::new(Place {
+            lanes: lanes.to_vec(),
+            stage: AtomicU8::new(WAITING),
+            changed: Notify::new(),
+        });
         let mut state = self.lock();
-        let full = |id| state.lanes.get(id).is_some_and(|l: &Lane| l.queue.len() >= self.limits.per_lane);
+        let full = |id| {
+            state
+                .lanes
+                .get(id)
+                .is_some_and(|l: &Lane| l.queue.len() >= self.limits.per_lane)
+        };
         if state.places + lanes.len() > self.limits.total || lanes.iter().any(full) {
             return Err(LaneFull);
         }
@@ -118,7 +136,11 @@ impl Lanes {
         }
         state.promote(&place, self.limits.ahead);
         drop(state);
-        Ok(Ticket { place, lanes: Arc::clone(self), left: false })
+        Ok(Ticket {
+            place,
+            lanes: Arc::clone(self),
+            left: false,
+        })
     }
 
     /// How many writes stand in each lane, the longest first, at most `limit` lanes.
@@ -214,8 +236,12 @@ impl State {
         self.idle.insert(number, id.clone());
         // What is carried may be forgotten at any time; a suspicion may not.
         while self.idle.len() > keep {
-            let Some((number, oldest)) = self.idle.pop_first() else { break };
-            let Some(lane) = self.lanes.get_mut(&oldest) else { continue };
+            let Some((number, oldest)) = self.idle.pop_first() else {
+                break;
+            };
+            let Some(lane) = self.lanes.get_mut(&oldest) else {
+                continue;
+            };
             lane.carried = None;
             if lane.suspect_until.is_none_or(|until| until <= now) {
                 self.lanes.remove(&oldest);
@@ -248,7 +274,9 @@ impl Ticket {
             }
             let now = self.lanes.clock.now();
             let (view, suspect) = self.look(now);
-            let Some(until) = suspect else { return Standing::Turn(view) };
+            let Some(until) = suspect else {
+                return Standing::Turn(view);
+            };
             let wake = self.lanes.clock.instant(until);
             tokio::select! {
                 biased;

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tiebreak_core::base::{Connections, Served};
+use tiebreak_core::base::{Candidates, Connections, Served};
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::merge::Representation;
 use tiebreak_core::time::Time;
@@ -51,17 +51,6 @@ pub struct Read {
     pub connection: u64,
 }
 
-/// What is known of the versions that a write may have been made from.
-#[derive(Debug, Clone, Default)]
-pub struct Candidates {
-    /// The reads, in order.
-    pub served: Vec<Served>,
-    /// Whether these are all within the window.
-    pub complete: bool,
-    /// How the caller's connections are used.
-    pub connections: Connections,
-}
-
 /// What was served, by caller and target.
 #[derive(Debug)]
 pub struct Reads {
@@ -95,7 +84,10 @@ impl Reads {
     /// A memory with these bounds.
     #[must_use]
     pub fn new(limits: ReadLimits) -> Reads {
-        Reads { limits, state: Mutex::default() }
+        Reads {
+            limits,
+            state: Mutex::default(),
+        }
     }
 
     /// Remembers what was served. Content that was served before is shared, not kept twice.
@@ -106,7 +98,11 @@ impl Reads {
         let mut bytes = 0_isize;
         let target = state.targets.entry(key).or_default();
         target.used = used;
-        let twin = target.reads.iter().rev().find(|s| etag.is_some() && s.etag == etag && s.content.is_some());
+        let twin = target
+            .reads
+            .iter()
+            .rev()
+            .find(|s| etag.is_some() && s.etag == etag && s.content.is_some());
         let content = match (twin.and_then(|t| t.content.clone()), content) {
             (Some(twin), None) => Some(twin),
             (Some(twin), Some(new)) if twin.same_bytes(&new) => Some(twin),
@@ -118,7 +114,13 @@ impl Reads {
         // An older read of the same version on the same connection says nothing more than this one.
         let same = |s: &Served| s.connection == Some(read.connection) && s.etag == etag && etag.is_some();
         target.reads.retain(|s| !same(s));
-        target.reads.push_back(Served { etag, content, at: now, connection: Some(read.connection), written_since: false });
+        target.reads.push_back(Served {
+            etag,
+            content,
+            at: now,
+            connection: Some(read.connection),
+            written_since: false,
+        });
         bytes -= target.trim(&self.limits, now);
         state.bytes = state.bytes.saturating_add_signed(bytes);
         state.evict(self.limits.total);
@@ -128,19 +130,35 @@ impl Reads {
     pub fn candidates(&self, caller: CallerId, target: &str, connection: Option<u64>, now: Time) -> Candidates {
         let mut state = self.lock();
         let pooled = state.pooled.get(&caller).is_some_and(|until| *until > now);
-        let connections = if pooled { Connections::Pooled } else { Connections::Unknown };
+        let connections = if pooled {
+            Connections::Pooled
+        } else {
+            Connections::Unknown
+        };
         let key = (caller, target.to_owned());
         let Some(found) = state.targets.get_mut(&key) else {
-            return Candidates { served: Vec::new(), complete: true, connections };
+            return Candidates {
+                served: Vec::new(),
+                complete: true,
+                connections,
+            };
         };
         let freed = found.trim(&self.limits, now);
         let served: Vec<Served> = found.reads.iter().cloned().collect();
         let complete = found.dropped_at.is_none_or(|at| at.after(self.limits.window) <= now);
-        for read in found.reads.iter_mut().filter(|r| r.connection.is_some() && r.connection == connection) {
+        for read in found
+            .reads
+            .iter_mut()
+            .filter(|r| r.connection.is_some() && r.connection == connection)
+        {
             read.written_since = true;
         }
         state.bytes = state.bytes.saturating_add_signed(-freed);
-        Candidates { served, complete, connections }
+        Candidates {
+            served,
+            complete,
+            connections,
+        }
     }
 
     /// It was seen that this caller's connections are pooled among several readers.
@@ -176,8 +194,12 @@ impl State {
     /// Drops the contents of the targets that were used longest ago; their versions stay known by their tags.
     fn evict(&mut self, total: usize) {
         while self.bytes > total {
-            let Some((used, key)) = self.order.pop_front() else { return };
-            let Some(target) = self.targets.get_mut(&key).filter(|t| t.used == used) else { continue };
+            let Some((used, key)) = self.order.pop_front() else {
+                return;
+            };
+            let Some(target) = self.targets.get_mut(&key).filter(|t| t.used == used) else {
+                continue;
+            };
             let mut freed = 0;
             for read in &mut target.reads {
                 freed += read.content.take().map_or(0, |c| size(c.content().len()));
@@ -210,7 +232,10 @@ impl Target {
                 break;
             }
             if let Some(content) = self.reads[at].content.take() {
-                let read = Served { content: Some(content), ..self.reads[at].clone() };
+                let read = Served {
+                    content: Some(content),
+                    ..self.reads[at].clone()
+                };
                 freed += self.weight(&read);
             }
         }
@@ -220,7 +245,10 @@ impl Target {
     /// What dropping this read frees: nothing while another read shares its content.
     fn weight(&self, read: &Served) -> isize {
         let Some(content) = &read.content else { return 0 };
-        let shared = self.reads.iter().any(|r| r.content.as_ref().is_some_and(|c| c.same_bytes(content)));
+        let shared = self
+            .reads
+            .iter()
+            .any(|r| r.content.as_ref().is_some_and(|c| c.same_bytes(content)));
         if shared { 0 } else { size(content.content().len()) }
     }
 }

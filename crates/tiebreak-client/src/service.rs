@@ -9,10 +9,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
 use tiebreak_core::exchange::Answer;
+use tiebreak_core::guarantee::Guarantee;
 use tiebreak_core::key::IdempotencyKey;
 use tiebreak_core::method::is_safe;
 use tiebreak_core::outcome::{Outcome, Report};
-use tiebreak_core::guarantee::Guarantee;
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::request::{Target, WriteRequest};
 
@@ -52,7 +52,13 @@ impl tower_service::Service<Request<Bytes>> for WriteService {
             // A task of its own: a caller that drops the future must not cut an exchange in the middle.
             let answer = tokio::spawn(work).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "an exchange ended in a panic");
-                refusal(Problem::new(Kind::InDoubt, "an internal error ended this write; it is not known whether it was applied"), Outcome::InDoubt)
+                refusal(
+                    Problem::new(
+                        Kind::InDoubt,
+                        "an internal error ended this write; it is not known whether it was applied",
+                    ),
+                    Outcome::InDoubt,
+                )
             });
             Ok(into_response(answer))
         })
@@ -67,20 +73,55 @@ async fn perform(engine: &Engine, callers: &Callers, request: Request<Bytes>) ->
     }
     let target = match Target::from_uri(head.uri) {
         Ok(target) => target,
-        Err(error) => return refusal(Problem::new(Kind::BadRequest, format!("failed to {error}")), Outcome::NotSent),
+        Err(error) => {
+            return refusal(
+                Problem::new(Kind::BadRequest, format!("failed to {error}")),
+                Outcome::NotSent,
+            );
+        }
     };
-    let key = match head.headers.get("idempotency-key").map(|v| IdempotencyKey::parse(&String::from_utf8_lossy(v.as_bytes()))) {
+    let key = match head
+        .headers
+        .get("idempotency-key")
+        .map(|v| IdempotencyKey::parse(&String::from_utf8_lossy(v.as_bytes())))
+    {
         None => None,
         Some(Ok(key)) => Some(key),
-        Some(Err(error)) => return refusal(Problem::new(Kind::KeyInvalid, format!("failed to {error}")), Outcome::NotSent),
+        Some(Err(error)) => {
+            return refusal(
+                Problem::new(Kind::KeyInvalid, format!("failed to {error}")),
+                Outcome::NotSent,
+            );
+        }
     };
-    let submission = Submission { caller: Some(callers.of(&head.headers)), key, ..Submission::default() };
-    engine.write(WriteRequest { method: head.method, target, headers: head.headers, content }, submission).await
+    let submission = Submission {
+        caller: Some(callers.of(&head.headers)),
+        key,
+        ..Submission::default()
+    };
+    engine
+        .write(
+            WriteRequest {
+                method: head.method,
+                target,
+                headers: head.headers,
+                content,
+            },
+            submission,
+        )
+        .await
 }
 
 fn refusal(problem: Problem, outcome: Outcome) -> Answer {
-    let report =
-        Report { outcome, attempts: 0, guarantee: Guarantee::D, id: None, class: None, rebased: false, unguarded: false };
+    let report = Report {
+        outcome,
+        attempts: 0,
+        guarantee: Guarantee::D,
+        id: None,
+        class: None,
+        rebased: false,
+        unguarded: false,
+    };
     Answer::ours(problem, report)
 }
 
@@ -91,10 +132,15 @@ pub fn into_response(answer: Answer) -> Response<Bytes> {
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     if let Ok(report) = HeaderValue::from_str(&answer.report.to_string()) {
-        response.headers_mut().insert(HeaderName::from_static("tiebreak"), report);
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static("tiebreak"), report);
     }
     if answer.replayed {
-        response.headers_mut().insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
+        response.headers_mut().insert(
+            HeaderName::from_static("idempotency-replayed"),
+            HeaderValue::from_static("true"),
+        );
     }
     response
 }

@@ -7,6 +7,7 @@
 pub mod base;
 pub mod caller;
 pub mod delivery;
+pub mod exchange;
 pub mod fingerprint;
 pub mod guarantee;
 pub mod json;

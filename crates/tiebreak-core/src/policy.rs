@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::guarantee::Guarantee;
+use crate::merge::MergeRules;
 use crate::validator::EtagKind;
 
 /// What is done with a resource that exists already.
@@ -56,8 +57,8 @@ pub struct Policy {
     pub on_duplicate: OnDuplicate,
     /// See [`OnStale`].
     pub on_stale: OnStale,
-    /// See [`OnOverlap`].
-    pub on_overlap: OnOverlap,
+    /// How documents merge.
+    pub merge: MergeRules,
     /// See [`Unguarded`].
     pub unguarded: Unguarded,
     /// What the origin's entity tags are worth.
@@ -90,7 +91,7 @@ impl Default for Policy {
         Policy {
             on_duplicate: OnDuplicate::default(),
             on_stale: OnStale::default(),
-            on_overlap: OnOverlap::default(),
+            merge: MergeRules::default(),
             unguarded: Unguarded::default(),
             etag: EtagKind::default(),
             honours_keys: false,

@@ -178,11 +178,27 @@ mod tests {
 
     #[test]
     fn a_tag_that_counts_is_a_version_and_a_bare_digest_is_not() {
-        let is_version = |o: &str, c: &'static str| EtagKind::Auto.is_version(&EntityTag::strong(o), Some(&Bytes::from_static(c.as_bytes())));
-        for version in ["17", "v17", "v17-9f2c", "1795337100971", "0x8DC2F6A1B2C3D4E", "3-967a00dff5e02add41819138abb3284d", "8e03978e-40d5-43dd-bc93-6894a57f9324"] {
+        let is_version = |o: &str, c: &'static str| {
+            EtagKind::Auto.is_version(&EntityTag::strong(o), Some(&Bytes::from_static(c.as_bytes())))
+        };
+        for version in [
+            "17",
+            "v17",
+            "v17-9f2c",
+            "1795337100971",
+            "0x8DC2F6A1B2C3D4E",
+            "3-967a00dff5e02add41819138abb3284d",
+            "8e03978e-40d5-43dd-bc93-6894a57f9324",
+        ] {
             assert!(is_version(version, "x"), "{version}");
         }
-        for digest in ["967a00dff5e02add41819138abb3284d", "rL0Y20zC+Fzt72VPzMSk2A==", "abc", "", "3421780262"] {
+        for digest in [
+            "967a00dff5e02add41819138abb3284d",
+            "rL0Y20zC+Fzt72VPzMSk2A==",
+            "abc",
+            "",
+            "3421780262",
+        ] {
             assert!(!is_version(digest, "123456789"), "{digest}");
         }
         assert!(!EtagKind::Auto.is_version(&EntityTag::weak("17"), None));

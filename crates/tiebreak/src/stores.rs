@@ -29,9 +29,18 @@ pub(crate) async fn open_ledger(path: &Path) -> Result<Arc<dyn Ledger>, Failure>
 
 /// Opens the embedded origin's data at `path`.
 pub(crate) fn open_origin(path: &Path, stale_412: bool) -> Result<Arc<Origin>, Failure> {
-    let options = OriginOptions { stale_status: if stale_412 { 412 } else { 409 }, ..OriginOptions::default() };
-    let opened = if is_memory(path) { Origin::in_memory(options) } else { Origin::open(path, options) };
-    opened.map(Arc::new).map_err(|error| Failure::new(FAILED, error.to_string()))
+    let options = OriginOptions {
+        stale_status: if stale_412 { 412 } else { 409 },
+        ..OriginOptions::default()
+    };
+    let opened = if is_memory(path) {
+        Origin::in_memory(options)
+    } else {
+        Origin::open(path, options)
+    };
+    opened
+        .map(Arc::new)
+        .map_err(|error| Failure::new(FAILED, error.to_string()))
 }
 
 /// The secret with which callers are told apart: in a file of its own beside the ledger, made on first use and readable by its
@@ -45,11 +54,21 @@ pub(crate) fn secret_of(ledger: &Path) -> Result<[u8; 32], Failure> {
     let mut name = ledger.as_os_str().to_owned();
     name.push(".secret");
     let path = PathBuf::from(name);
-    let fail = |e: &std::io::Error| Failure::new(FAILED, format!("use the secret {}: {e}; it belongs to the ledger beside it", path.display()));
+    let fail = |e: &std::io::Error| {
+        Failure::new(
+            FAILED,
+            format!(
+                "use the secret {}: {e}; it belongs to the ledger beside it",
+                path.display()
+            ),
+        )
+    };
     match create_private(&path) {
         Ok(mut file) => {
             getrandom::fill(&mut secret).map_err(|e| Failure::new(FAILED, format!("draw a secret: {e}")))?;
-            file.write_all(&secret).and_then(|()| file.sync_all()).map_err(|e| fail(&e))?;
+            file.write_all(&secret)
+                .and_then(|()| file.sync_all())
+                .map_err(|e| fail(&e))?;
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let mut file = std::fs::File::open(&path).map_err(|e| fail(&e))?;
@@ -62,5 +81,9 @@ pub(crate) fn secret_of(ledger: &Path) -> Result<[u8; 32], Failure> {
 
 fn create_private(path: &Path) -> std::io::Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
 }

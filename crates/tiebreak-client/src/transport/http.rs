@@ -40,7 +40,10 @@ pub struct HttpTransport {
 
 impl Default for HttpTransport {
     fn default() -> HttpTransport {
-        HttpTransport { pool: SharedPool::default(), connect_timeout: Duration::from_secs(10) }
+        HttpTransport {
+            pool: SharedPool::default(),
+            connect_timeout: Duration::from_secs(10),
+        }
     }
 }
 
@@ -58,9 +61,17 @@ impl HttpTransport {
     ///
     /// # Errors
     /// If no answer came.
-    pub async fn forward_to(&self, to: &Arc<Authority>, request: Request<OutBody>) -> Result<HttpResponse<Streamed>, ForwardError> {
+    pub async fn forward_to(
+        &self,
+        to: &Arc<Authority>,
+        request: Request<OutBody>,
+    ) -> Result<HttpResponse<Streamed>, ForwardError> {
         let fresh = !is_safe(request.method());
-        let mut sender = self.pool.take(to, fresh, self.connect_timeout).await.map_err(ForwardError::NotSent)?;
+        let mut sender = self
+            .pool
+            .take(to, fresh, self.connect_timeout)
+            .await
+            .map_err(ForwardError::NotSent)?;
         let response = match sender.try_send_request(request).await {
             Ok(response) => response,
             Err(mut failed) => {
@@ -73,7 +84,11 @@ impl HttpTransport {
         };
         let (mut head, body) = response.into_parts();
         strip_hop_by_hop(&mut head.headers);
-        let lease = Lease { sender: Some(sender), to: Arc::clone(to), pool: self.pool.clone() };
+        let lease = Lease {
+            sender: Some(sender),
+            to: Arc::clone(to),
+            pool: self.pool.clone(),
+        };
         Ok(HttpResponse::from_parts(head, Streamed { body, lease }))
     }
 
@@ -100,7 +115,12 @@ impl HttpTransport {
                 break;
             }
         }
-        Delivery::Answered(Response { status: head.status, headers: head.headers, content: content.freeze(), complete })
+        Delivery::Answered(Response {
+            status: head.status,
+            headers: head.headers,
+            content: content.freeze(),
+            complete,
+        })
     }
 }
 
@@ -111,12 +131,20 @@ impl Transport for HttpTransport {
 }
 
 fn why(error: &hyper::Error) -> Unknown {
-    if error.is_parse() { Unknown::Garbage } else { Unknown::Closed }
+    if error.is_parse() {
+        Unknown::Garbage
+    } else {
+        Unknown::Closed
+    }
 }
 
 /// Puts the request into the form it has on the wire: origin-form target and a `Host` field (RFC 9112 §3.2).
 fn on_the_wire<B>(mut request: Request<B>) -> Request<B> {
-    if let Some(host) = request.uri().authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok()) {
+    if let Some(host) = request
+        .uri()
+        .authority()
+        .and_then(|a| HeaderValue::from_str(a.as_str()).ok())
+    {
         request.headers_mut().insert(header::HOST, host);
     }
     let path = request.uri().path_and_query().map_or("/", |p| p.as_str());
@@ -128,8 +156,15 @@ fn on_the_wire<B>(mut request: Request<B>) -> Request<B> {
 }
 
 /// The fields that concern one connection only (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [&str; 7] =
-    ["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade", "trailer"];
+const HOP_BY_HOP: [&str; 7] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "trailer",
+];
 
 /// Removes the fields that concern one connection only, and those that `Connection` lists (RFC 9110 §7.6.1).
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {

@@ -36,7 +36,12 @@ struct Idle {
 
 impl Pool {
     /// A connection that can take a request now; with `fresh`, none that was idle for long.
-    pub(super) async fn take(&self, to: &Authority, fresh: bool, within: Duration) -> Result<SendRequest<OutBody>, NotSent> {
+    pub(super) async fn take(
+        &self,
+        to: &Authority,
+        fresh: bool,
+        within: Duration,
+    ) -> Result<SendRequest<OutBody>, NotSent> {
         while let Some(mut idle) = self.pop(to) {
             let limit = if fresh { FRESH } else { MAX_IDLE };
             if idle.since.elapsed() < limit && !idle.sender.is_closed() && idle.sender.ready().await.is_ok() {
@@ -50,7 +55,11 @@ impl Pool {
     }
 
     fn pop(&self, to: &Authority) -> Option<Idle> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).get_mut(to)?.pop()
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_mut(to)?
+            .pop()
     }
 
     /// Gives a connection back after its answer was read to the end.
@@ -67,13 +76,18 @@ impl Pool {
             list.retain(|i| i.since.elapsed() < MAX_IDLE && !i.sender.is_closed());
         }
         if list.len() < IDLE_PER_AUTHORITY {
-            list.push(Idle { sender, since: Instant::now() });
+            list.push(Idle {
+                sender,
+                since: Instant::now(),
+            });
         }
     }
 }
 
 async fn connect(to: &Authority) -> Result<SendRequest<OutBody>, NotSent> {
-    let addresses = tokio::net::lookup_host((to.host.as_str(), to.port)).await.map_err(|_| NotSent::NameNotFound)?;
+    let addresses = tokio::net::lookup_host((to.host.as_str(), to.port))
+        .await
+        .map_err(|_| NotSent::NameNotFound)?;
     let mut stream = None;
     for address in addresses {
         if let Ok(connected) = TcpStream::connect(address).await {
@@ -96,8 +110,11 @@ async fn handshake<I>(io: I) -> Result<SendRequest<OutBody>, NotSent>
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
-    let (sender, connection) =
-        http1::Builder::new().max_headers(256).handshake(io).await.map_err(|_| NotSent::ClosedBeforeSend)?;
+    let (sender, connection) = http1::Builder::new()
+        .max_headers(256)
+        .handshake(io)
+        .await
+        .map_err(|_| NotSent::ClosedBeforeSend)?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection to an origin ended");

@@ -15,10 +15,13 @@ pub(super) struct TlsFailed;
 /// Speaks TLS over `stream` with `host`.
 pub(super) async fn connect(host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, TlsFailed> {
     let name = ServerName::try_from(host.to_owned()).map_err(|_| TlsFailed)?;
-    TlsConnector::from(config()).connect(name, stream).await.map_err(|error| {
-        tracing::warn!(host, %error, "the TLS handshake failed");
-        TlsFailed
-    })
+    TlsConnector::from(config())
+        .connect(name, stream)
+        .await
+        .map_err(|error| {
+            tracing::warn!(host, %error, "the TLS handshake failed");
+            TlsFailed
+        })
 }
 
 fn config() -> Arc<ClientConfig> {

@@ -45,6 +45,28 @@ pub enum Connections {
     Pooled,
 }
 
+/// The versions that a write may have been made from, as the driver remembers them.
+#[derive(Debug, Clone)]
+pub struct Candidates {
+    /// The reads, in order.
+    pub served: Vec<Served>,
+    /// Whether these are all within the window.
+    pub complete: bool,
+    /// How the caller's connections are used.
+    pub connections: Connections,
+}
+
+impl Default for Candidates {
+    /// Nothing was served.
+    fn default() -> Candidates {
+        Candidates {
+            served: Vec::new(),
+            complete: true,
+            connections: Connections::Unknown,
+        }
+    }
+}
+
 /// Everything that bears on whose base a write has.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
@@ -54,9 +76,11 @@ pub struct Question<'a> {
     pub if_match: Option<&'a TagList>,
     /// The connection that the write came on; `None` for HTTP/2 and HTTP/3.
     pub connection: Option<u64>,
-    /// What was served to this caller for this target within the window, in order. It must be *all* of it:
-    /// something that was evicted stays in, with its tag.
+    /// What was served to this caller for this target within the window, in order. Something whose content was
+    /// evicted stays in, with its tag.
     pub served: &'a [Served],
+    /// Whether `served` is all of it; if not, nothing is inferred from what is missing.
+    pub complete: bool,
     /// The representation now, if it was read.
     pub current: Option<&'a Representation>,
     /// How the route's documents merge.
@@ -236,6 +260,13 @@ fn last_on_connection(question: &Question<'_>) -> Option<usize> {
 
 /// Rule 3, and the simple case that there is but one candidate.
 fn among(question: &Question<'_>, candidates: &[usize], how: How, smelled: bool) -> BaseDecision {
+    if !question.complete && how == How::Only {
+        return BaseDecision::Unknown(if smelled {
+            BaseUnknown::Pooled
+        } else {
+            BaseUnknown::Evicted
+        });
+    }
     if let [only] = candidates {
         let served = &question.served[*only];
         return match (&served.content, &served.etag) {

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+use crate::exchange::Carried;
 use crate::outcome::{Outcome, Report};
 use crate::problem::{MEDIA_TYPE, Problem};
-use crate::record::{Record, Settlement, State};
+use crate::record::{Record, Settlement};
 use crate::response::Response;
 use crate::verdict::Verdict;
 
@@ -26,6 +27,10 @@ pub struct Answer {
     pub problem: Option<Problem>,
     /// Whether it is the replay of an earlier answer.
     pub replayed: bool,
+    /// The representation that the write produced, where the answer holds it.
+    pub produced: Option<Carried>,
+    /// Whether the write showed that its caller's connections are pooled among several readers.
+    pub pooled: bool,
 }
 
 impl Answer {
@@ -40,6 +45,8 @@ impl Answer {
             verdict,
             problem: None,
             replayed: false,
+            produced: None,
+            pooled: false,
         }
     }
 
@@ -50,7 +57,10 @@ impl Answer {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if report.outcome == Outcome::InDoubt {
             // Asks clients that repeat blindly to leave it.
-            headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
+            headers.insert(
+                HeaderName::from_static("x-should-retry"),
+                HeaderValue::from_static("false"),
+            );
         }
         Answer {
             status: StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
@@ -60,6 +70,8 @@ impl Answer {
             verdict: None,
             problem: Some(problem),
             replayed: false,
+            produced: None,
+            pooled: false,
         }
     }
 
@@ -89,6 +101,8 @@ impl Answer {
             verdict: None,
             problem: None,
             replayed: true,
+            produced: None,
+            pooled: false,
         }
     }
 
@@ -97,12 +111,6 @@ impl Answer {
     pub fn joined(mut self) -> Answer {
         self.replayed = self.report.outcome != Outcome::InDoubt;
         self
-    }
-
-    /// Whether this record can be replayed.
-    #[must_use]
-    pub fn can_replay(record: &Record) -> bool {
-        matches!(record.state, State::Settled(_))
     }
 }
 
@@ -125,7 +133,7 @@ const KEPT: [&str; 12] = [
 
 /// The fields of `headers` that may be kept.
 #[must_use]
-pub fn kept_fields(headers: &HeaderMap) -> Vec<(String, String)> {
+pub(super) fn kept_fields(headers: &HeaderMap) -> Vec<(String, String)> {
     let mut kept = Vec::new();
     for (name, value) in headers {
         if KEPT.contains(&name.as_str())

@@ -24,7 +24,10 @@ impl Jitter {
     /// Exponential backoff with full jitter: uniform between 1 ms and the step, which doubles with each
     /// round up to the cap ("Exponential Backoff and Jitter", AWS Architecture Blog, 2015).
     pub(super) fn wait(&mut self, round: u32, (first, cap): (Duration, Duration)) -> Duration {
-        let step = first.saturating_mul(1 << round.min(20)).min(cap).max(Duration::from_millis(1));
+        let step = first
+            .saturating_mul(1 << round.min(20))
+            .min(cap)
+            .max(Duration::from_millis(1));
         let millis = u64::try_from(step.as_millis()).unwrap_or(u64::MAX).max(1);
         Duration::from_millis(1 + self.next() % millis)
     }
@@ -41,7 +44,10 @@ mod tests {
         for round in 0..40 {
             let step = Duration::from_millis(50 << round.min(20)).min(bounds.1);
             let wait = jitter.wait(round, bounds);
-            assert!(wait >= Duration::from_millis(1) && wait <= step, "round {round}: {wait:?}");
+            assert!(
+                wait >= Duration::from_millis(1) && wait <= step,
+                "round {round}: {wait:?}"
+            );
         }
         assert_eq!(Jitter::new(3).wait(9, bounds), Jitter::new(3).wait(9, bounds));
     }

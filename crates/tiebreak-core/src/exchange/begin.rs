@@ -21,20 +21,26 @@ impl Exchange {
     }
 
     pub(super) fn register(&mut self) -> Step {
-        let Some(key) = self.context.key else { return self.queue() };
+        let Some(key) = self.context.key else {
+            return self.queue();
+        };
         self.stage = Stage::Registering;
         step(Effect::Register(key, self.context.fingerprint))
     }
 
     pub(super) fn look_up(&mut self) -> Step {
-        let Some(key) = self.context.key else { return self.queue() };
+        let Some(key) = self.context.key else {
+            return self.queue();
+        };
         self.stage = Stage::LookingUp;
         step(Effect::LookUp(key, self.context.caller, self.context.fingerprint))
     }
 
     /// The same key is on its way already: wait for its outcome instead of sending it again.
     pub(super) fn join(&mut self, _now: Time, fingerprint: Fingerprint) -> Step {
-        let Some(key) = self.context.key else { return self.queue() };
+        let Some(key) = self.context.key else {
+            return self.queue();
+        };
         if fingerprint != self.context.fingerprint {
             return self.key_reused();
         }
@@ -59,9 +65,7 @@ impl Exchange {
             return self.key_reused();
         }
         match &record.state {
-            State::Settled(settlement) if !settlement.truncated => {
-                answer(Answer::replay(&record, settlement), None)
-            }
+            State::Settled(settlement) if !settlement.truncated => answer(Answer::replay(&record, settlement), None),
             State::Settled(settlement) => {
                 let mut replay = Answer::replay(&record, settlement);
                 let problem = Problem::new(
@@ -69,7 +73,10 @@ impl Exchange {
                     "this write was performed before; its answer was too large to be kept, so read the resource instead",
                 )
                 .with("id", record.claim.id.to_string());
-                replay = Answer { replayed: true, ..Answer::ours(problem, replay.report) };
+                replay = Answer {
+                    replayed: true,
+                    ..Answer::ours(problem, replay.report)
+                };
                 answer(replay, None)
             }
             State::Claimed => self.still_running(),
@@ -86,7 +93,9 @@ impl Exchange {
         let detail = format!("failed to {}", failure.why);
         let report = self.report(Outcome::NotSent);
         let mut refusal = Answer::ours(Problem::new(Kind::LedgerUnavailable, detail), report);
-        refusal.headers.insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("5"));
+        refusal
+            .headers
+            .insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("5"));
         self.finish_unsent(now, refusal)
     }
 

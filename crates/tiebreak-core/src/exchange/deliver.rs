@@ -1,5 +1,7 @@
 //! What an answer means, and what is done about it.
 
+use http::{HeaderMap, HeaderValue};
+
 use crate::delivery::{Delivery, NotSent, Reading, Unknown};
 use crate::exchange::answer::Answer;
 use crate::exchange::plan::{Before, Stale, variant_of};
@@ -22,11 +24,15 @@ impl Exchange {
         self.attempts += 1;
         self.sent_at = now;
         let outgoing = self.outgoing();
-        step_until(Effect::Send(Box::new(outgoing)), now.after(self.context.policy.attempt_timeout))
+        step_until(
+            Effect::Send(Box::new(outgoing)),
+            now.after(self.context.policy.attempt_timeout),
+        )
     }
 
     fn outgoing(&self) -> Outgoing {
         let mut headers = self.write.headers.clone();
+        strip_preference(&mut headers);
         let mut content = self.write.content.clone();
         if let Some(plan) = &self.plan {
             for (name, value) in &plan.attach {
@@ -34,7 +40,12 @@ impl Exchange {
             }
             content = plan.content.clone();
         }
-        Outgoing { method: self.write.method.clone(), target: self.write.target.clone(), headers, content }
+        Outgoing {
+            method: self.write.method.clone(),
+            target: self.write.target.clone(),
+            headers,
+            content,
+        }
     }
 
     /// One attempt has ended.
@@ -75,30 +86,47 @@ impl Exchange {
             return step(Effect::Sleep(at));
         }
         let detail = format!("the origin could not be reached: {}; nothing was sent", why.why());
-        let answer = Answer::ours(Problem::new(Kind::OriginUnreachable, detail), self.report(Outcome::NotSent));
+        let answer = Answer::ours(
+            Problem::new(Kind::OriginUnreachable, detail),
+            self.report(Outcome::NotSent),
+        );
         self.finish_unsent(now, answer)
     }
 
     fn applied(&mut self, now: Time, response: Response, verdict: Verdict) -> Step {
         self.refused = None;
-        let exit = LaneExit { carried: self.produced(&response), suspect_until: self.suspicion() };
+        let produced = self.produced(&response);
+        let exit = LaneExit {
+            carried: produced.clone(),
+            suspect_until: self.suspicion(),
+        };
         let item_conflict = (verdict.class != Class::Other).then_some(verdict);
-        let answer = Answer::from_origin(response, item_conflict, self.report(Outcome::Applied));
+        let mut answer = Answer::from_origin(response, item_conflict, self.report(Outcome::Applied));
+        answer.produced = produced;
         self.settle(now, answer, exit)
     }
 
     fn accepted(&mut self, now: Time, response: Response) -> Step {
         // The operation goes on behind the answer; until it has ended nothing is known of the version.
-        let exit = LaneExit { carried: None, suspect_until: Some(now.after(self.context.policy.late_after)) };
+        let exit = LaneExit {
+            carried: None,
+            suspect_until: Some(now.after(self.context.policy.late_after)),
+        };
         let answer = Answer::from_origin(response, None, self.report(Outcome::Accepted));
         self.settle(now, answer, exit)
     }
 
     /// If an earlier attempt without guard got no answer, it may still arrive.
     pub(super) fn suspicion(&self) -> Option<Time> {
-        let guarded = self.plan.as_deref().and_then(|p| p.guard.as_ref()).is_some_and(|g| g.version);
+        let guarded = self
+            .plan
+            .as_deref()
+            .and_then(|p| p.guard.as_ref())
+            .is_some_and(|g| g.version);
         match self.unknown {
-            Some(_) if !guarded && !self.context.policy.honours_keys => Some(self.sent_at.after(self.context.policy.late_after)),
+            Some(_) if !guarded && !self.context.policy.honours_keys => {
+                Some(self.sent_at.after(self.context.policy.late_after))
+            }
             _ => None,
         }
     }
@@ -112,13 +140,12 @@ impl Exchange {
         }
         let representation = Representation::new(response.field("content-type")?, response.content.clone());
         let plan = self.plan.as_deref()?;
-        let write = self.as_write();
-        let write = merge::Write { content: &plan.content, ..write };
+        let edit = self.planned_edit(plan);
         let before = match &plan.before {
             Before::Known(before) => Some(before),
             Before::Absent | Before::Unknown => None,
         };
-        merge::is_whole(&write, before, &representation, &self.context.policy.merge).then(|| Carried {
+        merge::is_whole(&edit, before, &representation, &self.context.policy.merge).then(|| Carried {
             caller: self.context.caller,
             variant: variant_of(&self.write.headers),
             etag: Some(etag),
@@ -130,7 +157,9 @@ impl Exchange {
     fn refused(&mut self, now: Time, response: Response, verdict: Verdict) -> Step {
         let (class, remedy, retry_after) = (verdict.class, verdict.remedy, verdict.retry_after);
         self.refused = Some(Box::new((response, verdict)));
-        if self.earlier() == Earlier::MayHaveApplied && matches!(class, Class::Stale | Class::Duplicate | Class::Unclear | Class::State) {
+        if self.earlier() == Earlier::MayHaveApplied
+            && matches!(class, Class::Stale | Class::Duplicate | Class::Unclear | Class::State)
+        {
             // The conflict may be with our own write.
             return self.prove(now);
         }
@@ -145,7 +174,9 @@ impl Exchange {
     }
 
     fn stale(&mut self, now: Time) -> Step {
-        let Some(plan) = self.plan.as_deref() else { return self.tell(now) };
+        let Some(plan) = self.plan.as_deref() else {
+            return self.tell(now);
+        };
         match &plan.on_stale {
             Stale::Tell => self.tell(now),
             Stale::MergeFrom(_) | Stale::CheckAgain => self.refetch(now),
@@ -164,14 +195,20 @@ impl Exchange {
     fn exists(&mut self, now: Time) -> Step {
         let plan = self.plan.as_deref();
         let checks = plan.is_some_and(|p| matches!(p.on_stale, Stale::CheckAgain));
-        let adopts = self.context.policy.on_duplicate == OnDuplicate::Adopt
-            && !self.write.headers.contains_key("if-none-match");
-        if checks || adopts { self.refetch(now) } else { self.tell(now) }
+        let adopts =
+            self.context.policy.on_duplicate == OnDuplicate::Adopt && !self.write.headers.contains_key("if-none-match");
+        if checks || adopts {
+            self.refetch(now)
+        } else {
+            self.tell(now)
+        }
     }
 
     /// Gives the origin's last answer to the caller, unchanged.
     pub(super) fn tell(&mut self, now: Time) -> Step {
-        let Some(refused) = self.refused.take() else { return self.in_doubt(now, Unknown::Crash) };
+        let Some(refused) = self.refused.take() else {
+            return self.in_doubt(now, Unknown::Crash);
+        };
         let (response, verdict) = *refused;
         let passing = is_passing(&verdict, &response);
         let mut report = self.report(Outcome::Refused);
@@ -179,8 +216,15 @@ impl Exchange {
         let view = self.view.carried.take().filter(|_| verdict.class != Class::Stale);
         let carried = self.seen.take().or(view).filter(|c| c.etag.is_some());
         let answer = Answer::from_origin(response, Some(verdict), report);
-        let exit = LaneExit { carried, suspect_until: self.suspicion() };
-        if passing { self.release(now, answer, exit) } else { self.settle(now, answer, exit) }
+        let exit = LaneExit {
+            carried,
+            suspect_until: self.suspicion(),
+        };
+        if passing {
+            self.release(now, answer, exit)
+        } else {
+            self.settle(now, answer, exit)
+        }
     }
 
     /// Waits, as long as the patience lasts, and then goes on.
@@ -208,11 +252,37 @@ impl Exchange {
     }
 }
 
+/// Our own preference is not the origin's business (RFC 7240 §2).
+fn strip_preference(headers: &mut HeaderMap) {
+    let own = |v: &HeaderValue| v.to_str().is_ok_and(|v| v.to_ascii_lowercase().contains("tiebreak"));
+    if !headers.get_all("prefer").iter().any(own) {
+        return;
+    }
+    let kept: Vec<String> = headers
+        .get_all("prefer")
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','))
+        .map(str::trim)
+        .filter(|p| !p.to_ascii_lowercase().starts_with("tiebreak"))
+        .map(str::to_owned)
+        .collect();
+    headers.remove("prefer");
+    if !kept.is_empty()
+        && let Ok(value) = kept.join(", ").parse()
+    {
+        headers.insert("prefer", value);
+    }
+}
+
 /// Whether a refusal says nothing about the write itself, so that the same key may be used again.
 fn is_passing(verdict: &Verdict, response: &Response) -> bool {
     match verdict.class {
         Class::Race | Class::InProgress | Class::Blocked => true,
-        Class::Other => matches!(response.status.as_u16(), 401 | 403 | 407 | 421 | 425 | 426 | 429 | 500..=599),
+        Class::Other => matches!(
+            response.status.as_u16(),
+            401 | 403 | 407 | 421 | 425 | 426 | 429 | 500..=599
+        ),
         Class::Duplicate | Class::Stale | Class::KeyReuse | Class::State | Class::Invalid | Class::Unclear => false,
     }
 }

@@ -158,14 +158,14 @@ pub struct LedgerFailure {
 }
 
 /// What a lane knows when a write's turn comes.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LaneView {
     /// What its last write produced.
     pub carried: Option<Carried>,
 }
 
 /// Version and representation that the last write in a lane produced: only from an answer that held both.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Carried {
     /// Who wrote, and thereby read, it.
     pub caller: CallerId,
@@ -186,12 +186,14 @@ impl Carried {
 
     /// The tag as text, for reports.
     pub(super) fn version(&self) -> String {
-        self.etag.as_ref().map_or_else(|| "unknown".to_owned(), EntityTag::to_string)
+        self.etag
+            .as_ref()
+            .map_or_else(|| "unknown".to_owned(), EntityTag::to_string)
     }
 }
 
 /// What a write leaves behind in its lanes.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LaneExit {
     /// What the next write may know.
     pub carried: Option<Carried>,

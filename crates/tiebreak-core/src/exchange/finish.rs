@@ -42,7 +42,14 @@ impl Exchange {
         if self.resumed.is_some() || self.unknown.is_some() {
             return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
         }
-        let exit = LaneExit { carried: self.seen.take().or_else(|| self.view.carried.take()).filter(|c| c.etag.is_some()), suspect_until: None };
+        let exit = LaneExit {
+            carried: self
+                .seen
+                .take()
+                .or_else(|| self.view.carried.take())
+                .filter(|c| c.etag.is_some()),
+            suspect_until: None,
+        };
         if self.attempts > 0 {
             return self.settle(now, answer_, exit);
         }
@@ -64,12 +71,24 @@ impl Exchange {
         }
         let guarantee = report.guarantee;
         let doubtful = Answer::ours(problem, report);
-        let guarded = self.plan.as_deref().and_then(|p| p.guard.as_ref()).is_some_and(|g| g.version);
+        let guarded = self
+            .plan
+            .as_deref()
+            .and_then(|p| p.guard.as_ref())
+            .is_some_and(|g| g.version);
         let late = self.sent_at.after(self.context.policy.late_after);
-        let exit = LaneExit { carried: None, suspect_until: (!guarded && late > now).then_some(late) };
+        let exit = LaneExit {
+            carried: None,
+            suspect_until: (!guarded && late > now).then_some(late),
+        };
         match (self.fence, &self.resumed) {
             (Some(fence), None) => {
-                let doubt = Doubt { reason: why, attempts: self.attempts, guarantee, since: self.sent_at };
+                let doubt = Doubt {
+                    reason: why,
+                    attempts: self.attempts,
+                    guarantee,
+                    since: self.sent_at,
+                };
                 self.record(Entry::Doubt(self.context.id, fence, doubt), doubtful, exit)
             }
             // It is on record as a doubt already.
@@ -98,7 +117,10 @@ impl Exchange {
 
     fn record(&mut self, entry: Entry, answer: Answer, exit: LaneExit) -> Step {
         self.stage = Stage::Recording(Box::new(answer));
-        step(Effect::Record { entry: Box::new(entry), exit: Some(exit) })
+        step(Effect::Record {
+            entry: Box::new(entry),
+            exit: Some(exit),
+        })
     }
 
     fn settlement(&self, now: Time, answer: &Answer) -> Settlement {
@@ -117,7 +139,11 @@ impl Exchange {
             content,
             truncated,
             class: answer.report.class,
-            evidence: answer.verdict.as_ref().map(crate::verdict::Verdict::reason).unwrap_or_default(),
+            evidence: answer
+                .verdict
+                .as_ref()
+                .map(crate::verdict::Verdict::reason)
+                .unwrap_or_default(),
             guarantee: answer.report.guarantee,
             attempts: self.attempts,
             at: now,

@@ -30,14 +30,14 @@ use std::sync::Arc;
 pub use answer::Answer;
 pub use effect::{Carried, Effect, Entry, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Step};
 
-use crate::base::Served;
+use crate::base::Candidates;
 use crate::caller::CallerId;
 use crate::delivery::{Delivery, Unknown};
 use crate::fingerprint::Fingerprint;
 use crate::judge::{Earlier, Judge};
 use crate::key::KeyDigest;
 use crate::lane::LaneId;
-use crate::merge::Representation;
+use crate::merge::{Edit, Representation};
 use crate::policy::Policy;
 use crate::precondition::Preconditions;
 use crate::record::{Fence, Record, WriteId};
@@ -64,8 +64,10 @@ pub struct Context {
     pub lanes: Vec<LaneId>,
     /// What the route allows and demands.
     pub policy: Policy,
+    /// The connection that it came over; `None` where a connection is no evidence.
+    pub connection: Option<u64>,
     /// The versions that were served to this caller for this target, before it wrote.
-    pub served: Vec<Served>,
+    pub candidates: Candidates,
     /// The document that the edit was made from, where the caller says so itself.
     pub base: Option<Representation>,
     /// Whether to read the target before writing (bulk jobs).
@@ -78,6 +80,8 @@ pub struct Context {
 #[derive(Debug, Clone)]
 pub struct Exchange {
     write: Arc<WriteRequest>,
+    /// What the caller asks for, read once.
+    edit: Arc<Edit>,
     context: Context,
     judge: Arc<Judge>,
     preconditions: Preconditions,
@@ -149,6 +153,7 @@ impl Exchange {
     pub fn new(write: Arc<WriteRequest>, context: Context, judge: Arc<Judge>) -> Exchange {
         Exchange {
             jitter: Jitter::new(context.seed),
+            edit: Arc::new(Edit::of(&write)),
             write,
             context,
             judge,
@@ -221,17 +226,22 @@ impl Exchange {
     /// A driver that breaks the contract must not make a write land twice or a doubt vanish.
     fn misfit(&mut self, now: Time, stage: &Stage, input: &Input) -> Step {
         debug_assert!(false, "input {input:?} does not fit stage {stage:?}");
-        if self.attempts > 0 { self.in_doubt(now, Unknown::Crash) } else { self.abandoned() }
+        if self.attempts > 0 {
+            self.in_doubt(now, Unknown::Crash)
+        } else {
+            self.abandoned()
+        }
     }
 
     fn earlier(&self) -> Earlier {
-        if self.unknown.is_some() { Earlier::MayHaveApplied } else { Earlier::Nothing }
+        if self.unknown.is_some() {
+            Earlier::MayHaveApplied
+        } else {
+            Earlier::Nothing
+        }
     }
 
     fn gives_up_at(&self) -> Time {
         self.started.after(self.context.policy.patience)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,13 +1,15 @@
 //! Which precondition guards an attempt, and what it is merged from.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use crate::base::{self, BaseDecision};
+use crate::base::{self, BaseDecision, BaseUnknown, How, Question};
 use crate::exchange::answer::Answer;
 use crate::exchange::{Carried, Exchange};
 use crate::guarantee::Guarantee;
-use crate::merge::{self, Merged, MergeFailure, Representation, Write};
+use crate::merge::{self, Edit, MergeFailure, Merged, Representation};
 use crate::method::acts_on_target;
 use crate::outcome::Outcome;
 use crate::policy::{OnStale, Unguarded};
@@ -39,7 +41,7 @@ pub(super) struct Plan {
 }
 
 /// What the target held before an attempt.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) enum Before {
     Unknown,
     Absent,
@@ -100,12 +102,8 @@ impl Exchange {
                     None => Planned::NeedCurrent,
                 };
             }
-            match base::decide(&self.context.served, &self.as_write(), current.map(|c| &c.representation), &self.context.policy.merge) {
-                BaseDecision::Absent => {}
-                BaseDecision::NeedCurrent => return Planned::NeedCurrent,
-                BaseDecision::TagOnly(tag) => return Planned::Ready(Box::new(self.under(tag, None, Stale::BaseGone, Guarantee::C))),
-                BaseDecision::Proven { etag, representation } => return self.from_inferred(etag, &representation, current),
-                BaseDecision::Unknown(why) => return self.base_unknown(&why),
+            if let Some(planned) = self.from_served(current) {
+                return planned;
             }
         }
         if self.context.check_first && acts_on_target(&self.write.method) {
@@ -115,6 +113,46 @@ impl Exchange {
             };
         }
         Planned::Ready(Box::new(self.unguarded(current)))
+    }
+
+    /// Plans from what was served to this caller; `None` if it read nothing through us.
+    fn from_served(&self, current: Option<&Carried>) -> Option<Planned> {
+        let candidates = &self.context.candidates;
+        let decision = base::decide(&Question {
+            edit: &self.edit,
+            if_match: None,
+            connection: self.context.connection,
+            served: &candidates.served,
+            complete: candidates.complete,
+            current: current.map(|c| &c.representation),
+            rules: &self.context.policy.merge,
+            connections: candidates.connections,
+        });
+        Some(match decision {
+            BaseDecision::Absent => return None,
+            BaseDecision::FetchCurrent => Planned::NeedCurrent,
+            BaseDecision::TagOnly(tag) => {
+                Planned::Ready(Box::new(self.under(tag, None, Stale::BaseGone, Guarantee::C)))
+            }
+            BaseDecision::Proven { base, how } => {
+                let served = &candidates.served[base];
+                let best = if how == How::Named { Guarantee::A } else { Guarantee::C };
+                match &served.content {
+                    Some(content) => self.from_base(served.etag.clone(), content, current, best),
+                    None => return None,
+                }
+            }
+            BaseDecision::Agreed(merged) => match current {
+                Some(current) => {
+                    let mut plan = self.onto_current(current, Stale::CheckAgain, Guarantee::C);
+                    plan.rebased = true;
+                    plan.content = merged.content;
+                    Planned::Ready(Box::new(plan))
+                }
+                None => Planned::NeedCurrent,
+            },
+            BaseDecision::Unknown(why) => self.base_unknown(why),
+        })
     }
 
     /// The one entity tag that the caller names as its base, where it may be rebased.
@@ -138,7 +176,8 @@ impl Exchange {
     fn prefers_rebase(&self) -> bool {
         let asks = |value: &HeaderValue| {
             value.to_str().is_ok_and(|v| {
-                v.split(',').any(|p| p.trim().replace(['"', ' '], "").eq_ignore_ascii_case("tiebreak=rebase"))
+                v.split(',')
+                    .any(|p| p.trim().replace(['"', ' '], "").eq_ignore_ascii_case("tiebreak=rebase"))
             })
         };
         self.write.headers.get_all("prefer").iter().any(asks)
@@ -147,28 +186,47 @@ impl Exchange {
     /// Whether the write edits the representation at its target in a form that can be merged.
     fn edits(&self) -> bool {
         (self.write.method == Method::PUT || self.write.method == Method::PATCH)
-            && merge::is_mergeable(&self.write.method, self.write.field("content-type").unwrap_or_default())
-            && !self.write.headers.contains_key(header::CONTENT_ENCODING)
+            && !matches!(&*self.edit, Edit::Other(_))
     }
 
     /// Whether a signature covers fields or content, so that nothing may be altered: AWS Signature Version 4,
     /// Azure SharedKey, HTTP Message Signatures (RFC 9421), DPoP (RFC 9449), digests of content (RFC 9530).
     pub(super) fn is_signed(&self) -> bool {
         let headers = &self.write.headers;
-        let scheme = self.write.field("authorization").unwrap_or_default().to_ascii_lowercase();
-        ["aws4-", "sharedkey", "signature ", "hmac", "aws ", "goog4-"].iter().any(|s| scheme.starts_with(s))
-            || ["signature", "signature-input", "dpop", "content-digest", "repr-digest", "digest", "content-md5"]
-                .iter()
-                .any(|f| headers.contains_key(*f))
-            || self.write.target.uri().query().is_some_and(|q| q.contains("X-Amz-Signature=") || q.contains("sig="))
+        let scheme = self
+            .write
+            .field("authorization")
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        ["aws4-", "sharedkey", "signature ", "hmac", "aws ", "goog4-"]
+            .iter()
+            .any(|s| scheme.starts_with(s))
+            || [
+                "signature",
+                "signature-input",
+                "dpop",
+                "content-digest",
+                "repr-digest",
+                "digest",
+                "content-md5",
+            ]
+            .iter()
+            .any(|f| headers.contains_key(*f))
+            || self
+                .write
+                .target
+                .uri()
+                .query()
+                .is_some_and(|q| q.contains("X-Amz-Signature=") || q.contains("sig="))
     }
 
-    pub(super) fn as_write(&self) -> Write<'_> {
-        Write {
-            method: &self.write.method,
-            content_type: self.write.field("content-type").unwrap_or_default(),
-            content: &self.write.content,
+    /// The attempt that was planned, read as an edit.
+    pub(super) fn planned_edit(&self, plan: &Plan) -> Arc<Edit> {
+        if plan.content == self.write.content {
+            return Arc::clone(&self.edit);
         }
+        let content_type = self.write.field("content-type").unwrap_or_default();
+        Arc::new(Edit::read(&self.write.method, content_type, None, &plan.content))
     }
 
     /// What the lane carries, if it belongs to this caller and this variant.
@@ -194,35 +252,55 @@ impl Exchange {
             guard,
             before: Before::of(before),
             creates: false,
-            on_stale: if self.context.check_first && unguarded { Stale::CheckAgain } else { Stale::Tell },
+            on_stale: if self.context.check_first && unguarded {
+                Stale::CheckAgain
+            } else {
+                Stale::Tell
+            },
             rebased: false,
             unguarded: unguarded && acts_on_target(&self.write.method),
         }
     }
 
     fn unguarded(&self, current: Option<&Carried>) -> Plan {
-        Plan { before: Before::of(current.map(|c| c.representation.clone())), ..self.literal() }
+        Plan {
+            before: Before::of(current.map(|c| c.representation.clone())),
+            ..self.literal()
+        }
     }
 
     fn from_named(&self, tag: &EntityTag, current: Option<&Carried>) -> Planned {
         let base = self.content_of(tag).or_else(|| self.context.base.clone());
         match (base, current) {
-            (Some(base), Some(current)) if current.etag.as_ref() != Some(tag) => self.merged_onto(&base, current, Guarantee::A),
-            (Some(base), _) => Planned::Ready(Box::new(self.under(tag.clone(), Some(base.clone()), Stale::MergeFrom(base), Guarantee::A))),
+            (Some(base), Some(current)) if current.etag.as_ref() != Some(tag) => {
+                self.merged_onto(&base, current, Guarantee::A)
+            }
+            (Some(base), _) => Planned::Ready(Box::new(self.under(
+                tag.clone(),
+                Some(base.clone()),
+                Stale::MergeFrom(base),
+                Guarantee::A,
+            ))),
             (None, _) => Planned::Ready(Box::new(self.under(tag.clone(), None, Stale::BaseGone, Guarantee::A))),
         }
     }
 
-    fn from_inferred(&self, etag: Option<EntityTag>, base: &Representation, current: Option<&Carried>) -> Planned {
+    fn from_base(
+        &self,
+        etag: Option<EntityTag>,
+        base: &Representation,
+        current: Option<&Carried>,
+        best: Guarantee,
+    ) -> Planned {
         match (etag, current) {
             (Some(tag), Some(current)) if !tag.is_weak() && current.etag.as_ref() == Some(&tag) => {
                 let stale = Stale::MergeFrom(base.clone());
-                Planned::Ready(Box::new(self.under(tag, Some(base.clone()), stale, Guarantee::C)))
+                Planned::Ready(Box::new(self.under(tag, Some(base.clone()), stale, best)))
             }
-            (_, Some(current)) => self.merged_onto(base, current, Guarantee::C),
+            (_, Some(current)) => self.merged_onto(base, current, best),
             (Some(tag), None) if !tag.is_weak() => {
                 let stale = Stale::MergeFrom(base.clone());
-                Planned::Ready(Box::new(self.under(tag, Some(base.clone()), stale, Guarantee::C)))
+                Planned::Ready(Box::new(self.under(tag, Some(base.clone()), stale, best)))
             }
             // An origin without (strong) tags: what is there now has to be read before it can be merged into.
             (_, None) => Planned::NeedCurrent,
@@ -249,7 +327,7 @@ impl Exchange {
 
     /// Merges the caller's change from `base` into `current`, and sends that under the current version.
     pub(super) fn merged_onto(&self, base: &Representation, current: &Carried, best: Guarantee) -> Planned {
-        match merge::rebase(&self.as_write(), base, &current.representation, &self.context.policy.merge) {
+        match merge::rebase(&self.edit, base, &current.representation, &self.context.policy.merge) {
             Ok(merged) => Planned::Ready(Box::new(self.merged(merged, base, current, best))),
             Err(MergeFailure::Overlap(overlaps)) => {
                 let list: Vec<_> = overlaps.iter().map(merge::Overlap::to_json).collect();
@@ -262,7 +340,7 @@ impl Exchange {
                 .with("target", self.write.target.as_str());
                 self.finish(problem, Some(current))
             }
-            Err(MergeFailure::NotMergeable { why }) => {
+            Err(MergeFailure::NotMergeable(why)) => {
                 let problem = Problem::new(
                     Kind::Stale,
                     format!("the resource was changed since you read it, and your change cannot be merged: {why}; read it again and write it anew"),
@@ -274,19 +352,24 @@ impl Exchange {
     }
 
     fn merged(&self, merged: Merged, base: &Representation, current: &Carried, best: Guarantee) -> Plan {
-        let stale = Stale::MergeFrom(base.clone());
-        let mut plan = match current.strong_tag() {
-            Some(tag) => self.under(tag.clone(), Some(current.representation.clone()), stale, best),
-            None => self.in_lane_only(current, stale),
-        };
+        let mut plan = self.onto_current(current, Stale::MergeFrom(base.clone()), best);
         plan.rebased = base.content() != current.representation.content();
         plan.content = merged.content;
         plan
     }
 
-    /// No strong tag guards it at the origin; the lane does, as long as nobody writes around it.
-    fn in_lane_only(&self, current: &Carried, on_stale: Stale) -> Plan {
-        Plan { on_stale, guarantee: Guarantee::C, unguarded: false, ..self.unguarded(Some(current)) }
+    /// Sends under the current version; where that has no strong tag, the lane guards it, as long as nobody writes
+    /// around it.
+    fn onto_current(&self, current: &Carried, on_stale: Stale, best: Guarantee) -> Plan {
+        match current.strong_tag() {
+            Some(tag) => self.under(tag.clone(), Some(current.representation.clone()), on_stale, best),
+            None => Plan {
+                on_stale,
+                guarantee: Guarantee::C,
+                unguarded: false,
+                ..self.unguarded(Some(current))
+            },
+        }
     }
 
     /// The plan of an attempt that an earlier exchange made and left in doubt, guarded by `held`.
@@ -323,23 +406,23 @@ impl Exchange {
             }
             return Planned::Ready(Box::new(plan));
         };
-        let mut plan = match current.strong_tag() {
-            Some(tag) => self.under(tag.clone(), Some(current.representation.clone()), Stale::CheckAgain, Guarantee::C),
-            None => self.in_lane_only(current, Stale::CheckAgain),
-        };
+        let mut plan = self.onto_current(current, Stale::CheckAgain, Guarantee::C);
         // Nobody said which version the record was made from.
         plan.unguarded = self.write.method == Method::PUT;
         Planned::Ready(Box::new(plan))
     }
 
-    fn base_unknown(&self, why: &str) -> Planned {
+    fn base_unknown(&self, why: BaseUnknown) -> Planned {
         let problem = Problem::new(
             Kind::BaseUnknown,
-            format!("several versions were served to this credential and it cannot be told which one you edited ({why}); \
-                     send If-Match, or use one connection per worker"),
+            format!("it cannot be told which version you edited: {why}"),
         )
         .with("target", self.write.target.as_str());
-        self.finish(problem, self.carried())
+        let Planned::Finish(mut answer) = self.finish(problem, self.carried()) else {
+            return Planned::NeedCurrent;
+        };
+        answer.pooled = why == BaseUnknown::Pooled;
+        Planned::Finish(answer)
     }
 
     fn finish(&self, problem: Problem, current: Option<&Carried>) -> Planned {
@@ -352,12 +435,22 @@ impl Exchange {
     }
 
     fn content_of(&self, tag: &EntityTag) -> Option<Representation> {
-        let served = self.context.served.iter().find(|s| s.etag.as_ref() == Some(tag))?;
-        served.representation.clone()
+        let served = self
+            .context
+            .candidates
+            .served
+            .iter()
+            .rev()
+            .find(|s| s.etag.as_ref() == Some(tag) && s.content.is_some())?;
+        served.content.clone()
     }
 
     fn guard(&self, tag: EntityTag, content: Option<&Representation>) -> Guard {
-        let version = self.context.policy.etag.is_version(&tag, content.map(Representation::content));
+        let version = self
+            .context
+            .policy
+            .etag
+            .is_version(&tag, content.map(Representation::content));
         Guard { tag, version }
     }
 
@@ -368,7 +461,9 @@ impl Exchange {
             return Vec::new();
         }
         let id = self.resumed.as_ref().map_or(self.context.id, |r| r.claim.id);
-        HeaderValue::from_str(&format!("\"{id}\"")).map(|value| vec![(name, value)]).unwrap_or_default()
+        HeaderValue::from_str(&format!("\"{id}\""))
+            .map(|value| vec![(name, value)])
+            .unwrap_or_default()
     }
 
     fn strength(&self, guard: Option<&Guard>, best: Guarantee) -> Guarantee {
@@ -376,7 +471,11 @@ impl Exchange {
             Some(guard) if guard.version => best,
             _ if self.context.policy.honours_keys => Guarantee::B,
             Some(_) => Guarantee::C,
-            None => best.max(if self.context.check_first { Guarantee::C } else { Guarantee::D }),
+            None => best.max(if self.context.check_first {
+                Guarantee::C
+            } else {
+                Guarantee::D
+            }),
         }
     }
 
@@ -402,13 +501,19 @@ impl Exchange {
 }
 
 fn if_match(tag: &EntityTag) -> Option<(HeaderName, HeaderValue)> {
-    HeaderValue::from_str(&tag.to_string()).ok().map(|value| (header::IF_MATCH, value))
+    HeaderValue::from_str(&tag.to_string())
+        .ok()
+        .map(|value| (header::IF_MATCH, value))
 }
 
 /// The values of the fields by which a representation is negotiated (RFC 9110 §12.5).
 pub(super) fn variant_of(headers: &HeaderMap) -> Vec<String> {
     ["accept", "accept-language"]
         .iter()
-        .map(|name| headers.get(*name).map_or_else(String::new, |v| String::from_utf8_lossy(v.as_bytes()).into_owned()))
+        .map(|name| {
+            headers
+                .get(*name)
+                .map_or_else(String::new, |v| String::from_utf8_lossy(v.as_bytes()).into_owned())
+        })
         .collect()
 }

@@ -42,7 +42,9 @@ impl Exchange {
 
     /// The caller repeats a write that is in doubt: with its content and credentials at hand, look again.
     pub(super) fn resume(&mut self, now: Time, record: Box<Record>) -> Step {
-        let State::InDoubt(doubt) = &record.state else { return self.still_running() };
+        let State::InDoubt(doubt) = &record.state else {
+            return self.still_running();
+        };
         self.unknown = Some(doubt.reason);
         self.attempts = doubt.attempts.max(1);
         self.sent_at = doubt.since;
@@ -93,17 +95,29 @@ impl Exchange {
     }
 
     fn find(&self, now: Time, response: &Response) -> Finding {
-        let Some(plan) = self.plan.as_deref() else { return Finding::Open };
+        let Some(plan) = self.plan.as_deref() else {
+            return Finding::Open;
+        };
         let gone = matches!(response.status.as_u16(), 404 | 410);
         if self.write.method == Method::DELETE && gone {
             // Only if this caller saw it before: an origin may hide what one may not read.
-            return if matches!(plan.before, Before::Known(_)) { Finding::Applied } else { Finding::Open };
+            return if matches!(plan.before, Before::Known(_)) {
+                Finding::Applied
+            } else {
+                Finding::Open
+            };
         }
         if gone {
             let waited = now >= self.sent_at.after(self.context.policy.late_after);
-            return if plan.creates && waited { Finding::SendAgain } else { Finding::Open };
+            return if plan.creates && waited {
+                Finding::SendAgain
+            } else {
+                Finding::Open
+            };
         }
-        let Some(current) = self.as_current(response) else { return Finding::Open };
+        let Some(current) = self.as_current(response) else {
+            return Finding::Open;
+        };
         if let Some(Guard { tag, version: true }) = &plan.guard
             && current.etag.as_ref().is_some_and(|e| e.strong_eq(tag))
         {
@@ -116,22 +130,32 @@ impl Exchange {
     }
 
     fn compare(&self, current: &Carried) -> Finding {
-        let Some(plan) = self.plan.as_deref() else { return Finding::Open };
-        let write = merge::Write { content: &plan.content, ..self.as_write() };
+        let Some(plan) = self.plan.as_deref() else {
+            return Finding::Open;
+        };
+        let edit = self.planned_edit(plan);
         let before = match &plan.before {
             Before::Known(representation) => Some(representation),
             Before::Absent | Before::Unknown => None,
         };
-        let newly = match merge::holds(&write, before, &current.representation, &self.context.policy.merge) {
+        let rules = &self.context.policy.merge;
+        let newly = match merge::holds(&edit, before, &current.representation, rules) {
             Holds::NewlyYes => true,
-            Holds::YesButBeforeUnknown => plan.before == Before::Absent && plan.creates,
-            Holds::AlreadyBefore | Holds::No | Holds::CannotTell => false,
+            // It was missing when we looked, in our lane; now it is there and equal.
+            Holds::CannotTell => {
+                matches!(plan.before, Before::Absent) && merge::is_whole(&edit, None, &current.representation, rules)
+            }
+            Holds::AlreadyBefore | Holds::No => false,
         };
         if newly && !self.own_if_none_match() {
             return Finding::Applied;
         }
         let adopts = self.context.check_first && self.context.policy.on_duplicate == OnDuplicate::Adopt;
-        if adopts && self.holds_already(current) { Finding::Adoptable } else { Finding::Open }
+        if adopts && self.holds_already(current) {
+            Finding::Adoptable
+        } else {
+            Finding::Open
+        }
     }
 
     /// A client's own `If-None-Match` is literal: an equal resource may be another worker's.
@@ -147,7 +171,12 @@ impl Exchange {
             suspect_until: None,
         };
         let answer = if self.write.method == Method::DELETE {
-            Response { status: http::StatusCode::NO_CONTENT, headers: http::HeaderMap::new(), content: bytes::Bytes::new(), complete: true }
+            Response {
+                status: http::StatusCode::NO_CONTENT,
+                headers: http::HeaderMap::new(),
+                content: bytes::Bytes::new(),
+                complete: true,
+            }
         } else {
             response
         };
@@ -156,7 +185,9 @@ impl Exchange {
     }
 
     fn send_again(&mut self, now: Time) -> Step {
-        let Some(plan) = self.plan.clone() else { return self.in_doubt(now, Unknown::Crash) };
+        let Some(plan) = self.plan.clone() else {
+            return self.in_doubt(now, Unknown::Crash);
+        };
         if self.attempts >= self.context.policy.attempts || now > self.gives_up_at() {
             return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
         }

@@ -21,7 +21,9 @@ impl Exchange {
                       nothing was sent, try again later";
         let report = self.report(Outcome::NotSent);
         let mut refusal = super::Answer::ours(Problem::new(Kind::Busy, detail), report);
-        refusal.headers.insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("5"));
+        refusal
+            .headers
+            .insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("5"));
         self.finish_unsent(self.started, refusal)
     }
 
@@ -84,8 +86,17 @@ impl Exchange {
         let attempt = self.attempts + 1;
         match (self.fence, &self.resumed) {
             (Some(_), _) if self.attempts == 0 => self.dispatch(now),
-            (Some(fence), _) => step(Effect::Amend { id: self.context.id, fence, attempt, held }),
-            (None, Some(record)) => step(Effect::Retake { id: record.claim.id, attempt, held }),
+            (Some(fence), _) => step(Effect::Amend {
+                id: self.context.id,
+                fence,
+                attempt,
+                held,
+            }),
+            (None, Some(record)) => step(Effect::Retake {
+                id: record.claim.id,
+                attempt,
+                held,
+            }),
             (None, None) => step(Effect::Claim(Box::new(self.claim_of(now, held)))),
         }
     }

@@ -9,7 +9,7 @@ use crate::exchange::effect::response;
 use crate::exchange::plan::{Planned, Stale, variant_of};
 use crate::exchange::reply::step_until;
 use crate::exchange::{Carried, Effect, Exchange, LaneExit, Next, Outgoing, Stage, Step};
-use crate::merge::{self, Representation};
+use crate::merge::{self, Edit, Holds, Representation};
 use crate::outcome::Outcome;
 use crate::policy::OnDuplicate;
 use crate::problem::{Kind, Problem};
@@ -45,20 +45,34 @@ impl Exchange {
         // A cache on the way may not answer for the origin.
         headers.insert(header::CACHE_CONTROL, http::HeaderValue::from_static("no-cache"));
         let target = target.unwrap_or_else(|| self.write.target.clone());
-        let outgoing = Outgoing { method: Method::GET, target, headers, content: Bytes::new() };
-        step_until(Effect::Fetch(Box::new(outgoing)), now.after(self.context.policy.attempt_timeout))
+        let outgoing = Outgoing {
+            method: Method::GET,
+            target,
+            headers,
+            content: Bytes::new(),
+        };
+        step_until(
+            Effect::Fetch(Box::new(outgoing)),
+            now.after(self.context.policy.attempt_timeout),
+        )
     }
 
     /// What a read brought, as something that a write can be merged into.
     pub(super) fn as_current(&self, response: &Response) -> Option<Carried> {
-        if response.status != http::StatusCode::OK || !response.complete || response.headers.contains_key(header::CONTENT_ENCODING) {
+        if response.status != http::StatusCode::OK
+            || !response.complete
+            || response.headers.contains_key(header::CONTENT_ENCODING)
+        {
             return None;
         }
         Some(Carried {
             caller: self.context.caller,
             variant: variant_of(&self.write.headers),
             etag: response.etag(),
-            representation: Representation::new(response.field("content-type").unwrap_or_default(), response.content.clone()),
+            representation: Representation::new(
+                response.field("content-type").unwrap_or_default(),
+                response.content.clone(),
+            ),
         })
     }
 
@@ -83,7 +97,9 @@ impl Exchange {
                 self.plan_and_send(now)
             }
             Some(status @ (200..=407 | 409..=428 | 430..=499)) => {
-                let detail = format!("the resource could not be read before writing: the origin answered {status}; nothing was sent");
+                let detail = format!(
+                    "the resource could not be read before writing: the origin answered {status}; nothing was sent"
+                );
                 self.give_up_reading(now, Problem::new(Kind::BadAnswer, detail))
             }
             Some(_) | None => match self.next_round(now, None) {
@@ -92,8 +108,15 @@ impl Exchange {
                     super::reply::step(Effect::Sleep(at))
                 }
                 None => {
-                    let kind = if unsent { Kind::OriginUnreachable } else { Kind::OriginTimeout };
-                    self.give_up_reading(now, Problem::new(kind, format!("the origin could not be read: {why}; nothing was sent")))
+                    let kind = if unsent {
+                        Kind::OriginUnreachable
+                    } else {
+                        Kind::OriginTimeout
+                    };
+                    self.give_up_reading(
+                        now,
+                        Problem::new(kind, format!("the origin could not be read: {why}; nothing was sent")),
+                    )
                 }
             },
         }
@@ -148,16 +171,24 @@ impl Exchange {
         self.holds_already(current)
     }
 
+    /// Whether the current representation has all that was asked.
     pub(super) fn holds_already(&self, current: &Carried) -> bool {
         let rules = &self.context.policy.merge;
-        if self.write.method == Method::PUT || self.write.method == Method::POST {
-            let asked = Representation::new(self.write.field("content-type").unwrap_or_default(), self.write.content.clone());
-            merge::same(&asked, &current.representation, rules).is_ok()
-        } else {
-            matches!(
-                merge::holds(&self.as_write(), None, &current.representation, rules),
-                merge::Holds::NewlyYes | merge::Holds::AlreadyBefore | merge::Holds::YesButBeforeUnknown
-            )
+        let now = &current.representation;
+        match &*self.edit {
+            Edit::Whole(asked) => merge::same(asked, now, rules).is_ok(),
+            // A patch asks for nothing more if applying it changes nothing.
+            Edit::MergePatch { .. } | Edit::JsonPatch { .. } => {
+                merge::holds(&self.edit, Some(now), now, rules) == Holds::AlreadyBefore
+            }
+            Edit::Other(_) if self.write.method == Method::POST => {
+                let asked = Representation::new(
+                    self.write.field("content-type").unwrap_or_default(),
+                    self.write.content.clone(),
+                );
+                merge::same(&asked, now, rules).is_ok()
+            }
+            Edit::Other(_) => false,
         }
     }
 
@@ -165,7 +196,10 @@ impl Exchange {
     pub(super) fn adopted(&mut self, now: Time, existing: &Carried) -> Step {
         self.refused = None;
         let answer = Answer::from_origin(existing.to_response(), None, self.report(Outcome::Adopted));
-        let exit = LaneExit { carried: existing.etag.is_some().then(|| existing.clone()), suspect_until: self.suspicion() };
+        let exit = LaneExit {
+            carried: existing.etag.is_some().then(|| existing.clone()),
+            suspect_until: self.suspicion(),
+        };
         self.settle(now, answer, exit)
     }
 
@@ -175,7 +209,9 @@ impl Exchange {
             return self.wait_then(now, Next::Refetch, None);
         };
         let elsewhere = self.existing().is_some();
-        let Some(plan) = self.plan.clone() else { return self.in_doubt(now, Unknown::Crash) };
+        let Some(plan) = self.plan.clone() else {
+            return self.in_doubt(now, Unknown::Crash);
+        };
         let Some(current) = self.as_current(&response) else {
             return match (response.status.as_u16(), &plan.on_stale) {
                 (404 | 410, Stale::CheckAgain) if !elsewhere => self.onto_nothing(now),
@@ -193,7 +229,10 @@ impl Exchange {
         if elsewhere {
             return self.tell(now);
         }
-        let lags = plan.guard.as_ref().is_some_and(|g| current.etag.as_ref() == Some(&g.tag));
+        let lags = plan
+            .guard
+            .as_ref()
+            .is_some_and(|g| current.etag.as_ref() == Some(&g.tag));
         if lags {
             // Reads in a lane are monotonic: what was just refused cannot be current.
             return self.wait_then(now, Next::Refetch, None);
@@ -217,7 +256,10 @@ impl Exchange {
             Planned::Finish(mut answer) => {
                 answer.report.outcome = Outcome::Refused;
                 answer.report.attempts = self.attempts;
-                let exit = LaneExit { carried: self.seen.take(), suspect_until: self.suspicion() };
+                let exit = LaneExit {
+                    carried: self.seen.take(),
+                    suspect_until: self.suspicion(),
+                };
                 self.settle(now, *answer, exit)
             }
         }
@@ -230,7 +272,10 @@ impl Exchange {
             return None;
         }
         let (response, verdict) = self.refused.as_deref()?;
-        let named = response.field("location").or_else(|| response.field("content-location")).or(verdict.existing.as_deref())?;
+        let named = response
+            .field("location")
+            .or_else(|| response.field("content-location"))
+            .or(verdict.existing.as_deref())?;
         let target = if named.starts_with("http://") || named.starts_with("https://") {
             Target::parse(named).ok()?
         } else {
@@ -257,6 +302,11 @@ impl Carried {
         if let Some(Ok(value)) = self.etag.as_ref().map(|t| t.to_string().parse()) {
             headers.insert(header::ETAG, value);
         }
-        Response { status: http::StatusCode::OK, headers, content: self.representation.content().clone(), complete: true }
+        Response {
+            status: http::StatusCode::OK,
+            headers,
+            content: self.representation.content().clone(),
+            complete: true,
+        }
     }
 }

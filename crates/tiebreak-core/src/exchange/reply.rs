@@ -12,11 +12,17 @@ pub(super) fn step(effect: Effect) -> Step {
 }
 
 pub(super) fn step_until(effect: Effect, deadline: Time) -> Step {
-    Step { effect, deadline: Some(deadline) }
+    Step {
+        effect,
+        deadline: Some(deadline),
+    }
 }
 
 pub(super) fn answer(answer: Answer, exit: Option<LaneExit>) -> Step {
-    step(Effect::Answer { answer: Box::new(answer), exit })
+    step(Effect::Answer {
+        answer: Box::new(answer),
+        exit,
+    })
 }
 
 impl Exchange {
@@ -28,7 +34,11 @@ impl Exchange {
             attempts: self.attempts,
             guarantee: plan.map_or(Guarantee::D, |p| p.guarantee),
             id: self.claimed_id(),
-            class: self.refused.as_ref().filter(|_| outcome != Outcome::Applied).map(|r| r.1.class),
+            class: self
+                .refused
+                .as_ref()
+                .filter(|_| outcome != Outcome::Applied)
+                .map(|r| r.1.class),
             rebased: outcome == Outcome::Applied && plan.is_some_and(|p| p.rebased),
             unguarded: plan.is_some_and(|p| p.unguarded),
         }

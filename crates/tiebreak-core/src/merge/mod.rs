@@ -18,6 +18,7 @@ mod representation;
 mod rules;
 mod same;
 mod three_way;
+mod whole;
 
 pub(crate) use changes::{Change, changes};
 pub use edit::Edit;
@@ -26,12 +27,19 @@ pub(crate) use representation::Kind;
 pub use representation::{Document, NotMergeable, Representation};
 pub use rules::{MergeRules, RuleError, Together};
 pub use same::{Difference, SameFailure, same};
+pub use whole::is_whole;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::json::{Pointer, same_value};
 use crate::policy::OnOverlap;
+
+/// Whether content of this media type has fields that can be merged.
+#[must_use]
+pub fn is_mergeable_type(content_type: &str) -> bool {
+    Kind::of(content_type).is_some()
+}
 
 /// An edit of ours that meets another writer's edit of the same thing.
 #[derive(Debug, Clone, PartialEq)]

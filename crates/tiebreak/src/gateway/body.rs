@@ -46,7 +46,12 @@ enum Kept {
 
 impl Remembered {
     pub(super) fn new(inner: Streamed, limit: usize, whole: impl FnOnce(Bytes) + Send + 'static) -> Remembered {
-        Remembered { inner, kept: Kept::Nothing, limit, whole: Some(Box::new(whole)) }
+        Remembered {
+            inner,
+            kept: Kept::Nothing,
+            limit,
+            whole: Some(Box::new(whole)),
+        }
     }
 
     fn keep(&mut self, data: &Bytes) {
@@ -144,6 +149,8 @@ pub(super) fn whole(content: Bytes) -> Content {
 pub(super) fn problem(problem: &Problem) -> Response<Content> {
     let mut response = Response::new(whole(problem.to_bytes()));
     *response.status_mut() = http::StatusCode::from_u16(problem.status()).unwrap_or(http::StatusCode::BAD_GATEWAY);
-    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(MEDIA_TYPE));
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(MEDIA_TYPE));
     response
 }

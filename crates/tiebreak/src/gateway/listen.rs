@@ -34,11 +34,18 @@ pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
 }
 
 /// Serves connections until `stop` says so, and then until the last exchange has ended.
-pub(super) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, connections: usize, mut stop: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    gateway: Arc<Gateway>,
+    connections: usize,
+    mut stop: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(connections));
     let numbers = AtomicU64::new(0);
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            break;
+        };
         let stream = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break,

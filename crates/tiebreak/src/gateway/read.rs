@@ -27,7 +27,12 @@ pub(super) async fn forward(gateway: &Arc<Gateway>, request: Request<Incoming>, 
             let (head, body) = request.into_parts();
             let content = match Limited::new(body, gateway.max_content).collect().await {
                 Ok(collected) => collected.to_bytes(),
-                Err(_) => return problem(&Problem::new(Kind::BadRequest, "the content of this request is too large, or was cut")),
+                Err(_) => {
+                    return problem(&Problem::new(
+                        Kind::BadRequest,
+                        "the content of this request is too large, or was cut",
+                    ));
+                }
             };
             let (head, content) = origin.handle(Request::from_parts(head, content)).await.into_parts();
             if let Some(reader) = reader {
@@ -38,7 +43,12 @@ pub(super) async fn forward(gateway: &Arc<Gateway>, request: Request<Incoming>, 
     }
 }
 
-async fn over_http(gateway: &Arc<Gateway>, remote: &Remote, mut request: Request<Incoming>, connection: u64) -> Response<Content> {
+async fn over_http(
+    gateway: &Arc<Gateway>,
+    remote: &Remote,
+    mut request: Request<Incoming>,
+    connection: u64,
+) -> Response<Content> {
     let reader = Reader::of(gateway, &request, connection);
     let Some(path) = remote.path(request.uri()) else {
         return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
@@ -51,15 +61,27 @@ async fn over_http(gateway: &Arc<Gateway>, remote: &Remote, mut request: Request
     *request.version_mut() = http::Version::HTTP_11;
     request.headers_mut().insert(header::HOST, remote.host.clone());
     add_via(request.headers_mut());
-    let request = request.map(|body| if body.is_end_stream() { Either::Left(Full::new(Bytes::new())) } else { Either::Right(body) });
+    let request = request.map(|body| {
+        if body.is_end_stream() {
+            Either::Left(Full::new(Bytes::new()))
+        } else {
+            Either::Right(body)
+        }
+    });
     let limit = gateway.engine.options().policy.attempt_timeout;
     let response = match tokio::time::timeout(limit, remote.transport.forward_to(&remote.authority, request)).await {
         Ok(Ok(response)) => response,
         Ok(Err(ForwardError::NotSent(why))) => {
-            return problem(&Problem::new(Kind::OriginUnreachable, format!("the origin could not be reached: {}", why.why())));
+            return problem(&Problem::new(
+                Kind::OriginUnreachable,
+                format!("the origin could not be reached: {}", why.why()),
+            ));
         }
         Ok(Err(ForwardError::Unknown(why))) => {
-            return problem(&Problem::new(Kind::BadAnswer, format!("the origin gave no answer to this read: {}", why.why())));
+            return problem(&Problem::new(
+                Kind::BadAnswer,
+                format!("the origin gave no answer to this read: {}", why.why()),
+            ));
         }
         Err(_) => {
             let detail = format!("the origin did not answer this read within {} s", limit.as_secs());
@@ -76,7 +98,9 @@ async fn over_http(gateway: &Arc<Gateway>, remote: &Remote, mut request: Request
         return Response::from_parts(head, Content::Streamed(body));
     }
     let (headers, limit) = (head.headers.clone(), gateway.engine.options().reads.content);
-    let remembered = Remembered::new(body, limit, move |content| reader.served(StatusCode::OK, &headers, Some(content)));
+    let remembered = Remembered::new(body, limit, move |content| {
+        reader.served(StatusCode::OK, &headers, Some(content))
+    });
     Response::from_parts(head, Content::Remembered(Box::new(remembered)))
 }
 
@@ -97,23 +121,39 @@ impl Reader {
             target: gateway.upstream.target(request.uri())?.to_string(),
             connection,
         };
-        Some(Reader { gateway: Arc::clone(gateway), read })
+        Some(Reader {
+            gateway: Arc::clone(gateway),
+            read,
+        })
     }
 
     /// Whether the content of this answer could ever be merged.
     fn wants(&self, headers: &HeaderMap) -> bool {
-        let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let kind = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default();
         !headers.contains_key(header::CONTENT_ENCODING) && tiebreak_core::merge::is_mergeable_type(kind)
     }
 
     fn served(self, status: StatusCode, headers: &HeaderMap, content: Option<Bytes>) {
-        let etag = headers.get(header::ETAG).and_then(|v| v.to_str().ok()).and_then(|t| EntityTag::parse(t).ok());
-        let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let etag = headers
+            .get(header::ETAG)
+            .and_then(|v| v.to_str().ok())
+            .and_then(|t| EntityTag::parse(t).ok());
+        let kind = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default();
         let now = self.gateway.engine.clock().now();
         let reads = self.gateway.engine.reads();
         match (status, content) {
-            (StatusCode::OK, Some(content)) => reads.note(self.read, etag, Some(Representation::new(kind, content)), now),
-            (StatusCode::OK | StatusCode::NOT_MODIFIED, None) if etag.is_some() => reads.note(self.read, etag, None, now),
+            (StatusCode::OK, Some(content)) => {
+                reads.note(self.read, etag, Some(Representation::new(kind, content)), now)
+            }
+            (StatusCode::OK | StatusCode::NOT_MODIFIED, None) if etag.is_some() => {
+                reads.note(self.read, etag, None, now)
+            }
             _ => {}
         }
     }

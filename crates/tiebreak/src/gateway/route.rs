@@ -56,10 +56,16 @@ impl Gateway {
 fn refuse(request: &Request<Incoming>) -> Option<Problem> {
     let headers = request.headers();
     if request.method() == http::Method::CONNECT {
-        return Some(Problem::new(Kind::MethodNotAllowed, "this is a gateway to one origin, not a proxy; it opens no tunnels"));
+        return Some(Problem::new(
+            Kind::MethodNotAllowed,
+            "this is a gateway to one origin, not a proxy; it opens no tunnels",
+        ));
     }
     if headers.get_all(header::HOST).iter().count() > 1 {
-        return Some(Problem::new(Kind::BadRequest, "the request has more than one Host field; send one (RFC 9112 §3.2)"));
+        return Some(Problem::new(
+            Kind::BadRequest,
+            "the request has more than one Host field; send one (RFC 9112 §3.2)",
+        ));
     }
     if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
         let detail = "the request has both Content-Length and Transfer-Encoding; send one of them (RFC 9112 §6.1)";

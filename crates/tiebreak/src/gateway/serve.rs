@@ -35,7 +35,12 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "PATH", default_value = "tiebreak.ledger")]
     ledger: PathBuf,
     /// The embedded origin's data, or `memory`
-    #[arg(long, value_name = "PATH", default_value = "tiebreak.origin", conflicts_with = "upstream")]
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "tiebreak.origin",
+        conflicts_with = "upstream"
+    )]
     data: PathBuf,
     /// The status with which the embedded origin answers a stale If-Match
     #[arg(long, value_name = "CODE", default_value = "409", value_parser = ["409", "412"], conflicts_with = "upstream")]
@@ -87,15 +92,33 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         }
         None => {
             let origin = stores::open_origin(&args.data, args.stale_status == "412")?;
-            (Upstream::Embedded(Arc::clone(&origin)), Arc::new(EmbeddedTransport(origin)))
+            (
+                Upstream::Embedded(Arc::clone(&origin)),
+                Arc::new(EmbeddedTransport(origin)),
+            )
         }
     };
-    let listener = listen::bind(args.listen).await.map_err(|why| Failure::new(FAILED, why))?;
+    let listener = listen::bind(args.listen)
+        .await
+        .map_err(|why| Failure::new(FAILED, why))?;
     let ledger = stores::open_ledger(&args.ledger).await?;
     let secret = stores::secret_of(&args.ledger)?;
-    let options = EngineOptions { policy: policy(args), ..EngineOptions::default() };
-    let engine = Engine::new(options, Clock::system(), ledger.clone(), transport, Arc::new(Judge::standard()));
-    let doubts = ledger.stats().await.map_err(|e| Failure::new(FAILED, e.to_string()))?.in_doubt;
+    let options = EngineOptions {
+        policy: policy(args),
+        ..EngineOptions::default()
+    };
+    let engine = Engine::new(
+        options,
+        Clock::system(),
+        ledger.clone(),
+        transport,
+        Arc::new(Judge::standard()),
+    );
+    let doubts = ledger
+        .stats()
+        .await
+        .map_err(|e| Failure::new(FAILED, e.to_string()))?
+        .in_doubt;
     let max_content = args.max_content as usize * 1024 * 1024;
     let gateway = Arc::new(Gateway {
         engine: Arc::new(engine),
@@ -105,10 +128,14 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         memory: Arc::new(Semaphore::new((512 << 20_usize).max(2 * max_content))),
         running: Arc::default(),
     });
-    let address = listener.local_addr().map_err(|e| Failure::new(FAILED, format!("listen on {}: {e}", args.listen)))?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| Failure::new(FAILED, format!("listen on {}: {e}", args.listen)))?;
     eprintln!("tiebreak: listening on http://{address}, {}", told(args));
     if doubts > 0 {
-        eprintln!("tiebreak: {doubts} writes are in doubt from before; each is looked at again when its caller repeats it");
+        eprintln!(
+            "tiebreak: {doubts} writes are in doubt from before; each is looked at again when its caller repeats it"
+        );
     }
     let (stop, stopped) = watch::channel(false);
     let stopping = tokio::spawn(signals(stop));
@@ -136,7 +163,11 @@ fn policy(args: &ServeArgs) -> Policy {
             _ => EtagKind::Auto,
         },
         honours_keys: args.honours_keys || embedded,
-        unguarded: if args.refuse_unguarded { Unguarded::Refuse } else { Unguarded::Allow },
+        unguarded: if args.refuse_unguarded {
+            Unguarded::Refuse
+        } else {
+            Unguarded::Allow
+        },
         late_after: std::time::Duration::from_secs(args.late_after),
         patience: std::time::Duration::from_secs(args.patience),
         attempt_timeout: std::time::Duration::from_secs(args.timeout),

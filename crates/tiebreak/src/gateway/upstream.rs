@@ -49,7 +49,9 @@ impl Remote {
         let authority = Authority::of(&uri).ok_or_else(|| fail("it names no host"))?;
         let named = uri.authority().map_or("", |a| a.as_str());
         if named.contains('@') {
-            return Err(fail("it holds a user name; send credentials in the Authorization field instead"));
+            return Err(fail(
+                "it holds a user name; send credentials in the Authorization field instead",
+            ));
         }
         Ok(Remote {
             transport,
@@ -107,7 +109,12 @@ impl Transport for EmbeddedTransport {
         Box::pin(async move {
             let response = self.0.handle(request).await;
             let (head, content) = response.into_parts();
-            Delivery::Answered(Response { status: head.status, headers: head.headers, content, complete: true })
+            Delivery::Answered(Response {
+                status: head.status,
+                headers: head.headers,
+                content,
+                complete: true,
+            })
         })
     }
 }

@@ -30,24 +30,39 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
         Ok(target) => target,
         Err(error) => return problem(&Problem::new(Kind::BadRequest, format!("failed to {error}"))),
     };
-    let key = match head.headers.get("idempotency-key").map(|v| IdempotencyKey::parse(&String::from_utf8_lossy(v.as_bytes()))) {
+    let key = match head
+        .headers
+        .get("idempotency-key")
+        .map(|v| IdempotencyKey::parse(&String::from_utf8_lossy(v.as_bytes())))
+    {
         None => None,
         Some(Ok(key)) => Some(key),
         Some(Err(error)) => return problem(&Problem::new(Kind::KeyInvalid, format!("failed to {error}"))),
     };
-    let length = head.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    let length = head
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|n| n > gateway.max_content) {
         return problem(&too_large(gateway.max_content));
     }
     // Content of unknown length counts as the longest that is accepted.
     let size = u32::try_from(length.unwrap_or(gateway.max_content)).unwrap_or(u32::MAX);
     let Ok(memory) = Arc::clone(&gateway.memory).try_acquire_many_owned(size) else {
-        return problem(&Problem::new(Kind::Busy, "too much content is waiting already; nothing was sent, try again later"));
+        return problem(&Problem::new(
+            Kind::Busy,
+            "too much content is waiting already; nothing was sent, try again later",
+        ));
     };
     let content = match Limited::new(body, gateway.max_content).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return problem(&too_large(gateway.max_content)),
-        Err(_) => return problem(&Problem::new(Kind::BadRequest, "the content ended early; nothing was sent")),
+        Err(_) => {
+            return problem(&Problem::new(
+                Kind::BadRequest,
+                "the content ended early; nothing was sent",
+            ));
+        }
     };
     let caller = gateway.callers.of(&head.headers);
     let prefers = prefers_rebase(&head.headers);
@@ -55,9 +70,20 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::EXPECT);
     add_via(&mut head.headers);
-    let write = WriteRequest { method: head.method, target, headers: head.headers, content };
+    let write = WriteRequest {
+        method: head.method,
+        target,
+        headers: head.headers,
+        content,
+    };
     let (here, gone) = oneshot::channel();
-    let submission = Submission { caller: Some(caller), key, connection: Some(connection), gone: Some(gone), ..Submission::default() };
+    let submission = Submission {
+        caller: Some(caller),
+        key,
+        connection: Some(connection),
+        gone: Some(gone),
+        ..Submission::default()
+    };
     let running = Guard::new(&gateway.running);
     let shared = Arc::clone(&gateway);
     let task = tokio::spawn(async move {
@@ -70,17 +96,26 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
         Ok(answer) => respond(&gateway, answer, prefers),
         Err(error) => {
             tracing::error!(%error, "an exchange ended in a panic");
-            problem(&Problem::new(Kind::InDoubt, "an internal error ended this write; it is not known whether it was applied"))
+            problem(&Problem::new(
+                Kind::InDoubt,
+                "an internal error ended this write; it is not known whether it was applied",
+            ))
         }
     }
 }
 
 fn too_large(limit: usize) -> Problem {
-    Problem::new(Kind::TooLarge, format!("the content of a write may have at most {limit} bytes here; nothing was sent"))
+    Problem::new(
+        Kind::TooLarge,
+        format!("the content of a write may have at most {limit} bytes here; nothing was sent"),
+    )
 }
 
 fn prefers_rebase(headers: &HeaderMap) -> bool {
-    let asks = |v: &HeaderValue| v.to_str().is_ok_and(|v| v.split(',').any(|p| p.trim().eq_ignore_ascii_case(PREFERENCE)));
+    let asks = |v: &HeaderValue| {
+        v.to_str()
+            .is_ok_and(|v| v.split(',').any(|p| p.trim().eq_ignore_ascii_case(PREFERENCE)))
+    };
     headers.get_all("prefer").iter().any(asks)
 }
 
@@ -95,13 +130,21 @@ fn respond(gateway: &Gateway, answer: Answer, prefers: bool) -> Response<Content
         headers.insert(HeaderName::from_static("tiebreak"), report);
     }
     if answer.replayed {
-        headers.insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
+        headers.insert(
+            HeaderName::from_static("idempotency-replayed"),
+            HeaderValue::from_static("true"),
+        );
     }
     if prefers {
-        headers.append(HeaderName::from_static("preference-applied"), HeaderValue::from_static(PREFERENCE));
+        headers.append(
+            HeaderName::from_static("preference-applied"),
+            HeaderValue::from_static(PREFERENCE),
+        );
     }
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
-        let here = headers.get(&name).and_then(|v| gateway.upstream.relative(v.to_str().ok()?));
+        let here = headers
+            .get(&name)
+            .and_then(|v| gateway.upstream.relative(v.to_str().ok()?));
         if let Some(Ok(value)) = here.map(|h| HeaderValue::from_str(&h)) {
             headers.insert(name, value);
         }
