@@ -2,12 +2,12 @@
 //!
 //! `cargo run -p tiebreak-core --example judge_score [-- --wrong] [--no-packs]`
 
-#![allow(clippy::print_stdout, missing_docs)]
+#![allow(clippy::print_stdout, missing_docs, unreachable_pub)]
 
 #[path = "../tests/corpus/score.rs"]
 mod score;
 
-use score::{Line, Score, allow_twins, read, score as run};
+use score::{Line, Score, allow_undecidable, read, score as run};
 use tiebreak_core::judge::Judge;
 use tiebreak_core::verdict::Class;
 
@@ -56,13 +56,13 @@ fn main() {
     let genuine = || blocks.iter().filter(|l| l.class != Class::Blocked);
     let blocked = || blocks.iter().filter(|l| l.class == Class::Blocked);
     let strict = run(judge, &captures);
-    let widened = allow_twins(&mut captures);
+    let widened = allow_undecidable(&mut captures);
     for (name, score) in [
         ("conflicts", run(judge, &conflicts)),
         ("blocks: genuine API errors", run(judge, genuine())),
         ("blocks: blocked", run(judge, blocked())),
         ("captures, strict", strict),
-        ("captures, twins allowed", run(judge, &captures)),
+        ("captures, undecidable allowed", run(judge, &captures)),
         ("extra", run(judge, &extra)),
     ] {
         show(name, &score);
@@ -78,14 +78,14 @@ fn main() {
             println!("    futile {line}");
         }
     }
-    println!("({widened} captures have a twin that looks the same and is labelled otherwise)");
+    println!("({widened} times a capture's label rests on what neither request nor answer shows)");
     let given: Vec<&Line> = conflicts.iter().chain(&blocks).collect();
     let all = run(judge, given.iter().copied());
     show("given: conflicts and blocks", &all);
     matrix(&all);
     println!("\nall packs disabled:");
     show("conflicts", &run(&general, &conflicts));
-    show("captures, twins allowed", &run(&general, &captures));
+    show("captures, undecidable allowed", &run(&general, &captures));
     show("extra", &run(&general, &extra));
     println!("\none pack disabled, on the lines that it decided:");
     for pack in standard.packs() {

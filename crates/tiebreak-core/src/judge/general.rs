@@ -182,6 +182,29 @@ fn named_version(view: &View<'_, '_>) -> Option<Evidence> {
     })
 }
 
+/// Verbs that end the path of an action on a resource.
+const VERBS: [&str; 44] = [
+    "accept", "activate", "approve", "archive", "assign", "cancel", "capture", "checkout", "claim", "close", "complete", "confirm",
+    "deactivate", "decline", "disable", "dispatch", "enable", "execute", "finalize", "finish", "join", "leave", "lock", "merge",
+    "open", "pause", "pay", "publish", "refund", "reject", "release", "reopen", "restore", "resume", "revoke", "rollback", "run",
+    "ship", "start", "stop", "submit", "suspend", "unlock", "void",
+];
+
+/// Whether a path names an action on a resource: `/orders/7/cancel`, `/v1/jobs/7:run`.
+fn is_action(path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or(path).trim_end_matches('/');
+    let last = path.rsplit(['/', ':']).next().unwrap_or(path);
+    VERBS.contains(&last)
+}
+
+/// Whether the answer says something in words beyond the name of its status.
+fn speaks(view: &View<'_, '_>) -> bool {
+    view.tree.nodes.iter().take(HEAD).any(|node| {
+        let told = matches!(node.name(), Some("message" | "msg" | "detail" | "error" | "description" | "reason" | "error_description"));
+        matches!(&node.value, Value::Text(t) if told && t.trim().contains(' ') && !has(t, "conflict"))
+    })
+}
+
 /// A page that a web server writes by itself: it repeats the status and says nothing.
 fn is_bare_page(view: &View<'_, '_>) -> bool {
     if view.form != Form::Html {
@@ -226,6 +249,8 @@ fn conflict(view: &View<'_, '_>, said: Option<Said>) -> Verdict {
         };
     }
     match method {
+        "POST" if is_action(view.asked.path) => low(Class::State, "a bare conflict on an action: most often the state forbids it"),
+        "POST" if speaks(view) => low(Class::State, "a conflict on POST, in words that are not known: none says that it exists"),
         "POST" => low(Class::Duplicate, "a bare conflict on POST: most often it exists already"),
         "PUT" | "PATCH" => low(Class::Stale, "a bare conflict on an update: most often another version stands"),
         "DELETE" => low(Class::State, "a bare conflict on DELETE: most often it is in use"),
@@ -269,13 +294,13 @@ fn asked_for(view: &View<'_, '_>, class: Class, remedy: Remedy, confidence: Conf
 
 fn precondition(view: &View<'_, '_>, said: Option<Said>) -> Verdict {
     let demand = &view.demand;
+    if demand.absent == Some("overwrite") {
+        return asked_for(view, Class::Duplicate, Remedy::Stop, Confidence::High);
+    }
     if let Some(said) = said.as_ref().filter(|s| {
         s.rank < SPECIFIC && matches!(s.class, Class::State | Class::Race) && (s.rank <= 36 || demand.version.is_none())
     }) {
         return spoken(view, said);
-    }
-    if demand.absent == Some("overwrite") {
-        return asked_for(view, Class::Duplicate, Remedy::Stop, Confidence::High);
     }
     if demand.absent.is_some() && demand.version.is_none() {
         return asked_for(view, Class::Duplicate, Remedy::Stop, Confidence::High);

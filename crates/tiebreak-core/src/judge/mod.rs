@@ -22,7 +22,6 @@ pub use pack::{Dialects, Example, ExampleFailure, Pack, PackError, Probe, ProbeH
 
 use crate::delivery::Reading;
 use crate::judge::body::{Form, Tree};
-use crate::judge::pack::When;
 use crate::judge::request::Demand;
 use crate::judge::view::View;
 use crate::remedy::Remedy;

@@ -19,6 +19,10 @@ pub(crate) struct Demand {
     pub(crate) key: Option<&'static str>,
     /// It is no write at all.
     pub(crate) safe: bool,
+    /// It replaces or edits what is at its target (PUT, PATCH).
+    pub(crate) updates: bool,
+    /// Whether its content was at hand, so that what was not found in it is not there.
+    pub(crate) whole: bool,
 }
 
 /// Fields that carry an idempotency key, in lower case.
@@ -96,6 +100,8 @@ impl Demand {
             present: false,
             key: KEY_FIELDS.into_iter().find(|name| asked.headers.contains_key(*name)),
             safe: is_safe(asked.method),
+            updates: matches!(asked.method.as_str(), "PUT" | "PATCH"),
+            whole: asked.content.is_some() || *asked.method == Method::DELETE,
         };
         match field("if-match") {
             Some("*") => demand.present = true,
@@ -157,11 +163,6 @@ impl Demand {
         self.version = named(0)
             .or_else(|| tree.member(0, "metadata").and_then(named))
             .filter(|name| *method != Method::POST || *name != "version");
-    }
-
-    /// Whether the request is known to name a version in some way.
-    pub(crate) fn names_version(&self) -> bool {
-        self.version.is_some()
     }
 }
 

@@ -63,23 +63,66 @@ pub(crate) fn listen(tree: Tree<'_, '_>, fields: &http::HeaderMap, demand: &Dema
             break;
         }
         let name = name_of(tree, at);
-        let Some(role) = role(name, value) else { continue };
+        let Some(mut role) = role(name, value) else { continue };
+        if role == Role::Stray && within_errors(tree, at) {
+            role = Role::Message;
+        }
         let code = role == Role::Code;
         let shown = if code { last_segment(value) } else { clip(value, 2048) };
         add(&mut text, &mut pieces, shown.as_ref(), Source::Node(at), code, role != Role::Stray);
     }
     let hits = LEXICON.hits(&text);
     let heard = Heard {
+        text: &text,
         tree,
         fields,
         pieces: &pieces,
         hits: &hits,
     };
-    heard.about_key(demand).or_else(|| heard.strongest())
+    heard.about_key(demand).or_else(|| heard.strongest(demand))
+}
+
+/// Codes that wrap anything, in normal form: no evidence.
+const GENERIC: [&str; 14] = [
+    "invalid request error",
+    "invalid request",
+    "bad request",
+    "badrequest",
+    "validation error",
+    "validation errors",
+    "validation exception",
+    "unprocessable entity",
+    "api error",
+    "invalid request exception",
+    "precondition failed",
+    "request error",
+    "error",
+    "about blank",
+];
+
+/// Whether a value stands somewhere below a member that lists errors.
+fn within_errors(tree: Tree<'_, '_>, at: usize) -> bool {
+    let mut at = at;
+    for _ in 0..4 {
+        at = tree.parent(at);
+        let name = tree.nodes.get(at).and_then(|n| n.name());
+        if matches!(name, Some("errors" | "error" | "fieldErrors" | "field_errors" | "validationErrors" | "violations")) {
+            return true;
+        }
+        if at == 0 {
+            break;
+        }
+    }
+    false
 }
 
 fn add(text: &mut String, pieces: &mut Vec<Piece>, value: &str, source: Source, code: bool, first: bool) {
+    let start = text.len();
     normalise(value, code, text);
+    if code && text.get(start..).is_some_and(|t| GENERIC.contains(&t.trim())) {
+        text.truncate(start);
+        return;
+    }
     text.push_str(" \n ");
     pieces.push(Piece {
         end: text.len(),
@@ -187,6 +230,7 @@ fn known(name: &str) -> Option<Known> {
 }
 
 struct Heard<'s, 't, 'a> {
+    text: &'s str,
     tree: Tree<'t, 'a>,
     fields: &'s http::HeaderMap,
     pieces: &'s [Piece],
@@ -197,6 +241,10 @@ impl Heard<'_, '_, '_> {
     fn piece(&self, hit: &Hit) -> Option<&Piece> {
         let at = self.pieces.partition_point(|p| p.end <= hit.start);
         self.pieces.get(at)
+    }
+
+    fn words(&self, hit: &Hit) -> &str {
+        self.text.get(hit.start..hit.end).unwrap_or("")
     }
 
     fn evidence(&self, piece: &Piece, signal: &'static str) -> Evidence {
@@ -258,24 +306,30 @@ impl Heard<'_, '_, '_> {
     }
 
     /// The phrase that counts most.
-    fn strongest(&self) -> Option<Said> {
+    fn strongest(&self, demand: &Demand) -> Option<Said> {
         let (rank, hit, piece) = self
             .hits
             .iter()
             .filter_map(|hit| {
                 let piece = self.piece(hit)?;
+                // What is replaced exists: "exists with another version" is about the version.
+                let shift = if hit.mark == Mark::Duplicate && demand.updates && demand.absent.is_none() { 3 } else { 0 };
                 let rank = match (hit.mark, piece.code, piece.first) {
                     (Mark::Key | Mark::Differs | Mark::Reused | Mark::Running | Mark::Created | Mark::Faulty, _, _) => return None,
-                    (_, _, false) => hit.rank + 25,
+                    (_, _, false) => hit.rank + shift + 25,
                     // Codes of validation wrap anything.
                     (Mark::Invalid, true, true) => hit.rank + 6,
-                    (_, true, true) => hit.rank.saturating_sub(8),
-                    (_, false, true) => hit.rank,
+                    (_, true, true) => (hit.rank + shift).saturating_sub(8),
+                    (_, false, true) => hit.rank + shift,
                 };
                 Some((rank, hit, piece))
             })
             .min_by_key(|(rank, hit, _)| (*rank, hit.start))?;
         let (class, signal) = match hit.mark {
+            // The request carried a key, and a request is running: the one with this key.
+            Mark::Race if demand.key.is_some() && self.words(hit).contains("request") => {
+                (Class::InProgress, "the first request with this key is still running")
+            }
             Mark::Race => (Class::Race, "words of an operation that is running"),
             Mark::Duplicate => (Class::Duplicate, "words of something that exists already"),
             Mark::Stale => (Class::Stale, "words of an outdated version"),
@@ -289,9 +343,9 @@ impl Heard<'_, '_, '_> {
             (0..=40, _) => Confidence::Medium,
             _ => Confidence::Low,
         };
-        let foreign = ["taken", "regist", "available", "in use", "initiali"]
+        let foreign = ["taken", "regist", "available", "in use", "initiali", "differen"]
             .iter()
-            .any(|word| has(&evidence.excerpt, word));
+            .any(|word| self.text.contains(word));
         Some(Said {
             class,
             rank,

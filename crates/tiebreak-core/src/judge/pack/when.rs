@@ -35,7 +35,7 @@ pub(crate) enum Place {
 pub(crate) enum DemandIs {
     Absent,
     Version,
-    /// Neither.
+    /// Neither, as far as fields, query and content show; the content must be at hand.
     Nothing,
 }
 
@@ -93,7 +93,7 @@ impl When {
         match self.demand {
             Some(DemandIs::Absent) if demand.absent.is_none() => return None,
             Some(DemandIs::Version) if demand.version.is_none() => return None,
-            Some(DemandIs::Nothing) if demand.absent.is_some() || demand.version.is_some() => return None,
+            Some(DemandIs::Nothing) if demand.absent.is_some() || demand.version.is_some() || !demand.whole => return None,
             _ => {}
         }
         let mut seen = None;

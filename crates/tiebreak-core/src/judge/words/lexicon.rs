@@ -166,7 +166,7 @@ impl Lexicon {
 
 /// Whether two characters belong to one word. Scripts that set no blanks have no word boundaries.
 fn joins(left: Option<char>, right: Option<char>) -> bool {
-    let word = |c: char| c.is_alphanumeric() && !matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7AF}' | '\u{F900}'..='\u{FAFF}' | '\u{3040}'..='\u{30FF}');
+    let word = |c: char| c.is_alphanumeric() && !matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7AF}' | '\u{F900}'..='\u{FAFF}');
     left.is_some_and(word) && right.is_some_and(word)
 }
 
