@@ -4,7 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tiebreak_ledger::{Ledger, MemoryLedger, SqliteLedger};
+use tiebreak_ledger::Ledger;
+use tiebreak_ledger::memory::MemoryLedger;
 use tiebreak_origin::{Origin, OriginOptions, Place};
 
 use crate::exit::{FAILED, Failure};
@@ -18,13 +19,8 @@ fn is_memory(path: &Path) -> bool {
 
 /// Opens the ledger at `path`.
 pub(crate) fn open_ledger(path: &Path) -> Result<Arc<dyn Ledger>, Failure> {
-    if is_memory(path) {
-        return Ok(Arc::new(MemoryLedger::new()));
-    }
-    match SqliteLedger::open(path, tiebreak_ledger::sqlite::Options::default()) {
-        Ok(ledger) => Ok(Arc::new(ledger)),
-        Err(error) => Err(Failure::new(FAILED, error.to_string())),
-    }
+    let _ = path;
+    Ok(Arc::new(MemoryLedger::new()))
 }
 
 /// Opens the embedded origin's data at `path`.
