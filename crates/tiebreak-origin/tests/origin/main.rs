@@ -6,6 +6,7 @@ mod key;
 mod listing;
 mod model;
 mod open;
+mod pages;
 mod patch;
 mod race;
 mod rules;
