@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tiebreak_origin::{Origin, OriginOptions};
 
-use crate::helpers::{ask, both};
+use crate::helpers::{Fields, ask, both};
 
 const KEY: (&str, &str) = ("idempotency-key", "\"k1\"");
 
@@ -12,7 +12,7 @@ const KEY: (&str, &str) = ("idempotency-key", "\"k1\"");
 async fn a_repeat_gets_the_first_answer() {
     let (_folder, origins) = both(&OriginOptions::default());
     for origin in &origins {
-        let table: &[(&str, &[(&str, &str)], &str)] = &[
+        let table: &[(&str, Fields<'_>, &str)] = &[
             ("POST /things", &[KEY], r#"{"n":1}"#),
             ("PUT /things/1", &[KEY], r#"{"n":1}"#),
             (
@@ -50,7 +50,7 @@ async fn a_key_is_bound_to_content_caller_and_target() {
         assert_eq!(ask(origin, "POST /things", &[KEY], r#"{"n":1}"#).await.status, 201);
         let other = ask(origin, "POST /things", &[KEY], r#"{"n":2}"#).await;
         assert_eq!((other.status, other.problem().as_str()), (422, "key-reuse"));
-        let fresh: &[(&str, &[(&str, &str)])] = &[
+        let fresh: &[(&str, Fields<'_>)] = &[
             ("POST /things", &[KEY, ("authorization", "Bearer a")]),
             ("POST /things", &[KEY, ("authorization", "Bearer b")]),
             ("POST /others", &[KEY]),

@@ -12,7 +12,7 @@ async fn pages(origin: &tiebreak_origin::Origin, first: &str) -> Vec<Vec<Value>>
         let said = ask(origin, &format!("GET {at}"), &[], "").await;
         assert_eq!(said.status, 200, "{said:?}");
         let page = said.json();
-        pages.push(page["items"].as_array().unwrap().clone());
+        pages.push(page["items"].as_array().expect("a list").clone());
         next = page["next"].as_str().map(str::to_owned);
         let link = next.as_ref().map(|next| format!("<{next}>; rel=\"next\""));
         assert_eq!(said.field("link"), link.as_deref());

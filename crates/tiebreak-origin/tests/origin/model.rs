@@ -41,7 +41,7 @@ async fn run(origin: &Origin, seed: u64, steps: usize) {
         let guard = dice.roll(4);
         let tag = match (guard, &current) {
             (1, Some((.., tag))) => tag.clone(),
-            (2, _) => old_tags[usize::try_from(dice.roll(old_tags.len() as u64)).unwrap()].clone(),
+            (2, _) => old_tags[usize::try_from(dice.roll(old_tags.len() as u64)).expect("small")].clone(),
             _ => "*".to_owned(),
         };
         let fields: Vec<(&str, &str)> = match guard {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tiebreak_origin::OriginOptions;
 
-use crate::helpers::{ask, both};
+use crate::helpers::{Fields, ask, both};
 
 const TASKS: usize = 64;
 
@@ -93,10 +93,10 @@ async fn of_many_creators_one_wins() {
         ask(&origin, "PUT /_collections/people", &[], r#"{"unique":["/email"]}"#).await;
         let content = |n: usize| format!("{{\"email\":\"x\",\"n\":{n}}}");
         // By a unique member; by an id; by If-None-Match.
-        let ways: [(&str, Vec<(&str, &str)>, &str); 3] = [
-            ("POST /people", vec![], ""),
-            ("POST /t", vec![], "{\"id\":\"one\"}"),
-            ("PUT /t/two", vec![("if-none-match", "*")], "{}"),
+        let ways: [(&str, Fields<'static>, &str); 3] = [
+            ("POST /people", &[], ""),
+            ("POST /t", &[], "{\"id\":\"one\"}"),
+            ("PUT /t/two", &[("if-none-match", "*")], "{}"),
         ];
         for (what, fields, fixed) in ways {
             let tasks: Vec<_> = (0..TASKS)
@@ -104,12 +104,7 @@ async fn of_many_creators_one_wins() {
                     let origin = Arc::clone(&origin);
                     let text = if fixed.is_empty() { content(n) } else { fixed.to_owned() };
                     let what = what.to_owned();
-                    let fields: Vec<(String, String)> =
-                        fields.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
-                    tokio::spawn(async move {
-                        let fields: Vec<_> = fields.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
-                        ask(&origin, &what, &fields, &text).await.status
-                    })
+                    tokio::spawn(async move { ask(&origin, &what, fields, &text).await.status })
                 })
                 .collect();
             let mut statuses = Vec::new();
