@@ -99,10 +99,7 @@ impl Origin {
             }
             Backend::File(store) => {
                 let answer = store.submit(write)?.await;
-                answer.map_err(|_| {
-                    let error = StoreError::Failed("the writer stopped; open the store anew to go on".to_owned());
-                    Box::new(refusal::store(&error))
-                })
+                answer.map_err(|_| Box::new(refusal::store(&StoreError::writer_gone())))
             }
         }
     }

@@ -62,6 +62,13 @@ pub(crate) enum StoreError {
     Failed(String),
 }
 
+impl StoreError {
+    /// The writer thread ended, which it does only when it panics.
+    pub(crate) fn writer_gone() -> StoreError {
+        StoreError::Failed("the writer stopped; open the store anew to go on".to_owned())
+    }
+}
+
 /// Why an origin cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

@@ -7,6 +7,9 @@ use http::{Request, Response};
 use serde_json::Value;
 use tiebreak_origin::{Origin, OriginOptions, Place};
 
+/// Header fields to send.
+pub(crate) type Fields<'a> = &'a [(&'a str, &'a str)];
+
 /// An answer, taken apart.
 #[derive(Debug)]
 pub(crate) struct Said {
@@ -39,7 +42,7 @@ impl Said {
 }
 
 /// Asks with header fields in lines of `name: value`; a content without Content-Type is JSON.
-pub(crate) async fn ask(origin: &Origin, what: &str, fields: &[(&str, &str)], content: &str) -> Said {
+pub(crate) async fn ask(origin: &Origin, what: &str, fields: Fields<'_>, content: &str) -> Said {
     let (method, target) = what.split_once(' ').expect("method and target");
     let mut request = Request::builder().method(method).uri(target);
     for (name, value) in fields {

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use self::cache::Cache;
 use self::reader::Readers;
 use self::rows::SqliteStore;
-use self::writer::Writer;
+use self::writer::{Refused, Writer};
 use super::{Document, Listed, OpenError, StoreError};
 use crate::answer::Answer;
 use crate::incoming::Write;
@@ -52,8 +52,14 @@ impl FileStore {
 
     /// Hands a write to the writer; the answer comes when it is durable.
     pub(crate) fn submit(&self, write: Write) -> Result<oneshot::Receiver<Answer>, Box<Answer>> {
-        let detail = "too many writes wait for the disk already; send it again a little later";
-        self.writer.submit(write).map_err(|_| Box::new(refusal::busy(detail)))
+        self.writer.submit(write).map_err(|refused| {
+            Box::new(match refused {
+                Refused::Full => {
+                    refusal::busy("too many writes wait for the disk already; send it again a little later")
+                }
+                Refused::Gone => refusal::store(&StoreError::writer_gone()),
+            })
+        })
     }
 
     /// A document, from the cache if it is there, without waiting.

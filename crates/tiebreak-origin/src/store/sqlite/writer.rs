@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -37,8 +37,13 @@ pub(super) struct Writer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Too many writes wait, or the thread is gone.
-pub(super) struct Refused;
+/// Why a write was not queued.
+pub(super) enum Refused {
+    /// Too many wait.
+    Full,
+    /// The thread is gone.
+    Gone,
+}
 
 impl Writer {
     /// Starts the thread on `store`, whose versions go on after `last`.
@@ -73,8 +78,11 @@ impl Writer {
 
     pub(super) fn submit(&self, write: Write) -> Result<oneshot::Receiver<Answer>, Refused> {
         let (reply, answer) = oneshot::channel();
-        let queue = self.queue.as_ref().ok_or(Refused)?;
-        queue.try_send(Job { write, reply }).map_err(|_| Refused)?;
+        let queue = self.queue.as_ref().ok_or(Refused::Gone)?;
+        queue.try_send(Job { write, reply }).map_err(|e| match e {
+            TrySendError::Full(_) => Refused::Full,
+            TrySendError::Disconnected(_) => Refused::Gone,
+        })?;
         Ok(answer)
     }
 }
