@@ -2,6 +2,7 @@
 //!
 //! Pure: (request summary, history, response) → verdict.
 
+pub mod block;
 mod general;
 
 use http::{HeaderMap, Method, StatusCode};
@@ -47,7 +48,7 @@ impl Judge {
     /// What `response` to `asked` means. Total: every answer gets a verdict.
     #[must_use]
     pub fn judge(&self, asked: &Asked<'_>, response: &Response) -> Verdict {
-        general::read(asked, response)
+        block::detect(asked, response).unwrap_or_else(|| general::read(asked, response))
     }
 
     /// How an answered attempt is to be read, given its verdict (DESIGN section 2, *delivery*).
