@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, packed};
 use serde_json::Value;
 
 use crate::judge::block::signature::Kind;
@@ -255,6 +255,111 @@ pub(super) static SIGNATURES: &[Form] = &[
         &[Begins("/customData/verifyUrl", &["https://verify.meituan.com/"])],
         "verify.meituan.com",
     ),
+    form(
+        "VK",
+        Challenge,
+        "a captcha is demanded",
+        &[Number("/error/error_code", &[14]), There("/error/captcha_sid")],
+        "dev.vk.com: captcha error",
+    ),
+    form(
+        "Shopee",
+        Refusal,
+        "its anti-crawler code",
+        &[Number("/error", &[90_309_999])],
+        "public clients of Shopee",
+    ),
+    form(
+        "Pinduoduo",
+        Challenge,
+        "a token for its verification",
+        &[Number("/error_code", &[54001]), There("/verify_auth_token")],
+        "public clients of Pinduoduo",
+    ),
+    form(
+        "a captcha, asked by the API",
+        Challenge,
+        "its error code",
+        &[Is("/error", CAPTCHA)],
+        "common practice",
+    ),
+    form(
+        "a captcha, asked by the API",
+        Challenge,
+        "its error code",
+        &[Is("/code", CAPTCHA)],
+        "common practice",
+    ),
+    form(
+        "a captcha, asked by the API",
+        Challenge,
+        "its error code",
+        &[Is("/error/code", CAPTCHA)],
+        "common practice",
+    ),
+    form(
+        "a captcha, asked by the API",
+        Challenge,
+        "its error code",
+        &[Is("/error/type", CAPTCHA)],
+        "common practice",
+    ),
+    form(
+        "a captcha, asked by the API",
+        Challenge,
+        "its error code",
+        &[Is("/error_code", CAPTCHA)],
+        "common practice",
+    ),
+    form(
+        "a captcha, asked by the API",
+        Challenge,
+        "its error code",
+        &[Is("/errorCode", CAPTCHA)],
+        "common practice",
+    ),
+    form(
+        "a captcha, asked by the API",
+        Challenge,
+        "its error code",
+        &[Is("/errors/0/code", CAPTCHA)],
+        "common practice",
+    ),
+    form(
+        "a captcha, asked by the API",
+        Challenge,
+        "its error code",
+        &[Is("/type", CAPTCHA)],
+        "common practice",
+    ),
+    form(
+        "a captcha, asked by the API",
+        Challenge,
+        "its error code",
+        &[Is("/reason", CAPTCHA)],
+        "common practice",
+    ),
+];
+
+/// Machine words for one thing: solve a captcha first. (A *field* error about a captcha is worded otherwise.)
+const CAPTCHA: &[&str] = &[
+    "captcha_required",
+    "captcha-required",
+    "captchaRequired",
+    "CAPTCHA_REQUIRED",
+    "CaptchaRequired",
+    "captcha_needed",
+    "captcha-needed",
+    "need_captcha",
+    "needCaptcha",
+    "NEED_CAPTCHA",
+    "captcha_challenge",
+    "CAPTCHA_CHALLENGE",
+    "bot_challenge",
+    "BOT_DETECTED",
+    "bot_detected",
+    "recaptcha_required",
+    "hcaptcha_required",
 ];
 
 const fn form(
@@ -274,7 +379,7 @@ const fn form(
 }
 
 /// Words of which one stands in every form above. They let an ordinary answer pass without being parsed.
-const HINTS: [&str; 22] = [
+const HINTS: [&str; 20] = [
     "captcha-delivery.com",
     "blockScript",
     "/blocked",
@@ -283,7 +388,6 @@ const HINTS: [&str; 22] = [
     "sec-cp-challenge",
     "cpr_chlge",
     "cloudflare_error",
-    "captcha_sitekey",
     "request was banned",
     "v_voucher",
     "verify_captcha",
@@ -292,20 +396,55 @@ const HINTS: [&str; 22] = [
     "FAIL_SYS_USER_VALIDATE",
     "showcaptcha",
     "Imunify360",
-    "captcha_required_exception",
     "might be automated",
     "point_required",
     "unhuman",
     "integrity check",
 ];
-const MORE_HINTS: [&str; 2] = ["challenge_required", "verify.meituan"];
+const MORE_HINTS: [&str; 14] = [
+    "challenge_required",
+    "verify.meituan",
+    "captcha_",
+    "captcha-",
+    "captchaR",
+    "CAPTCHA_",
+    "CaptchaR",
+    "need_captcha",
+    "needCaptcha",
+    "90309999",
+    "verify_auth_token",
+    "bot_",
+    "BOT_DETECTED",
+    "NEED_CAPTCHA",
+];
 
-static HINT: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(HINTS.iter().chain(&MORE_HINTS)).ok());
+/// A vector searcher where the machine has one: an ordinary answer must not cost more than a glance.
+static HINT: LazyLock<Hint> = LazyLock::new(|| {
+    let words = || HINTS.iter().chain(&MORE_HINTS);
+    match packed::Searcher::new(words()) {
+        Some(searcher) => Hint::Packed(Box::new(searcher)),
+        None => Hint::Plain(AhoCorasick::new(words()).ok()),
+    }
+});
+
+enum Hint {
+    Packed(Box<packed::Searcher>),
+    Plain(Option<AhoCorasick>),
+}
+
+impl Hint {
+    fn is_in(&self, content: &[u8]) -> bool {
+        match self {
+            Hint::Packed(searcher) => searcher.find(content).is_some(),
+            Hint::Plain(automaton) => automaton.as_ref().is_some_and(|a| a.is_match(content)),
+        }
+    }
+}
 
 /// The first form that `content` has.
 pub(super) fn find(content: &[u8], response: &Response) -> Option<Finding> {
     // A wall's answer is short; and what was cut cannot be parsed.
-    if content.len() > super::page::LOOKED_AT || !HINT.as_ref()?.is_match(content) {
+    if content.len() > super::page::LOOKED_AT || !HINT.is_in(content) {
         return None;
     }
     let value: Value = serde_json::from_slice(content).ok()?;

@@ -22,43 +22,65 @@ const VENDORS: usize = 2;
 const OCCURRENCES: usize = 8;
 
 /// The rows that a header field decides, by the field's name.
-static BY_FIELD: LazyLock<Vec<(&'static str, usize)>> = LazyLock::new(|| {
+static BY_FIELD: LazyLock<Fields> = LazyLock::new(|| {
     let mut rows: Vec<_> = SIGNATURES
         .iter()
         .enumerate()
         .filter_map(|(row, s)| s.needs.first().and_then(field_of).map(|name| (name, row)))
         .collect();
     rows.sort_unstable();
-    rows
+    let mut lengths = [0; 256];
+    for (name, _) in &rows {
+        lengths[usize::from(name.as_bytes()[0])] |= 1 << (name.len() % 64);
+    }
+    Fields { rows, lengths }
 });
 
-static TEXT: LazyLock<Phrases> = LazyLock::new(|| {
-    Phrases::new(|mark| match mark {
+struct Fields {
+    rows: Vec<(&'static str, usize)>,
+    /// By first letter, the lengths of the names: most fields of an answer are told apart by these alone.
+    lengths: [u64; 256],
+}
+
+impl Fields {
+    fn rows(&self, name: &str) -> impl Iterator<Item = usize> + '_ {
+        let first = name.as_bytes().first().map_or(0, |b| usize::from(*b));
+        let possible = self.lengths[first] & (1 << (name.len() % 64)) != 0;
+        let rows = if possible { &self.rows[..] } else { &[] };
+        let from = rows.partition_point(|(n, _)| *n < name);
+        let to = rows.partition_point(|(n, _)| *n <= name);
+        rows[from..to].iter().map(|(_, row)| *row)
+    }
+}
+
+static TEXT: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(text_phrase));
+static MARKUP: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(markup_phrase));
+
+fn text_phrase(mark: Mark) -> Option<&'static str> {
+    match mark {
         Mark::Says(phrase) | Mark::SaysThen(phrase, _) => Some(phrase),
         _ => None,
-    })
-});
+    }
+}
 
-static MARKUP: LazyLock<Phrases> = LazyLock::new(|| {
-    Phrases::new(|mark| match mark {
+fn markup_phrase(mark: Mark) -> Option<&'static str> {
+    match mark {
         Mark::Markup(phrase) | Mark::MarkupThen(phrase, _) => Some(phrase),
         _ => None,
-    })
-});
+    }
+}
 
 /// The first row that a header field of `response` decides. `content` is the beginning of the content.
 pub(super) fn by_field(response: &Response, content: &[u8]) -> Option<Finding> {
     let index = &*BY_FIELD;
     for name in response.headers.keys() {
-        let name = name.as_str();
-        let from = index.partition_point(|(n, _)| *n < name);
-        for (_, row) in index[from..].iter().take_while(|(n, _)| *n == name) {
+        for row in index.rows(name.as_str()) {
             let answer = Answer {
                 response,
                 first: content.first().copied(),
                 page: None,
             };
-            if let Some(finding) = answer.matches(&SIGNATURES[*row]) {
+            if let Some(finding) = answer.matches(&SIGNATURES[row]) {
                 return Some(finding);
             }
         }
@@ -82,11 +104,12 @@ pub(super) fn by_page(response: &Response, page: &Page) -> Option<Finding> {
         page: Some(&seen),
     };
     let mut findings: Vec<Finding> = Vec::new();
-    for row in SIGNATURES
-        .iter()
-        .filter(|row| row.needs.first().and_then(field_of).is_none())
-    {
-        if let Some(finding) = answer.matches(row)
+    let mut rows = TEXT.rows(&seen.text);
+    rows.extend(MARKUP.rows(&seen.markup));
+    rows.extend_from_slice(&WITHOUT_PHRASE);
+    rows.sort_unstable();
+    for row in rows {
+        if let Some(finding) = answer.matches(&SIGNATURES[row])
             && findings.iter().all(|f| f.vendor != finding.vendor)
         {
             findings.push(finding);
@@ -97,6 +120,13 @@ pub(super) fn by_page(response: &Response, page: &Page) -> Option<Finding> {
     }
     findings.into_iter().next()
 }
+
+/// The rows that no phrase leads to: they look at the title and the status.
+static WITHOUT_PHRASE: LazyLock<Vec<usize>> = LazyLock::new(|| {
+    let is_phrase = |m: &Mark| text_phrase(*m).or(markup_phrase(*m)).is_some();
+    let led = |s: &Signature| s.needs.first().and_then(field_of).is_some() || s.needs.iter().any(is_phrase);
+    (0..SIGNATURES.len()).filter(|row| !led(&SIGNATURES[*row])).collect()
+});
 
 fn field_of(mark: &Mark) -> Option<&'static str> {
     match mark {
@@ -205,20 +235,40 @@ fn values<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item 
 /// The phrases of one view, numbered.
 struct Phrases {
     list: Vec<&'static str>,
+    /// For each phrase the rows of which it is the first phrase of any kind.
+    leads: Vec<Vec<usize>>,
     automaton: Option<AhoCorasick>,
 }
 
+type PhraseOf = fn(Mark) -> Option<&'static str>;
+
 impl Phrases {
-    fn new(phrase_of: impl Fn(Mark) -> Option<&'static str>) -> Phrases {
+    fn new(phrase_of: PhraseOf) -> Phrases {
         let mut list: Vec<_> = SIGNATURES
             .iter()
-            .flat_map(|s| s.needs.iter().copied().filter_map(&phrase_of))
+            .flat_map(|s| s.needs.iter().copied().filter_map(phrase_of))
             .collect();
         list.sort_unstable();
         list.dedup();
+        let mut leads = vec![Vec::new(); list.len()];
+        for (row, signature) in SIGNATURES.iter().enumerate() {
+            let any = |m: &Mark| markup_phrase(*m).or(text_phrase(*m)).is_some();
+            let first = signature.needs.iter().find(|m| any(m)).and_then(|m| phrase_of(*m));
+            if let Some(number) = first.and_then(|p| list.binary_search(&p).ok())
+                && signature.needs.first().and_then(field_of).is_none()
+            {
+                leads[number].push(row);
+            }
+        }
         // The table is a constant: that it builds is proven by the test below, once for all.
         let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(&list).ok();
-        Phrases { list, automaton }
+        Phrases { list, leads, automaton }
+    }
+
+    /// The rows that a phrase of `hits` leads to.
+    fn rows(&self, hits: &Hits) -> Vec<usize> {
+        let hit = self.leads.iter().zip(&hits.0).filter(|(_, places)| !places.is_empty());
+        hit.flat_map(|(rows, _)| rows.iter().copied()).collect()
     }
 
     fn number(&self, phrase: &str) -> Option<usize> {

@@ -3,6 +3,9 @@
 //! The three are kept apart because a marker means something only in its place: a script host in prose is a
 //! quotation, and so is anything inside `<code>`, `<q>` and their like. One pass, linear in the content.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 use memchr::memchr;
 
 /// How much of the content is looked at.
@@ -25,7 +28,7 @@ const INLINE: [&str; 16] = [
     "b", "i", "em", "strong", "span", "a", "u", "font", "small", "sup", "sub", "mark", "bdi", "wbr", "abbr", "tt",
 ];
 /// Inputs that a test has, too: all others ask for the site's own data.
-const TEST_INPUTS: [&str; 9] = [
+const TEST_INPUTS: [&str; 8] = [
     "hidden",
     "submit",
     "button",
@@ -33,7 +36,6 @@ const TEST_INPUTS: [&str; 9] = [
     "image",
     "captcha",
     "answer",
-    "code",
     "challenge",
 ];
 /// What only the API or the site itself would say.
@@ -47,6 +49,13 @@ const OWN_WORDS: [&str; 8] = [
     "was modified",
     "was changed",
 ];
+
+static OWN: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .build(OWN_WORDS)
+        .ok()
+});
 
 /// A page, taken apart.
 #[derive(Debug, Default)]
@@ -80,7 +89,7 @@ impl Page {
         };
         reader.run(&source);
         let mut page = reader.page;
-        page.speaks = OWN_WORDS.iter().any(|words| has_word(&page.text, words));
+        page.speaks = OWN.as_ref().is_some_and(|own| own.is_match(&page.text));
         page.text = without_quotations(&page.text);
         page.visible = page.text.trim().chars().count();
         page

@@ -87,8 +87,6 @@ const HUMAN: &[&str] = &[
     "automated bot",
     "ddos protection by",
     "ddos attack protection",
-    "security verification",
-    "security challenge",
     // German
     "dass sie ein mensch sind",
     "ob sie ein mensch sind",
@@ -194,8 +192,7 @@ const HUMAN: &[&str] = &[
     "人机验证",
     "人機驗證",
     "人机识别",
-    "安全验证",
-    "安全驗證",
+    "请完成安全验证",
     "正在检查您的浏览器",
     "正在檢查您的瀏覽器",
     "浏览器安全检查",
@@ -211,7 +208,6 @@ const HUMAN: &[&str] = &[
     "로봇이 아닙니다",
     "로봇이 아님",
     "브라우저를 확인",
-    "보안 확인",
     // Vietnamese, Indonesian, Thai, Arabic, Persian, Hebrew
     "bạn là con người",
     "không phải là robot",
@@ -299,17 +295,14 @@ const CAUSE: &[&str] = &[
     "website firewall",
     "application firewall",
     "firewall rule",
-    "security rule",
-    "security rules",
-    "security policy",
-    "security policies",
+    "by the firewall",
+    " waf",
     "security service",
     "security solution",
     "security system",
-    "security reasons",
     "security software",
-    "for security",
     "protection system",
+    "website protection",
     "bot protection",
     "bot detection",
     "bot traffic",
@@ -322,33 +315,43 @@ const CAUSE: &[&str] = &[
     "automated access",
     "automation tools",
     "unusual traffic",
-    "unusual activity",
     "suspicious activity",
     "suspicious behavior",
     "suspicious behaviour",
     "suspicious request",
     "suspicious traffic",
-    "malicious",
-    "potential attack",
-    "possible attack",
-    "an attack",
+    "malicious request",
+    "malicious activit",
+    "malicious traffic",
     "attack detected",
     "attack signature",
     "online attacks",
+    "potential attack",
+    "possible attack",
     "intrusion",
+    "ddos",
+    "网络攻击",
+    "攻击行为",
+    "防火墙",
+    "межсетев",
+];
+
+/// A cause that an application might name as well: it needs a number that only a wall gives out.
+const VAGUE_CAUSE: &[&str] = &[
+    "security rule",
+    "security polic",
+    "security reasons",
+    "for security",
     "security threat",
     "potential threat",
     "threat to",
     "security violation",
-    " waf ",
-    "waf-",
-    "ddos",
-    "网络攻击",
+    "malicious",
+    "an attack",
+    "unusual activity",
     "攻击",
     "威胁",
     "安全策略",
-    "防火墙",
-    "веб-приложений",
     "подозрительн",
     "attaque",
     "ataque",
@@ -357,38 +360,39 @@ const CAUSE: &[&str] = &[
 
 /// What a visitor is told to quote when asking the site for access.
 const QUOTE: &[&str] = &[
-    "incident id",
-    "incident number",
-    "event id",
     "request id",
     "reference id",
     "reference number",
     "reference:",
+    "reference #",
     "ref id",
     "ref:",
-    "support id",
-    "ray id",
-    "block id",
-    "attack id",
     "error id",
     "trace id",
     "traceid",
     "transaction id",
-    "session id",
-    "case number",
     "tracking id",
+    "uuid",
+];
+
+/// The same, in words that only walls use: they number incidents and tell callers their own address.
+const WALL_QUOTE: &[&str] = &[
+    "incident id",
+    "incident number",
+    "event id",
+    "event_id",
+    "support id",
+    "ray id",
+    "block id",
+    "attack id",
+    "case number",
     "rule id",
     "block reason",
     "your ip",
     "client ip",
     "ip address:",
     "ip:",
-    "uuid",
-    "identifier",
-    "event_id",
-    "请求id",
     "事件id",
-    "拦截",
 ];
 
 /// What makes it a matter of the site: never a wall.
@@ -413,8 +417,9 @@ const OWN: &[&str] = &[
     "cuenta",
 ];
 
-static SETS: LazyLock<[Option<AhoCorasick>; 5]> = LazyLock::new(|| {
-    [HUMAN, REFUSED, CAUSE, QUOTE, OWN].map(|set| AhoCorasick::builder().ascii_case_insensitive(true).build(set).ok())
+static SETS: LazyLock<[Option<AhoCorasick>; 7]> = LazyLock::new(|| {
+    [HUMAN, REFUSED, CAUSE, VAGUE_CAUSE, QUOTE, WALL_QUOTE, OWN]
+        .map(|set| AhoCorasick::builder().ascii_case_insensitive(true).build(set).ok())
 });
 
 /// The shape of an unknown wall that `page` has.
@@ -428,8 +433,10 @@ pub(super) fn find(response: &Response, page: &Page) -> Option<Finding> {
 }
 
 fn test(page: &Page) -> Option<Finding> {
+    // "Checking your browser" may be followed by "compatibility".
+    const FITNESS: [&str; 3] = ["ompatib", "supported", "outdated"];
     let [human, ..] = &*SETS;
-    if !page.moving {
+    if !page.moving || FITNESS.iter().any(|word| page.text.contains(word)) {
         return None;
     }
     let seen = first(human.as_ref()?, page)?;
@@ -470,19 +477,18 @@ fn cookie_script(page: &Page) -> Option<Finding> {
 }
 
 fn refusal(response: &Response, page: &Page) -> Option<Finding> {
-    let [_, refused, cause, quote, own] = &*SETS;
+    let [_, refused, cause, vague, quote, wall_quote, own] = &*SETS;
     if response.status.as_u16() < 400 || own.as_ref()?.is_match(&page.text) {
         return None;
     }
-    let seen = [refused, cause, quote]
-        .into_iter()
-        .map(|set| first(set.as_ref()?, page))
-        .collect::<Option<Vec<_>>>()?;
-    Some(finding(
-        Kind::Refusal,
-        "a page with nothing but a refusal, its cause and a number to quote",
-        seen,
-    ))
+    let has = |set: &Option<AhoCorasick>| first(set.as_ref()?, page);
+    let refused = has(refused)?;
+    let (cause, quote) = match has(cause) {
+        Some(cause) => (cause, has(wall_quote).or_else(|| has(quote))?),
+        None => (has(vague)?, has(wall_quote)?),
+    };
+    let says = "a page with nothing but a refusal, its cause and a number to quote";
+    Some(finding(Kind::Refusal, says, vec![refused, cause, quote]))
 }
 
 fn first(set: &AhoCorasick, page: &Page) -> Option<(String, String)> {
