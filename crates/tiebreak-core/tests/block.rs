@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
-use tiebreak_core::judge::{Asked, Earlier, Judge};
+use tiebreak_core::judge::{Asked, Judge};
 use tiebreak_core::response::Response;
 use tiebreak_core::verdict::{Class, Verdict};
 
@@ -40,12 +40,8 @@ fn response(case: &Value) -> Response {
 }
 
 fn judge(response: &Response) -> Verdict {
-    let asked = Asked {
-        method: &Method::POST,
-        path: "/api/items",
-        headers: &HeaderMap::new(),
-        earlier: Earlier::Nothing,
-    };
+    let headers_sent = HeaderMap::new();
+    let asked = Asked::new(&Method::POST, "/api/items", &headers_sent);
     Judge::standard().judge(&asked, response)
 }
 

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tiebreak_core::judge::{Asked, Earlier, Judge};
+use tiebreak_core::judge::{Asked, Judge};
 use tiebreak_core::response::Response;
 use tiebreak_core::verdict::{Class, Verdict};
 
@@ -13,12 +13,8 @@ const CORPORA: [&str; 2] = [
 ];
 
 fn judge(status: u16, headers: HeaderMap, content: impl Into<bytes::Bytes>) -> Verdict {
-    let asked = Asked {
-        method: &Method::PUT,
-        path: "/api/items/1",
-        headers: &HeaderMap::new(),
-        earlier: Earlier::Nothing,
-    };
+    let headers_sent = HeaderMap::new();
+    let asked = Asked::new(&Method::PUT, "/api/items/1", &headers_sent);
     let response = Response {
         status: StatusCode::from_u16(status).unwrap_or(StatusCode::CONFLICT),
         headers,
