@@ -4,7 +4,7 @@
 //! signatures ([`block`]) → bulk answers, item by item ([`items`]) → dialect packs ([`pack`]) → standard forms
 //! ([`forms`]) → the general reading of status, method, preconditions and wording ([`general`]) → *unclear*.
 
-mod block;
+pub mod block;
 mod body;
 mod existing;
 mod forms;
