@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tiebreak_ledger::Ledger;
 use tiebreak_ledger::memory::MemoryLedger;
+use tiebreak_ledger::sqlite::{Options, SqliteLedger};
 use tiebreak_origin::{Origin, OriginOptions, Place};
 
 use crate::exit::{FAILED, Failure};
@@ -19,8 +20,13 @@ fn is_memory(path: &Path) -> bool {
 
 /// Opens the ledger at `path`.
 pub(crate) fn open_ledger(path: &Path) -> Result<Arc<dyn Ledger>, Failure> {
-    let _ = path;
-    Ok(Arc::new(MemoryLedger::new()))
+    if is_memory(path) {
+        return Ok(Arc::new(MemoryLedger::new()));
+    }
+    match SqliteLedger::open(path, Options::default()) {
+        Ok(ledger) => Ok(Arc::new(ledger)),
+        Err(error) => Err(Failure::new(FAILED, error.to_string())),
+    }
 }
 
 /// Opens the embedded origin's data at `path`.
