@@ -1,5 +1,7 @@
 //! Whose base: each rule, one case at a time.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::Method;
 use tiebreak_core::base::{BaseDecision, BaseUnknown, Connections, How, Question, Served, decide};
@@ -27,15 +29,16 @@ fn put(content: &str) -> Edit {
     )
 }
 
-fn ask(edit: &Edit, served: &[Served], change: impl FnOnce(&mut Question<'_>)) -> BaseDecision {
-    let rules = MergeRules::default();
+static RULES: LazyLock<MergeRules> = LazyLock::new(MergeRules::default);
+
+fn ask<'q>(edit: &'q Edit, served: &'q [Served], change: impl FnOnce(&mut Question<'q>)) -> BaseDecision {
     let mut question = Question {
         edit,
         if_match: None,
         connection: Some(1),
         served,
         current: None,
-        rules: &rules,
+        rules: &RULES,
         connections: Connections::Unknown,
     };
     change(&mut question);
@@ -61,9 +64,8 @@ fn the_client_names_it() {
     let versions = [served("v1", r#"{"a":1}"#, 1), served("v2", r#"{"a":2}"#, 1)];
     let named = |text: &str| {
         let tags = TagList::parse(text).expect("tags");
-        ask(&put(r#"{"a":3}"#), &versions, |question| {
-            question.if_match = Some(&tags)
-        })
+        let edit = put(r#"{"a":3}"#);
+        ask(&edit, &versions, |question| question.if_match = Some(&tags))
     };
     assert_eq!(named("\"v1\""), proven(0, How::Named));
     assert_eq!(named("\"v9\""), BaseDecision::TagOnly(EntityTag::strong("v9")));
@@ -84,7 +86,7 @@ fn the_document_names_it() {
         served("y", r#"{"_rev":"2-b","a":2}"#, 1),
     ];
     let rules = MergeRules::default().with_version("/_rev").expect("pointer");
-    let question = |edit| ask(edit, &versions, |question| question.rules = &rules);
+    let question = |edit: &Edit| ask(edit, &versions, |question| question.rules = &rules);
     let edit = put(r#"{"_rev":"1-a","a":3}"#);
     assert_eq!(question(&edit), proven(0, How::Named));
     let edit = put(r#"{"_rev":"0-z","a":3}"#);
@@ -128,7 +130,8 @@ fn all_candidates_must_agree() {
     let versions = [served("v1", r#"{"a":1,"b":1}"#, 2), served("v2", r#"{"a":2,"b":1}"#, 3)];
     let on = |sent: &str, current: &str| {
         let current = Representation::new("application/json", current.to_owned());
-        ask(&put(sent), &versions, |question| question.current = Some(&current))
+        let edit = put(sent);
+        ask(&edit, &versions, |question| question.current = Some(&current))
     };
     assert_eq!(
         on(r#"{"a":1,"b":9}"#, r#"{"a":2,"b":1}"#),

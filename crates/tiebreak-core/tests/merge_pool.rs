@@ -4,6 +4,8 @@
 //! A toy origin keeps every version; a toy gateway remembers what was served on which connection, asks the core
 //! whose base a write has, and merges. Interleavings are drawn from a seed. `--nocapture` prints the shares.
 
+#![allow(clippy::print_stdout, reason = "the shares are for people to read")]
+
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
