@@ -37,7 +37,9 @@ fn whole_documents() {
     );
     // A deletion is seen by what is gone; where it is still there, the origin may keep it, or nothing happened.
     put(r#"{"a":1}"#, r#"{"a":1,"x":1}"#, r#"{"a":1}"#, Holds::NewlyYes);
-    put(r#"{"a":2}"#, r#"{"a":1,"x":1}"#, r#"{"a":2,"x":1}"#, Holds::CannotTell);
+    put(r#"{"a":1}"#, r#"{"a":1,"x":1}"#, r#"{"a":1,"x":1}"#, Holds::CannotTell);
+    // What is new shows the write, whatever the origin keeps of its own (an id, permissions).
+    put(r#"{"a":2}"#, r#"{"a":1,"x":1}"#, r#"{"a":2,"x":1}"#, Holds::NewlyYes);
     put(
         r#"{"l":[{"n":1}]}"#,
         r#"{"l":[]}"#,

@@ -47,7 +47,7 @@ async fn signed(client: &mut Client, method: Method, path: &str, extra: &[(&str,
 }
 
 async fn upload(client: &mut Client, name: &str, condition: (&str, &str), content: &str) -> Got {
-    let path = format!("/{ACCOUNT}/c/{name}");
+    let path = format!("/{ACCOUNT}/box/{name}");
     let fields = [("x-ms-blob-type", "BlockBlob"), ("content-type", "text/plain"), condition];
     signed(client, Method::PUT, &path, &fields, content).await
 }
@@ -57,7 +57,7 @@ async fn signed_writes_race_and_one_wins_each_version() {
     let azurite = Peer::start("azurite");
     let gateway = Gateway::start(&["--upstream", &format!("http://{}", azurite.authority)]);
     let mut first = Client::new(&gateway.authority);
-    let made = signed(&mut first, Method::PUT, &format!("/{ACCOUNT}/c?restype=container"), &[], "").await;
+    let made = signed(&mut first, Method::PUT, &format!("/{ACCOUNT}/box?restype=container"), &[], "").await;
     assert_eq!(made.status, 201, "{made:?}");
 
     // Creation: of eight that say If-None-Match: *, one may win.
@@ -76,7 +76,7 @@ async fn signed_writes_race_and_one_wins_each_version() {
         assert_eq!((got.status.as_u16(), got.outcome()), (409, "refused"), "{got:?}");
         assert!(got.field("tiebreak").contains("class=duplicate"), "{got:?}");
     }
-    let path = format!("/{ACCOUNT}/c/lock");
+    let path = format!("/{ACCOUNT}/box/lock");
     let read = signed(&mut first, Method::GET, &path, &[], "").await;
     assert_eq!(read.content, format!("holder {}", winners[0]));
 
