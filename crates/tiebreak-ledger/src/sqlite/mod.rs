@@ -51,11 +51,23 @@ pub struct Options {
     pub queue: usize,
     /// Threads that read.
     pub readers: usize,
+    /// Pages (of 4 kB) in the write-ahead log that make a checkpoint due; a sixteenth of that if the writer is idle.
+    pub log_pages: usize,
     /// When the doubts about what a dead process left claimed begin; `None`: now, by the system's clock.
     pub now: Option<Time>,
-    /// For tests: find the disk full when the database has this many pages and the reserve is held.
+    /// What goes wrong on purpose, in tests.
     #[doc(hidden)]
-    pub pretend_full_at: Option<u32>,
+    pub pretend: Pretend,
+}
+
+/// What goes wrong on purpose, in tests.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pretend {
+    /// The disk is full when the database has this many pages and the reserve is held.
+    pub full_at: Option<u32>,
+    /// The sync of this commit, counted from one, fails. What was written may be there all the same.
+    pub sync_fails_at: Option<u64>,
 }
 
 impl Default for Options {
@@ -64,8 +76,9 @@ impl Default for Options {
             bounds: Bounds::default(),
             queue: 4096,
             readers: 2,
+            log_pages: 16_000,
             now: None,
-            pretend_full_at: None,
+            pretend: Pretend::default(),
         }
     }
 }
@@ -119,7 +132,7 @@ impl SqliteLedger {
         let now = options.now.unwrap_or_else(system_time);
         let sqlite = |e| error::opening(&paths.shown(), &e);
         let found = recovery::recover(&mut conn, &hasher, now).map_err(sqlite)?;
-        let reserve = Reserve::new(paths.beside("-reserve"), &options.bounds, options.pretend_full_at);
+        let reserve = Reserve::new(paths.beside("-reserve"), &options.bounds, options.pretend.full_at);
         reserve.pretend(&conn).map_err(sqlite)?;
         let mut readers = Vec::new();
         for _ in 0..options.readers.max(1) {

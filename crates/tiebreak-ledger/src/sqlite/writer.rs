@@ -20,10 +20,6 @@ const IDLE: Duration = Duration::from_millis(20);
 /// With nothing to do later either, it looks around this often.
 const LONG: Duration = Duration::from_secs(1);
 
-/// Pages in the log that make a checkpoint worth while when idle, and those that make one due at any time.
-const CHECKPOINT_IDLE: usize = 1_000;
-const CHECKPOINT_DUE: usize = 16_000;
-
 /// Why a batch was not committed.
 enum Failed {
     /// There is no room; nothing has changed.
@@ -42,6 +38,7 @@ struct Writer<'c> {
     reserve: Reserve,
     /// About how many pages the log has.
     log: usize,
+    commits: u64,
     lost: Option<String>,
 }
 
@@ -66,6 +63,7 @@ pub(super) fn run(
         options,
         reserve,
         log: 0,
+        commits: 0,
         lost: None,
     };
     let closing = writer.work();
@@ -92,7 +90,7 @@ impl Writer<'_> {
         let mut jobs = VecDeque::new();
         let mut closing = None;
         loop {
-            let patience = if self.log >= CHECKPOINT_IDLE { IDLE } else { LONG };
+            let patience = if self.worth_a_checkpoint() { IDLE } else { LONG };
             match self.shared.changes.wait(patience) {
                 Took::Closed => return closing,
                 Took::Nothing => self.idle(),
@@ -107,7 +105,7 @@ impl Writer<'_> {
                         closing = Some(slot);
                     }
                     self.batch(&mut jobs);
-                    if self.log >= CHECKPOINT_DUE {
+                    if self.log >= self.options.log_pages {
                         self.checkpoint();
                     }
                 }
@@ -116,10 +114,14 @@ impl Writer<'_> {
     }
 
     fn idle(&mut self) {
-        if self.log >= CHECKPOINT_IDLE {
+        if self.worth_a_checkpoint() {
             self.checkpoint();
         }
         self.restore();
+    }
+
+    fn worth_a_checkpoint(&self) -> bool {
+        self.log > self.options.log_pages / 16
     }
 
     /// Commits `jobs` together and answers them.
@@ -185,7 +187,12 @@ impl Writer<'_> {
         for job in jobs {
             job.perform(&mut self.desk).map_err(|e| (e, false))?;
         }
-        self.desk.commit().map_err(|e| (e, true))
+        self.commits += 1;
+        self.desk.commit().map_err(|e| (e, true))?;
+        if self.options.pretend.sync_fails_at == Some(self.commits) {
+            return Err((failed_sync(), true));
+        }
+        Ok(())
     }
 
     /// Gives up the reserve. Returns whether that made room.
@@ -237,6 +244,12 @@ impl Writer<'_> {
             self.lost = Some(why.to_owned());
         }
     }
+}
+
+/// The error of a commit that reached the log, whose sync then failed.
+fn failed_sync() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
+    rusqlite::Error::SqliteFailure(code, None)
 }
 
 fn refuse_claims(jobs: &mut VecDeque<Change>) {
