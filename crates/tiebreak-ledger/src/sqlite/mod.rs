@@ -10,6 +10,7 @@ mod error;
 mod files;
 mod finding;
 mod index;
+mod options;
 mod queue;
 mod recovery;
 mod reserve;
@@ -37,51 +38,11 @@ use self::desk::Counts;
 use self::files::Paths;
 use self::finding::Places;
 use self::index::{Hasher, Index};
+pub use self::options::{Options, Pretend};
 use self::queue::{Queue, Refused};
 use self::reserve::Reserve;
 use crate::bounds::Bounds;
 use crate::{Claimed, Ledger, LedgerError, Pending, Resolution, ResolvedBy, Stats};
-
-/// How a ledger file is opened.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// How much is kept of a write. Eight kilobytes of disk are set aside per claim that may be outstanding.
-    pub bounds: Bounds,
-    /// How many claims may wait for the writer, and how many reads for a reader; more are refused.
-    pub queue: usize,
-    /// Threads that read.
-    pub readers: usize,
-    /// Pages (of 4 kB) in the write-ahead log that make a checkpoint due; a sixteenth of that if the writer is idle.
-    pub log_pages: usize,
-    /// When the doubts about what a dead process left claimed begin; `None`: now, by the system's clock.
-    pub now: Option<Time>,
-    /// What goes wrong on purpose, in tests.
-    #[doc(hidden)]
-    pub pretend: Pretend,
-}
-
-/// What goes wrong on purpose, in tests.
-#[doc(hidden)]
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Pretend {
-    /// The disk is full when the database has this many pages and the reserve is held.
-    pub full_at: Option<u32>,
-    /// The sync of this commit, counted from one, fails. What was written may be there all the same.
-    pub sync_fails_at: Option<u64>,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            bounds: Bounds::default(),
-            queue: 4096,
-            readers: 2,
-            log_pages: 16_000,
-            now: None,
-            pretend: Pretend::default(),
-        }
-    }
-}
 
 /// A ledger in an SQLite file. Dropping it finishes what was submitted.
 pub struct SqliteLedger {
@@ -132,7 +93,7 @@ impl SqliteLedger {
         let now = options.now.unwrap_or_else(system_time);
         let sqlite = |e| error::opening(&paths.shown(), &e);
         let found = recovery::recover(&mut conn, &hasher, now).map_err(sqlite)?;
-        let reserve = Reserve::new(paths.beside("-reserve"), &options.bounds, options.pretend.full_at);
+        let reserve = Reserve::new(paths.beside("-reserve"), &options);
         reserve.pretend(&conn).map_err(sqlite)?;
         let mut readers = Vec::new();
         for _ in 0..options.readers.max(1) {

@@ -105,7 +105,8 @@ impl Writer<'_> {
                         closing = Some(slot);
                     }
                     self.batch(&mut jobs);
-                    if self.log >= self.options.log_pages {
+                    // Without a reserve the log must not grow.
+                    if self.log >= self.options.log_pages || (!self.reserve.is_held() && self.log > 0) {
                         self.checkpoint();
                     }
                 }
@@ -195,17 +196,18 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Gives up the reserve. Returns whether that made room.
+    /// Gives up the reserve and moves the log, so that its blocks can be written again. Returns whether that made room.
     fn make_room(&mut self) -> bool {
+        if !self.reserve.is_held() {
+            return false;
+        }
         tracing::warn!("no space is left for the ledger: no claims are taken until there is");
         self.desk.bounds = reserve::tight(&self.options.bounds);
-        match self.reserve.give_up(self.desk.conn()) {
-            Ok(had) => had,
-            Err(error) => {
-                self.lose(&error.to_string());
-                false
-            }
+        if let Err(error) = self.reserve.give_up(self.desk.conn()) {
+            self.lose(&error.to_string());
         }
+        self.checkpoint();
+        self.lost.is_none()
     }
 
     fn restore(&mut self) {
@@ -221,18 +223,16 @@ impl Writer<'_> {
 
     /// Moves the log into the database, so that it is written from its beginning again. Readers are not waited for.
     fn checkpoint(&mut self) {
-        self.log = 0;
-        if self.lost.is_some() {
+        if self.lost.is_some() || self.options.pretend.keep_log {
             return;
         }
-        let moved = |conn: &Connection| conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        let mut done = moved(self.desk.conn());
-        if done.as_ref().is_err_and(is_full) && self.make_room() {
-            done = moved(self.desk.conn());
-        }
-        match done {
+        self.log = 0;
+        let moved = (self.desk.conn()).query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        match moved {
             Ok(()) => {}
-            Err(error) if is_busy(&error) || is_full(&error) => {}
+            // With the room made, it is tried once more.
+            Err(error) if is_full(&error) => drop(self.make_room()),
+            Err(error) if is_busy(&error) => {}
             // A database whose sync failed once cannot be trusted to be complete when a later one succeeds.
             Err(error) => self.lose(&error.to_string()),
         }

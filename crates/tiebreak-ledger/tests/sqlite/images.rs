@@ -6,7 +6,7 @@ use tiebreak_core::record::{Fence, Record, State};
 use tiebreak_core::time::Time;
 use tiebreak_ledger::bounds::Bounds;
 use tiebreak_ledger::memory::MemoryLedger;
-use tiebreak_ledger::sqlite::{Options, SqliteLedger};
+use tiebreak_ledger::sqlite::{Options, Pretend, SqliteLedger};
 use tiebreak_ledger::{Claimed, Ledger, Pending, ResolvedBy};
 
 use crate::support::{NOW, Random, beside, claim, doubt, id, options, path, settlement};
@@ -25,7 +25,10 @@ fn opening() -> Options {
     };
     // No checkpoint but those of the test.
     Options {
-        log_pages: usize::MAX,
+        pretend: Pretend {
+            keep_log: true,
+            ..Pretend::default()
+        },
         ..options(bounds)
     }
 }

@@ -39,11 +39,12 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Options with these bounds, and a short queue.
+/// Options with these bounds, a short queue and a short log.
 pub(crate) fn options(bounds: Bounds) -> Options {
     Options {
         bounds,
         queue: 128,
+        log_pages: 200,
         now: Some(Time(1_800_000_000_500)),
         ..Options::default()
     }
