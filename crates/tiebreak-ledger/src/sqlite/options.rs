@@ -31,6 +31,8 @@ pub struct Pretend {
     pub full_at: Option<u32>,
     /// The sync of this commit, counted from one, fails. What was written may be there all the same.
     pub sync_fails_at: Option<u64>,
+    /// The reserve cannot be filled again once it was given up.
+    pub no_refill: bool,
     /// No checkpoints are made.
     pub keep_log: bool,
 }

@@ -8,7 +8,7 @@
 //! amendments, doubts and settlements alone. The log needs no new room meanwhile: it is moved after each batch, keeps
 //! its blocks and is written over. Settlements are cut to [`tight`] bounds (and say so), which is what makes
 //! [`PER_CLAIM`] enough: at most 1.5 kB and an amended row, on pages that others share. Claims are taken again when
-//! the file could be filled once more.
+//! the file could be filled once more, or while a purge has left as much room within the database.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::Options;
 use super::schema::pragma;
+use super::{Options, Pretend};
 use crate::bounds::Bounds;
 
 /// Bytes set aside for one outstanding claim: two pages.
@@ -47,8 +47,7 @@ pub(super) struct Reserve {
     size: u64,
     held: bool,
     tried: Option<Instant>,
-    /// For tests: the disk counts as full at this many pages while the reserve is held.
-    pretend_full_at: Option<u32>,
+    pretend: Pretend,
 }
 
 impl Reserve {
@@ -60,7 +59,7 @@ impl Reserve {
             size,
             held: false,
             tried: None,
-            pretend_full_at: options.pretend.full_at,
+            pretend: options.pretend,
         };
         reserve.held = reserve.fill().is_ok();
         reserve
@@ -90,9 +89,12 @@ impl Reserve {
             return Ok(());
         }
         self.tried = Some(Instant::now());
-        if self.pretend_full_at.is_some() {
+        if self.pretend.no_refill {
+            return Ok(());
+        }
+        if self.pretend.full_at.is_some() {
             let used: u32 = pragma::<u32>(conn, "page_count")? - pragma::<u32>(conn, "freelist_count")?;
-            if Some(used) >= self.pretend_full_at {
+            if Some(used) >= self.pretend.full_at {
                 return Ok(());
             }
         }
@@ -106,9 +108,15 @@ impl Reserve {
         self.pretend(conn)
     }
 
+    /// Whether as much room is free within the database, apart from `pages` about to be used.
+    pub(super) fn is_within(&self, conn: &Connection, pages: usize) -> rusqlite::Result<bool> {
+        let free: u32 = pragma(conn, "freelist_count")?;
+        Ok(u64::from(free) * PAGE >= self.size + pages as u64 * PAGE)
+    }
+
     /// Makes SQLite find the disk full, or not any more.
     pub(super) fn pretend(&self, conn: &Connection) -> rusqlite::Result<()> {
-        let Some(pages) = self.pretend_full_at else {
+        let Some(pages) = self.pretend.full_at else {
             return Ok(());
         };
         let reserve = if self.held { 0 } else { (self.size / PAGE) as u32 };

@@ -127,10 +127,7 @@ impl Writer<'_> {
 
     /// Commits `jobs` together and answers them.
     fn batch(&mut self, jobs: &mut VecDeque<Change>) {
-        if !self.reserve.is_held() && jobs.iter().any(Change::takes_room) {
-            self.restore();
-        }
-        if !self.reserve.is_held() {
+        if jobs.iter().any(Change::takes_room) && !self.has_room(jobs) {
             refuse_claims(jobs);
         }
         let mut done = self.attempt(jobs);
@@ -208,6 +205,27 @@ impl Writer<'_> {
         }
         self.checkpoint();
         self.lost.is_none()
+    }
+
+    /// Whether there is room for these claims beside that for the settlements of all.
+    fn has_room(&mut self, jobs: &VecDeque<Change>) -> bool {
+        self.restore();
+        if self.reserve.is_held() {
+            return true;
+        }
+        // A change touches a few pages of each table.
+        let pages = jobs.iter().map(|job| 4 * job.weight()).sum();
+        match self.reserve.is_within(self.desk.conn(), pages) {
+            Ok(within) => {
+                let bounds = &self.options.bounds;
+                self.desk.bounds = if within { *bounds } else { reserve::tight(bounds) };
+                within
+            }
+            Err(error) => {
+                self.lose(&error.to_string());
+                false
+            }
+        }
     }
 
     fn restore(&mut self) {

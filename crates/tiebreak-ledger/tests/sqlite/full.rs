@@ -144,3 +144,43 @@ async fn a_full_ledger_opens_and_resolves() {
     let resolved = ledger.resolve(id(1), settlement(200, 100), by, "seen".into()).await;
     assert!(matches!(resolved, Ok(r) if matches!(r.state, State::Settled(_))));
 }
+
+#[tokio::test]
+async fn room_within_the_file_serves_when_the_disk_stays_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = path(dir.path());
+    let mut stays_full = small();
+    (stays_full.log_pages, stays_full.bounds.outstanding) = (20, 8);
+    stays_full.pretend.no_refill = true;
+    let ledger = SqliteLedger::open(&path, stays_full).unwrap();
+    let mut next = 0;
+    let mut per_round = Vec::new();
+    for _ in 0..3 {
+        let (mut open, first) = (Vec::new(), next);
+        loop {
+            let mut new = claim(next);
+            new.expires = Some(NOW);
+            let Ok(tiebreak_ledger::Claimed::Granted(fence)) = ledger.claim(new).await else {
+                break;
+            };
+            open.push((next, fence));
+            next += 1;
+            if open.len() == 7 {
+                let (n, fence) = open.remove(0);
+                assert_eq!(ledger.settle(id(n), fence, settlement(200, 3_000)).await, Ok(()));
+            }
+            assert!(next < 10_000, "it never got full");
+        }
+        for (n, fence) in open {
+            assert_eq!(ledger.settle(id(n), fence, settlement(200, 60_000)).await, Ok(()));
+        }
+        assert_eq!(ledger.claim(claim(1_000_000)).await, Err(LedgerError::Full));
+        per_round.push(next - first);
+        assert_eq!(ledger.purge(Time(NOW.0 + 1)).await, Ok(next - first));
+    }
+    assert!(!beside(&path, "-reserve").exists());
+    assert!(
+        per_round.iter().all(|claims| *claims > 10),
+        "{per_round:?} claims per round"
+    );
+}
