@@ -1,6 +1,6 @@
 //! A full disk, pretended by a limit on the number of pages that is lifted when the reserve is given up.
 
-use tiebreak_core::record::State;
+use tiebreak_core::record::{Fence, State};
 use tiebreak_core::time::Time;
 use tiebreak_ledger::bounds::Bounds;
 use tiebreak_ledger::sqlite::{Options, Pretend, SqliteLedger};
@@ -116,6 +116,8 @@ async fn a_batch_that_does_not_fit_changes_nothing_but_its_settlements() {
                 Err(error) => {
                     assert_eq!(error, LedgerError::Full);
                     assert_eq!(ledger.get(id(n)).await, Ok(None), "it was refused");
+                    let gone = ledger.release(id(n), Fence(u64::MAX)).await;
+                    assert_eq!(gone, Err(LedgerError::NotFound(id(n))), "nothing remembers it");
                 }
                 other => panic!("{other:?}"),
             }
