@@ -1,6 +1,8 @@
 //! Tiebreak makes HTTP writes conflict-safe: the command line.
 
+mod dialects_cmd;
 mod exit;
+mod explain;
 mod gateway;
 mod stores;
 
@@ -20,6 +22,10 @@ struct Cli {
 enum Command {
     /// Stand in front of an HTTP API (or serve an embedded JSON origin)
     Serve(gateway::ServeArgs),
+    /// Explain an HTTP conflict: which one it is, why, and what to do
+    Explain(explain::ExplainArgs),
+    /// List dialect packs, or check packs of your own
+    Dialects(dialects_cmd::DialectsArgs),
 }
 
 fn main() -> ExitCode {
@@ -30,5 +36,7 @@ fn main() -> ExitCode {
         .init();
     match cli.command {
         Command::Serve(args) => gateway::run(&args),
+        Command::Explain(args) => explain::run(args),
+        Command::Dialects(args) => dialects_cmd::run(args),
     }
 }
