@@ -1,8 +1,8 @@
 //! A ledger in an SQLite file: the embedded default, used by one process at a time.
 //!
-//! Changes go through [`queue`] to one thread ([`writer`]) that commits everything that waits in one transaction;
+//! Changes go through `queue` to one thread (`writer`) that commits everything that waits in one transaction;
 //! reads go to a few threads with connections of their own and never hold it up. Which rows may hold a key or a doubt
-//! is known in memory ([`index`]), so that a new key costs no read and no index on disk.
+//! is known in memory (`index`), so that a new key costs no read and no index on disk.
 
 mod change;
 mod desk;
