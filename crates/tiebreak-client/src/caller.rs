@@ -1,7 +1,7 @@
 //! Whose request is it?
 
 use hmac::{Hmac, KeyInit, Mac};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use sha2::Sha256;
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::fingerprint::Digest;
@@ -16,6 +16,20 @@ const CREDENTIALS: [&str; 7] = [
     "private-token",
     "cookie",
 ];
+
+/// The one field of `headers` that carries the caller's credential; empty for an anonymous caller.
+#[must_use]
+pub fn credential_of(headers: &HeaderMap) -> HeaderMap {
+    let mut credential = HeaderMap::new();
+    if let Some((name, value)) = find(headers) {
+        credential.insert(name, value.clone());
+    }
+    credential
+}
+
+fn find(headers: &HeaderMap) -> Option<(&'static str, &HeaderValue)> {
+    CREDENTIALS.iter().find_map(|name| headers.get(*name).map(|value| (*name, value)))
+}
 
 /// Tells callers apart by their credentials, without keeping any.
 #[derive(Clone)]
@@ -41,7 +55,7 @@ impl Callers {
     /// The caller of a request with these fields.
     #[must_use]
     pub fn of(&self, headers: &HeaderMap) -> CallerId {
-        let Some((name, value)) = CREDENTIALS.iter().find_map(|n| headers.get(*n).map(|v| (n, v))) else {
+        let Some((name, value)) = find(headers) else {
             return CallerId::ANONYMOUS;
         };
         let mut mac = self.keyed.clone();

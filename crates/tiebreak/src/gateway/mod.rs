@@ -18,4 +18,4 @@ mod upstream;
 mod write;
 
 pub(crate) use serve::{ServeArgs, run};
-pub(crate) use upstream::EmbeddedTransport;
+

@@ -24,10 +24,10 @@ const PREFERENCE: &str = "tiebreak=rebase";
 /// Performs one write.
 pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, connection: u64) -> Response<Content> {
     let (mut head, body) = request.into_parts();
-    let Some(uri) = gateway.upstream.target(&head.uri) else {
+    let Some(path) = head.uri.path_and_query() else {
         return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
     };
-    let target = match Target::from_uri(uri) {
+    let target = match Target::parse(&gateway.upstream.target(path)) {
         Ok(target) => target,
         Err(error) => return problem(&Problem::new(Kind::BadRequest, format!("failed to {error}"))),
     };
