@@ -22,7 +22,8 @@ impl Exchange {
     pub(super) fn dispatch(&mut self, now: Time) -> Step {
         self.stage = Stage::Sending;
         self.attempts += 1;
-        self.sent_at = now;
+        self.quiet_since = now;
+        self.refused = None;
         let outgoing = self.outgoing();
         step_until(
             Effect::Send(Box::new(outgoing)),
@@ -67,11 +68,7 @@ impl Exchange {
                     Reading::Applied => self.applied(now, response, verdict),
                     Reading::Accepted => self.accepted(now, response),
                     Reading::Refused => self.refused(now, response, verdict),
-                    Reading::Unknown => {
-                        let status = response.status.as_u16();
-                        self.refused = Some(Box::new((response, verdict)));
-                        self.lost(now, Unknown::Status(status))
-                    }
+                    Reading::Unknown => self.lost(now, Unknown::Status(response.status.as_u16())),
                 }
             }
         }
@@ -80,7 +77,8 @@ impl Exchange {
     fn not_sent(&mut self, now: Time, why: NotSent) -> Step {
         self.attempts -= 1;
         if self.unknown.is_some() {
-            return self.wait_then(now, Next::Prove, None);
+            let by_key = self.context.policy.honours_keys;
+            return self.wait_then(now, if by_key { Next::Send } else { Next::Prove }, None);
         }
         if let Some(at) = self.next_round(now, None) {
             self.stage = Stage::Waiting(Next::Send);
@@ -126,7 +124,7 @@ impl Exchange {
             .is_some_and(|g| g.version);
         match self.unknown {
             Some(_) if !guarded && !self.context.policy.honours_keys => {
-                Some(self.sent_at.after(self.context.policy.late_after))
+                Some(self.quiet_since.after(self.context.policy.late_after))
             }
             _ => None,
         }
@@ -158,10 +156,8 @@ impl Exchange {
     fn refused(&mut self, now: Time, response: Response, verdict: Verdict) -> Step {
         let (class, remedy, retry_after) = (verdict.class, verdict.remedy, verdict.retry_after);
         self.refused = Some(Box::new((response, verdict)));
-        if self.earlier() == Earlier::MayHaveApplied
-            && matches!(class, Class::Stale | Class::Duplicate | Class::Unclear | Class::State)
-        {
-            // The conflict may be with our own write.
+        if self.earlier() == Earlier::MayHaveApplied && remedy != Remedy::Wait {
+            // It may have met our own write; and whatever it met, the attempt before it may have been applied.
             return self.prove(now);
         }
         match remedy {
@@ -198,7 +194,9 @@ impl Exchange {
         let checks = plan.is_some_and(|p| matches!(p.on_stale, Stale::CheckAgain));
         let adopts =
             self.context.policy.on_duplicate == OnDuplicate::Adopt && !self.write.headers.contains_key("if-none-match");
-        if checks || adopts {
+        // What a POST has met is at its target only if the answer says so.
+        let somewhere = self.write.method != http::Method::POST || self.existing().is_some();
+        if (checks || adopts) && somewhere {
             self.refetch(now)
         } else {
             self.tell(now)

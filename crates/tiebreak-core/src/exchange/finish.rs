@@ -38,7 +38,7 @@ impl Exchange {
     }
 
     /// Ends without having sent anything (now, or since a doubt was taken up).
-    pub(super) fn finish_unsent(&mut self, now: Time, answer_: Answer) -> Step {
+    pub(super) fn finish_unsent(&mut self, now: Time, mut answer_: Answer) -> Step {
         if self.resumed.is_some() || self.unknown.is_some() {
             return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
         }
@@ -51,6 +51,7 @@ impl Exchange {
             suspect_until: None,
         };
         if self.attempts > 0 {
+            answer_.report.outcome = Outcome::Refused;
             return self.settle(now, answer_, exit);
         }
         self.release(now, answer_, exit)
@@ -76,7 +77,7 @@ impl Exchange {
             .as_deref()
             .and_then(|p| p.guard.as_ref())
             .is_some_and(|g| g.version);
-        let late = self.sent_at.after(self.context.policy.late_after);
+        let late = self.quiet_since.after(self.context.policy.late_after);
         let exit = LaneExit {
             carried: None,
             suspect_until: (!guarded && late > now).then_some(late),
@@ -87,7 +88,7 @@ impl Exchange {
                     reason: why,
                     attempts: self.attempts,
                     guarantee,
-                    since: self.sent_at,
+                    since: self.quiet_since,
                 };
                 self.record(Entry::Doubt(self.context.id, fence, doubt), doubtful, exit)
             }

@@ -102,9 +102,9 @@ pub struct Exchange {
     rounds: u32,
     /// An attempt of which nothing is known, if there was one.
     unknown: Option<Unknown>,
-    /// When the last attempt was sent.
-    sent_at: Time,
-    /// The last answer that refused the write.
+    /// When the last attempt was sent or, if it got no answer, given up: what is late counts from here.
+    quiet_since: Time,
+    /// The answer that refused the last attempt.
     refused: Option<Box<(Response, Verdict)>>,
     /// What was read last in the lane, for whoever comes next.
     seen: Option<Carried>,
@@ -168,7 +168,7 @@ impl Exchange {
             attempts: 0,
             rounds: 0,
             unknown: None,
-            sent_at: Time::default(),
+            quiet_since: Time::default(),
             refused: None,
             seen: None,
         }

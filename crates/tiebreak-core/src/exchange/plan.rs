@@ -17,11 +17,16 @@ use crate::precondition::TagList;
 use crate::problem::{Kind, Problem};
 use crate::validator::EntityTag;
 
+/// What a claim holds where the guard is `If-None-Match: *`.
+pub(super) const CREATES: &str = "*";
+
 /// How the next attempt is made.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     /// The content that is sent.
     pub(super) content: Bytes,
+    /// Whether `content` may go out under this guard. Of a doubt that is not known: it may have been merged first.
+    pub(super) fits: bool,
     /// Fields that replace those of the caller.
     pub(super) attach: Vec<(HeaderName, HeaderValue)>,
     /// The validator that guards it.
@@ -166,10 +171,7 @@ impl Exchange {
         if !may || !self.edits() || p.if_none_match.is_some() || p.if_unmodified_since.is_some() {
             return None;
         }
-        match &p.if_match {
-            Some(TagList::Tags(tags)) if tags.len() == 1 && !tags[0].is_weak() => tags.first(),
-            _ => None,
-        }
+        self.own_tag()
     }
 
     /// `Prefer: tiebreak=rebase` (RFC 7240).
@@ -237,16 +239,22 @@ impl Exchange {
             .filter(|c| c.caller == self.context.caller && c.variant == variant_of(&self.write.headers))
     }
 
-    fn literal(&self) -> Plan {
-        let tag = match &self.preconditions.if_match {
+    /// The one strong tag that the client's own `If-Match` names.
+    pub(super) fn own_tag(&self) -> Option<&EntityTag> {
+        match &self.preconditions.if_match {
             Some(TagList::Tags(tags)) if tags.len() == 1 && !tags[0].is_weak() => tags.first(),
             _ => None,
-        };
+        }
+    }
+
+    fn literal(&self) -> Plan {
+        let tag = self.own_tag();
         let before = tag.and_then(|t| self.content_of(t));
         let guard = tag.map(|t| self.guard(t.clone(), before.as_ref()));
         let unguarded = !self.preconditions.guard_writes();
         Plan {
             content: self.write.content.clone(),
+            fits: true,
             attach: self.own_key(),
             guarantee: self.strength(guard.as_ref(), Guarantee::A),
             guard,
@@ -314,6 +322,7 @@ impl Exchange {
         attach.extend(if_match(&guard.tag));
         Plan {
             content: self.write.content.clone(),
+            fits: true,
             attach,
             guarantee: self.strength(Some(&guard), best),
             guard: Some(guard),
@@ -372,24 +381,49 @@ impl Exchange {
         }
     }
 
-    /// The plan of an attempt that an earlier exchange made and left in doubt, guarded by `held`.
-    pub(super) fn plan_of_doubt(&self, held: Option<EntityTag>) -> Plan {
-        let creates = self.context.check_first && held.is_none() && self.write.method == Method::PUT;
-        let mut plan = match held {
-            Some(tag) if !tag.is_weak() => {
+    /// The plan of an attempt that an earlier exchange made and left in doubt, guarded by what its claim `held`.
+    ///
+    /// What exactly was sent is not known any more: under a version that the caller does not name, it may have been merged.
+    /// And a precondition that only this repeat brings did not guard the attempt before it.
+    pub(super) fn plan_of_doubt(&self, held: Option<&str>) -> Plan {
+        let tag = held.and_then(|h| EntityTag::parse(h).ok()).filter(|t| !t.is_weak());
+        let mut plan = match tag {
+            Some(tag) => {
                 let before = self.content_of(&tag);
-                self.under(tag, before, Stale::Tell, Guarantee::A)
+                let fits = self.own_tag() == Some(&tag);
+                Plan {
+                    fits,
+                    ..self.under(tag, before, Stale::Tell, Guarantee::A)
+                }
             }
-            _ => self.literal(),
+            None => Plan {
+                guard: None,
+                fits: false,
+                guarantee: self.strength(None, Guarantee::D),
+                ..self.literal()
+            },
         };
-        if creates {
+        if held == Some(CREATES) && self.context.check_first && self.write.method == Method::PUT {
             plan.creates = true;
+            plan.fits = true;
             plan.attach.push((header::IF_NONE_MATCH, HeaderValue::from_static("*")));
         }
         if self.context.check_first {
             plan.on_stale = Stale::CheckAgain;
         }
         plan
+    }
+
+    /// The plan by which the write may go out again under `guard`, which names the version that was read now: made anew
+    /// from what the caller is known to have read.
+    pub(super) fn plan_again(&self, guard: &Guard) -> Option<Box<Plan>> {
+        match self.make_plan() {
+            Planned::Ready(plan) => {
+                let same = plan.guard.as_ref().is_some_and(|g| g.version && g.tag == guard.tag);
+                same.then_some(plan)
+            }
+            Planned::NeedCurrent | Planned::Finish(_) => None,
+        }
     }
 
     /// Writes over what a bulk job has just read; `None`: there is nothing yet.

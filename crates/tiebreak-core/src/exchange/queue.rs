@@ -1,6 +1,6 @@
 //! Lanes and claim.
 
-use crate::exchange::plan::Planned;
+use crate::exchange::plan::{CREATES, Planned};
 use crate::exchange::reply::{step, step_until};
 use crate::exchange::{Effect, Exchange, LaneView, Place, Stage, Step};
 use crate::outcome::Outcome;
@@ -32,7 +32,7 @@ impl Exchange {
         self.stage = Stage::ClaimingAhead;
         self.place = Place::Queued;
         // A client's own precondition is known by now; a version that the lane carries is not.
-        let held = self.write.field("if-match").map(str::to_owned);
+        let held = self.own_tag().map(ToString::to_string);
         step(Effect::Claim(Box::new(self.claim_of(now, held))))
     }
 
@@ -77,7 +77,10 @@ impl Exchange {
 
     /// Makes the claim durable for this plan, unless it is already.
     pub(super) fn claim_for(&mut self, now: Time, plan: Box<super::Plan>) -> Step {
-        let held = plan.guard.as_ref().map(|g| g.tag.to_string());
+        let held = match &plan.guard {
+            Some(guard) => Some(guard.tag.to_string()),
+            None => plan.creates.then(|| CREATES.to_owned()),
+        };
         self.plan = Some(plan);
         if let Some(refusal) = self.too_weak() {
             return self.finish_unsent(now, refusal);
