@@ -26,9 +26,10 @@ class Arithmetic(unittest.TestCase):
     def test_nothing_applied_is_no_division_by_zero(self):
         self.assertEqual(per_write({"own_reads": 1, "origin": {"reads": 1, "writes": 5, "applied": 0}}), 5)
 
-    def test_ledger_rate_in_both_forms(self):
-        self.assertEqual(ledger_pairs('note\n{"pairs_per_second": 19400.5}\n'), 19400.5)
-        self.assertEqual(ledger_pairs("sqlite: 19,400 pairs/s, 41 us"), 19400)
+    def test_the_rate_is_the_ledgers_not_the_logs(self):
+        text = ("round 1: ledger 19300 pairs/s, log 33900 pairs/s, ratio 0.57\n"
+                "median of 1 rounds with 64 callers: ledger 19400 pairs/s, log 33900 pairs/s, ratio 0.57\n")
+        self.assertEqual(ledger_pairs(text), 19400)
         with self.assertRaises(BenchError):
             ledger_pairs("no rate here")
 

@@ -57,6 +57,8 @@ kinds! {
     PreconditionRequired = 428, "precondition-required", "A precondition is required here";
     /// A precondition failed.
     PreconditionFailed = 412, "precondition-failed", "A precondition failed";
+    /// A patch presumes another state than the current one.
+    PatchConflict = 409, "patch-conflict", "The patch does not fit the current state";
     /// The content does not fit.
     Invalid = 422, "invalid", "The content is not valid";
     /// The request is malformed.
@@ -83,6 +85,8 @@ kinds! {
     OriginTimeout = 504, "origin-timeout", "The origin did not answer in time";
     /// The ledger cannot record the write, so it was not sent.
     LedgerUnavailable = 503, "ledger-unavailable", "The write cannot be recorded, so it was not sent";
+    /// The embedded origin's store cannot take or give something.
+    StoreUnavailable = 503, "store-unavailable", "The store is not available";
     /// Too many writes wait already.
     Busy = 503, "busy", "Too many writes wait already";
     /// The conflict lasted longer than the time allowed.

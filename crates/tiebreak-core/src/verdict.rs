@@ -91,6 +91,76 @@ pub struct Evidence {
     pub excerpt: String,
 }
 
+/// What a conflict is about, beyond the target URI: writes that share it clash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// The resource at the target URI.
+    Resource,
+    /// A name or another unique value.
+    Name,
+    /// The collection or parent in which the resource lives.
+    Parent,
+    /// A branch, a repository, a document tree.
+    Branch,
+    /// Everything of one account, project or database.
+    Account,
+    /// An idempotency key.
+    Key,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Scope; 6] = [
+        Scope::Resource,
+        Scope::Name,
+        Scope::Parent,
+        Scope::Branch,
+        Scope::Account,
+        Scope::Key,
+    ];
+
+    /// The word used in reports and dialect packs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::Resource => "resource",
+            Scope::Name => "name",
+            Scope::Parent => "parent",
+            Scope::Branch => "branch",
+            Scope::Account => "account",
+            Scope::Key => "key",
+        }
+    }
+
+    /// The scope with this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Scope> {
+        Scope::ALL.into_iter().find(|s| s.as_str() == word)
+    }
+}
+
+/// What the answer says about one field of the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// The field, as the answer names it: `email`, `/data/attributes/name`.
+    pub field: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// The verdict on one item of a bulk answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Which item, from 0, in the order of the answer.
+    pub index: usize,
+    /// Its identifier or URL, where the answer names it.
+    pub id: Option<String>,
+    /// Its own status code, where it has one.
+    pub status: Option<u16>,
+    /// What it means.
+    pub verdict: Verdict,
+}
+
 /// What an answer means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
@@ -110,6 +180,12 @@ pub struct Verdict {
     pub retry_after: Option<Duration>,
     /// Whether the dialect says that a 5xx (or other open answer) means *not applied*.
     pub proves_refusal: bool,
+    /// What clashed, where it is known to be more or other than the target URI.
+    pub scope: Option<Scope>,
+    /// What the answer says about single fields of the request.
+    pub fields: Vec<FieldError>,
+    /// The items of a bulk answer that were not applied, each with its own verdict.
+    pub items: Vec<Item>,
 }
 
 impl Verdict {
@@ -125,6 +201,9 @@ impl Verdict {
             existing: None,
             retry_after: None,
             proves_refusal: false,
+            scope: None,
+            fields: Vec::new(),
+            items: Vec::new(),
         }
     }
 

@@ -2,12 +2,14 @@
 //!
 //! One trait, [`Ledger`], and one contract suite (module `contract`, behind the feature of that name) that every
 //! backend passes without exceptions:
-//! - [`memory`]: for tests and the simulator, with crashes and faults on demand.
+//! - [`memory`]: for tests and the simulator, with crashes and faults on demand;
+//! - [`sqlite`]: a file of one process, the default.
 
 pub mod bounds;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod memory;
+pub mod sqlite;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -114,8 +116,8 @@ pub struct Stats {
 /// Every method that changes something returns only after the change is durable. Every method may be
 /// called from many tasks at once; a backend groups their commits.
 ///
-/// **Order.** An operation is submitted when its method is called, not when its future is first polled, and what one
-/// task submits is applied in that order. Dropping a future does not undo what it stood for, with one exception: a
+/// **Order.** An operation is submitted when its method is called, not when its future is first polled, and the changes
+/// that one task submits are applied in that order. Dropping a future does not undo what it stood for, with one exception: a
 /// claim or a retaking whose future is dropped before it gave out its fence is put back (released, or in doubt
 /// again), since nothing can have been sent under a fence that nobody saw.
 ///

@@ -4,8 +4,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tiebreak_ledger::{Ledger, MemoryLedger, SqliteLedger};
-use tiebreak_origin::{Origin, OriginOptions};
+use tiebreak_ledger::Ledger;
+use tiebreak_ledger::memory::MemoryLedger;
+use tiebreak_ledger::sqlite::{Options, SqliteLedger};
+use tiebreak_origin::{Origin, OriginOptions, Place};
 
 use crate::exit::{FAILED, Failure};
 
@@ -17,28 +19,24 @@ fn is_memory(path: &Path) -> bool {
 }
 
 /// Opens the ledger at `path`.
-pub(crate) async fn open_ledger(path: &Path) -> Result<Arc<dyn Ledger>, Failure> {
+pub(crate) fn open_ledger(path: &Path) -> Result<Arc<dyn Ledger>, Failure> {
     if is_memory(path) {
         return Ok(Arc::new(MemoryLedger::new()));
     }
-    match SqliteLedger::open(path).await {
+    match SqliteLedger::open(path, Options::default()) {
         Ok(ledger) => Ok(Arc::new(ledger)),
         Err(error) => Err(Failure::new(FAILED, error.to_string())),
     }
 }
 
 /// Opens the embedded origin's data at `path`.
-pub(crate) fn open_origin(path: &Path, stale_412: bool) -> Result<Arc<Origin>, Failure> {
-    let options = OriginOptions {
-        stale_status: if stale_412 { 412 } else { 409 },
-        ..OriginOptions::default()
-    };
-    let opened = if is_memory(path) {
-        Origin::in_memory(options)
+pub(crate) fn open_origin(path: &Path, options: OriginOptions) -> Result<Arc<Origin>, Failure> {
+    let place = if is_memory(path) {
+        Place::Memory
     } else {
-        Origin::open(path, options)
+        Place::File(path.to_owned())
     };
-    opened
+    Origin::open(place, options)
         .map(Arc::new)
         .map_err(|error| Failure::new(FAILED, error.to_string()))
 }

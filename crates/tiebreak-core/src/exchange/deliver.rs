@@ -59,6 +59,7 @@ impl Exchange {
                     method: &self.write.method,
                     path: self.write.target.uri().path_and_query().map_or("/", |p| p.as_str()),
                     headers: &outgoing.headers,
+                    content: Some(&outgoing.content),
                     earlier: self.earlier(),
                 };
                 let verdict = self.judge.judge(&asked, &response);

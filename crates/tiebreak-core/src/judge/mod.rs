@@ -1,14 +1,32 @@
 //! What does this answer mean?
 //!
-//! Pure: (request summary, history, response) → verdict.
+//! Pure and total: (request, history, response) → verdict. Layers, the first that knows wins: conclusive block
+//! signatures ([`block`]) → bulk answers, item by item ([`items`]) → dialect packs ([`pack`]) → standard forms
+//! ([`forms`]) → the general reading of status, method, preconditions and wording ([`general`]) → *unclear*.
 
+pub mod block;
+mod body;
+mod existing;
+mod forms;
 mod general;
+mod items;
+mod pack;
+mod request;
+mod view;
+mod wording;
+mod words;
 
 use http::{HeaderMap, Method, StatusCode};
 
+pub use pack::{Dialects, Example, ExampleFailure, Pack, PackError, Probe, ProbeHow};
+
 use crate::delivery::Reading;
+use crate::judge::body::{Form, Tree};
+use crate::judge::request::Demand;
+use crate::judge::view::View;
+use crate::remedy::Remedy;
 use crate::response::Response;
-use crate::verdict::Verdict;
+use crate::verdict::{Class, Confidence, Evidence, Item, Verdict};
 
 /// What the judge needs to know of the request.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +39,36 @@ pub struct Asked<'a> {
     pub headers: &'a HeaderMap,
     /// What earlier attempts of this write are known to have done.
     pub earlier: Earlier,
+    /// The content, where it is at hand: some APIs keep versions and keys in it.
+    pub content: Option<&'a [u8]>,
+}
+
+impl<'a> Asked<'a> {
+    /// A first attempt whose content is not at hand.
+    #[must_use]
+    pub fn new(method: &'a Method, path: &'a str, headers: &'a HeaderMap) -> Asked<'a> {
+        Asked {
+            method,
+            path,
+            headers,
+            earlier: Earlier::Nothing,
+            content: None,
+        }
+    }
+
+    /// The same with the content.
+    #[must_use]
+    pub fn with_content(mut self, content: &'a [u8]) -> Asked<'a> {
+        self.content = Some(content);
+        self
+    }
+
+    /// The same with what earlier attempts did.
+    #[must_use]
+    pub fn after(mut self, earlier: Earlier) -> Asked<'a> {
+        self.earlier = earlier;
+        self
+    }
 }
 
 /// What earlier attempts of the same write are known to have done.
@@ -35,19 +83,119 @@ pub enum Earlier {
 
 /// The judge, with the dialect packs that it knows.
 #[derive(Debug, Clone, Default)]
-pub struct Judge {}
+pub struct Judge {
+    packs: Packs,
+}
+
+#[derive(Debug, Clone, Default)]
+enum Packs {
+    #[default]
+    Standard,
+    These(Vec<Pack>),
+}
 
 impl Judge {
     /// The judge with the built-in dialect packs.
     #[must_use]
     pub fn standard() -> Judge {
-        Judge {}
+        Judge { packs: Packs::Standard }
+    }
+
+    /// The judge with these packs alone, asked in this order. For packs beside the built-in ones, put them before
+    /// [`Judge::packs`] of the standard judge.
+    #[must_use]
+    pub fn with_packs(packs: Vec<Pack>) -> Judge {
+        Judge {
+            packs: Packs::These(packs),
+        }
+    }
+
+    /// The packs, in the order in which they are asked.
+    #[must_use]
+    pub fn packs(&self) -> &[Pack] {
+        match &self.packs {
+            Packs::Standard => pack::standard(),
+            Packs::These(packs) => packs,
+        }
     }
 
     /// What `response` to `asked` means. Total: every answer gets a verdict.
     #[must_use]
     pub fn judge(&self, asked: &Asked<'_>, response: &Response) -> Verdict {
-        general::read(asked, response)
+        if let Some(verdict) = block::detect(asked, response) {
+            return verdict;
+        }
+        let text = body::decode(response);
+        let (form, nodes) = body::read(&text, response.field("content-type").unwrap_or(""));
+        let view = View::new(
+            asked,
+            Demand::of(asked),
+            response.status.as_u16(),
+            &response.headers,
+            form,
+            &text,
+            Tree::whole(&nodes),
+        );
+        let mut verdict = self.bulk(&view).unwrap_or_else(|| self.single(&view));
+        finish(&view, &mut verdict);
+        verdict
+    }
+
+    /// A bulk answer, judged item by item.
+    fn bulk(&self, view: &View<'_, '_>) -> Option<Verdict> {
+        if !matches!(view.form, Form::Json | Form::Xml) {
+            return None;
+        }
+        let (found, all) = items::find(view.tree, view.status)?;
+        let none = HeaderMap::new();
+        let judged = found
+            .into_iter()
+            .map(|item| {
+                let tree = view.tree.below(item.at);
+                let view = View::new(view.asked, view.demand, item.status, &none, view.form, "", tree);
+                let mut verdict = self.single(&view);
+                verdict.existing = verdict.existing.or_else(|| existing::find(&view));
+                Item {
+                    index: item.index,
+                    id: item.id,
+                    status: Some(item.status).filter(|s| *s != 0),
+                    verdict,
+                }
+            })
+            .collect();
+        items::whole(judged, all)
+    }
+
+    fn single(&self, view: &View<'_, '_>) -> Verdict {
+        if let Some(verdict) = self
+            .packs()
+            .iter()
+            .filter(|pack| pack.recognises(view))
+            .find_map(|pack| pack.judge(view))
+        {
+            return verdict;
+        }
+        if (100..400).contains(&view.status) {
+            return general::read(view, None);
+        }
+        let said = wording::listen(view.tree, view.fields, &view.demand);
+        if let Some(verdict) = forms::read(view, said.as_ref()) {
+            return verdict;
+        }
+        general::read(view, said)
+    }
+
+    /// Runs the examples of `pack` with this judge's packs.
+    ///
+    /// # Errors
+    /// Every example whose verdict is another than the pack says.
+    pub fn check(&self, pack: &Pack) -> Result<(), Vec<ExampleFailure>> {
+        let failures: Vec<_> = pack
+            .examples()
+            .iter()
+            .filter_map(|example| pack::check(self, pack, example))
+            .collect();
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
     /// How an answered attempt is to be read, given its verdict (DESIGN section 2, *delivery*).
@@ -58,6 +206,40 @@ impl Judge {
             200..=299 | 303 => Reading::Applied,
             408 | 500..=599 if !verdict.proves_refusal => Reading::Unknown,
             _ => Reading::Refused,
+        }
+    }
+}
+
+/// Adds what does not depend on the layer that spoke, and applies the rules of safety.
+fn finish(view: &View<'_, '_>, verdict: &mut Verdict) {
+    if view.status >= 400 {
+        if matches!(verdict.class, Class::Duplicate | Class::Race | Class::State) && verdict.existing.is_none() {
+            verdict.existing = existing::find(view);
+        }
+        verdict.retry_after = verdict.retry_after.or_else(|| existing::retry_after(view));
+        if matches!(verdict.class, Class::Duplicate | Class::Invalid) {
+            verdict.fields = existing::fields(view.tree);
+        }
+    }
+    // A read changes nothing: there is nothing to adopt or to rebase.
+    if view.demand.safe && matches!(verdict.remedy, Remedy::Adopt) {
+        verdict.remedy = Remedy::Stop;
+    }
+    if view.asked.earlier == Earlier::MayHaveApplied && !view.demand.safe && view.status >= 400 {
+        let ours = match verdict.class {
+            Class::Duplicate if verdict.confidence >= Confidence::Medium => {
+                verdict.remedy = Remedy::Adopt;
+                true
+            }
+            Class::Duplicate | Class::Stale => true,
+            _ => false,
+        };
+        if ours {
+            verdict.evidence.push(Evidence {
+                signal: "an earlier attempt may have been applied: this may be a conflict with our own write".into(),
+                place: "history".into(),
+                excerpt: String::new(),
+            });
         }
     }
 }

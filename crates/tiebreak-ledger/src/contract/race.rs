@@ -90,7 +90,7 @@ pub(super) async fn one_of_many_retakes_a_doubt(mut store: Box<dyn Store>) {
 pub(super) async fn operations_are_applied_in_the_order_of_their_calls(mut store: Box<dyn Store>) {
     let ledger = store.open(Opening::First).await;
     // More than a short queue holds, and not one future polled before the last was submitted.
-    for round in 0..20 {
+    for round in 0..3 {
         let mut pending = Vec::new();
         for n in round * 100..(round + 1) * 100 {
             let claimed = ledger.claim(keyed(n, n));

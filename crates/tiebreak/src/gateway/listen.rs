@@ -48,7 +48,7 @@ pub(super) async fn serve(
         };
         let stream = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -86,7 +86,7 @@ async fn connection(stream: TcpStream, gateway: Arc<Gateway>, number: u64, mut s
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
-        _ = stop.wait_for(|stop| *stop) => {
+        () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -94,7 +94,6 @@ async fn connection(stream: TcpStream, gateway: Arc<Gateway>, number: u64, mut s
     if let Err(error) = ended {
         tracing::debug!(number, %error, "a client connection ended");
     }
-    gateway.engine.reads().connection_closed(number);
 }
 
 /// Waits until no exchange is on its way: stopping drains exchanges, not connections.
@@ -107,4 +106,9 @@ async fn drained(gateway: &Gateway) {
         // The notification may have come between the two lines above.
         let _ = tokio::time::timeout(Duration::from_millis(200), changed).await;
     }
+}
+
+/// Resolves when stopping has begun.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -14,6 +14,7 @@ use tiebreak_client::{Engine, EngineOptions};
 use tiebreak_core::judge::Judge;
 use tiebreak_core::policy::{Policy, Unguarded};
 use tiebreak_core::validator::EtagKind;
+use tiebreak_origin::{OriginOptions, StaleStatus};
 use tokio::sync::{Semaphore, watch};
 
 use super::listen;
@@ -91,7 +92,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
             (Upstream::Http(remote), Arc::new(http))
         }
         None => {
-            let origin = stores::open_origin(&args.data, args.stale_status == "412")?;
+            let origin = stores::open_origin(&args.data, origin_options(args))?;
             (
                 Upstream::Embedded(Arc::clone(&origin)),
                 Arc::new(EmbeddedTransport(origin)),
@@ -101,7 +102,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let listener = listen::bind(args.listen)
         .await
         .map_err(|why| Failure::new(FAILED, why))?;
-    let ledger = stores::open_ledger(&args.ledger).await?;
+    let ledger = stores::open_ledger(&args.ledger)?;
     let secret = stores::secret_of(&args.ledger)?;
     let options = EngineOptions {
         policy: policy(args),
@@ -144,6 +145,19 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     purging.abort();
     stopping.abort();
     ledger.close().await.map_err(|e| Failure::new(FAILED, e.to_string()))
+}
+
+fn origin_options(args: &ServeArgs) -> OriginOptions {
+    let stale_status = if args.stale_status == "412" {
+        StaleStatus::PreconditionFailed
+    } else {
+        StaleStatus::Conflict
+    };
+    OriginOptions {
+        stale_status,
+        max_content: args.max_content as usize * 1024 * 1024,
+        ..OriginOptions::default()
+    }
 }
 
 fn told(args: &ServeArgs) -> String {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use tiebreak_client::service::into_response;
 use tiebreak_client::{Answer, Submission};
 use tiebreak_core::key::IdempotencyKey;
 use tiebreak_core::problem::{Kind, Problem};
@@ -121,20 +122,9 @@ fn prefers_rebase(headers: &HeaderMap) -> bool {
 
 fn respond(gateway: &Gateway, answer: Answer, prefers: bool) -> Response<Content> {
     let bodiless = answer.status == http::StatusCode::NO_CONTENT;
-    let mut response = Response::new(whole(if bodiless { Bytes::new() } else { answer.content }));
-    *response.status_mut() = answer.status;
-    *response.headers_mut() = answer.headers;
+    let mut response = into_response(answer).map(|content| whole(if bodiless { Bytes::new() } else { content }));
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
-    if let Ok(report) = HeaderValue::from_str(&answer.report.to_string()) {
-        headers.insert(HeaderName::from_static("tiebreak"), report);
-    }
-    if answer.replayed {
-        headers.insert(
-            HeaderName::from_static("idempotency-replayed"),
-            HeaderValue::from_static("true"),
-        );
-    }
     if prefers {
         headers.append(
             HeaderName::from_static("preference-applied"),

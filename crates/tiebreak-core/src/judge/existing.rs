@@ -1,0 +1,222 @@
+//! What else an answer tells: the resource that exists already, fields at fault, how long to wait.
+
+use std::time::Duration;
+
+use crate::judge::body::{HEAD, Key, Tree, Value, clip};
+use crate::judge::view::View;
+use crate::judge::wording::excerpt;
+use crate::verdict::FieldError;
+
+/// Members that name the resource that exists already, without `_` and `-`, in lower case.
+const EXISTING_MEMBERS: [&str; 19] = [
+    "existingid",
+    "existingresourceid",
+    "conflictingresourceid",
+    "conflictingid",
+    "conflictid",
+    "conflictresourceid",
+    "duplicateid",
+    "existingobjectid",
+    "existingrecordid",
+    "existingclaimid",
+    "existingresource",
+    "existingurl",
+    "existinglocation",
+    "originalid",
+    "duplicateof",
+    "existinguserid",
+    "existingcontactid",
+    "matchedrecordid",
+    "conflictwith",
+];
+
+/// The identifier or URL of the resource that exists already, if the answer reveals it.
+pub(crate) fn find(view: &View<'_, '_>) -> Option<String> {
+    member(view.tree).or_else(|| wording(view.tree)).or_else(|| {
+        ["location", "content-location"]
+            .into_iter()
+            .filter(|_| view.status != 303 && view.status >= 400)
+            .find_map(|name| view.field(name))
+            .map(excerpt)
+    })
+}
+
+fn member(tree: Tree<'_, '_>) -> Option<String> {
+    tree.nodes.iter().enumerate().take(HEAD).find_map(|(at, node)| {
+        let name = node.name()?;
+        if name.len() > 32 {
+            return None;
+        }
+        let plain: String = name
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric())
+            .map(|c| c.to_ascii_lowercase())
+            .collect();
+        if plain == "existing" && node.value == Value::Object {
+            return tree.scalar(at, "id").map(excerpt);
+        }
+        EXISTING_MEMBERS
+            .contains(&plain.as_str())
+            .then(|| node.value.scalar())
+            .flatten()
+            .filter(|text| !text.is_empty() && *text != "null")
+            .map(excerpt)
+    })
+}
+
+/// `Existing ID: 123`, `by container "2ce1…"`, `already exists: name`, `'name' already exists`.
+fn wording(tree: Tree<'_, '_>) -> Option<String> {
+    tree.nodes.iter().take(HEAD).find_map(|node| {
+        let Value::Text(text) = &node.value else { return None };
+        let text = clip(text, 1024);
+        let text = text.as_ref();
+        for lead in [
+            "Existing ID: ",
+            "existing ID: ",
+            "existing id: ",
+            "Existing id: ",
+            "by container \"",
+        ] {
+            if let Some((_, after)) = text.split_once(lead) {
+                return token(after);
+            }
+        }
+        let at = text.find("already exist").or_else(|| text.find("already in use"))?;
+        let before = text.get(..at)?.trim_end().trim_end_matches("is").trim_end();
+        let quote = before.chars().next_back().filter(|c| matches!(c, '"' | '\''));
+        if let Some(quote) = quote {
+            let inner = before.strip_suffix(quote)?;
+            let start = inner.rfind(quote)? + quote.len_utf8();
+            return Some(excerpt(inner.get(start..)?));
+        }
+        let after = text.get(at..)?;
+        let (_, after) = after.split_once(": ")?;
+        token(after)
+    })
+}
+
+fn token(text: &str) -> Option<String> {
+    let end = text
+        .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | ')' | '<'))
+        .unwrap_or(text.len());
+    let token = text.get(..end)?.trim_end_matches(['.', ';']);
+    (!token.is_empty()).then(|| excerpt(token))
+}
+
+/// A number of seconds, whole or not.
+pub(crate) fn seconds(text: &str) -> Option<Duration> {
+    let number: f64 = text.trim().parse().ok()?;
+    (number.is_finite() && (0.0..=31_536_000.0).contains(&number))
+        .then(|| Duration::from_millis((number * 1000.0) as u64))
+}
+
+/// How long the origin asks to wait: `Retry-After` (RFC 9110 §10.2.3; a date counts from the answer's own `Date`), its
+/// relatives in milliseconds, or a member of the body.
+pub(crate) fn retry_after(view: &View<'_, '_>) -> Option<Duration> {
+    if let Some(value) = view.field("retry-after") {
+        if let Some(wait) = seconds(value) {
+            return Some(wait);
+        }
+        let date = |text: &str| httpdate::parse_http_date(text).ok();
+        if let (Some(until), Some(now)) = (date(value), view.field("date").and_then(date)) {
+            return Some(until.duration_since(now).unwrap_or(Duration::ZERO));
+        }
+    }
+    for name in ["retry-after-ms", "x-ms-retry-after-ms"] {
+        if let Some(wait) = view.field(name).and_then(|v| v.trim().parse().ok()) {
+            return Some(Duration::from_millis(wait));
+        }
+    }
+    view.tree
+        .nodes
+        .iter()
+        .take(HEAD)
+        .find(|n| {
+            matches!(
+                n.name(),
+                Some("retry_after" | "retryAfter" | "retry_after_seconds" | "retryAfterSeconds" | "RetryAfterSeconds")
+            )
+        })
+        .and_then(|n| seconds(n.value.scalar()?))
+}
+
+/// How many field errors are kept.
+const MAX_FIELDS: usize = 16;
+
+/// What the answer says about single fields: lists of `{field, message}`, JSON:API pointers, `{"field": ["message"]}`.
+pub(crate) fn fields(tree: Tree<'_, '_>) -> Vec<FieldError> {
+    let mut found: Vec<FieldError> = Vec::new();
+    for (at, node) in tree.nodes.iter().enumerate().take(HEAD) {
+        if found.len() >= MAX_FIELDS {
+            break;
+        }
+        match (&node.key, &node.value) {
+            (Key::Index(_), Value::Object) => {
+                let field = [
+                    "field",
+                    "path",
+                    "param",
+                    "property",
+                    "propertyPath",
+                    "attribute",
+                    "loc",
+                    "name",
+                    "location",
+                ]
+                .into_iter()
+                .find_map(|name| {
+                    let at = tree.member(at, name)?;
+                    let node = tree.nodes.get(at)?;
+                    match node.value {
+                        Value::Array => {
+                            let last = tree.children(at).last()?;
+                            tree.nodes.get(last)?.value.scalar()
+                        }
+                        _ => node.value.scalar(),
+                    }
+                })
+                .or_else(|| tree.scalar(tree.member(at, "source")?, "pointer"));
+                let message = [
+                    "message",
+                    "detail",
+                    "description",
+                    "msg",
+                    "error",
+                    "code",
+                    "title",
+                    "reason",
+                ]
+                .into_iter()
+                .find_map(|name| tree.scalar(at, name));
+                if let (Some(field), Some(message)) = (field, message) {
+                    found.push(FieldError {
+                        field: excerpt(field),
+                        message: excerpt(message),
+                    });
+                }
+            }
+            // Rails, Django, Laravel: {"errors": {"email": ["has already been taken"]}} or the object alone.
+            (Key::Index(0), Value::Text(text)) => {
+                let list = tree.parent(at);
+                let owner = tree.parent(list);
+                let named = tree.nodes.get(list).and_then(|n| n.name());
+                let inside = owner == 0 || tree.nodes.get(owner).and_then(|n| n.name()) == Some("errors");
+                if let Some(name) = named.filter(|n| {
+                    inside
+                        && list != 0
+                        && !matches!(
+                            *n,
+                            "errors" | "error" | "messages" | "full_messages" | "schemas" | "errorMessages"
+                        )
+                }) {
+                    found.push(FieldError {
+                        field: excerpt(name),
+                        message: excerpt(text),
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}

@@ -1,0 +1,73 @@
+//! An answer beside its request, read once, as every layer sees it.
+
+use std::cell::OnceCell;
+
+use http::HeaderMap;
+
+use crate::judge::Asked;
+use crate::judge::body::{Form, Node, Tree, clip};
+use crate::judge::request::Demand;
+
+/// What the layers look at.
+pub(crate) struct View<'v, 'a> {
+    pub(crate) asked: &'v Asked<'v>,
+    pub(crate) demand: Demand,
+    pub(crate) status: u16,
+    pub(crate) fields: &'v HeaderMap,
+    pub(crate) form: Form,
+    /// The answer's whole text, decoded.
+    pub(crate) text: &'v str,
+    pub(crate) tree: Tree<'v, 'a>,
+    lower: OnceCell<String>,
+    sent: OnceCell<Vec<Node<'v>>>,
+}
+
+impl<'v, 'a> View<'v, 'a> {
+    pub(crate) fn new(
+        asked: &'v Asked<'v>,
+        demand: Demand,
+        status: u16,
+        fields: &'v HeaderMap,
+        form: Form,
+        text: &'v str,
+        tree: Tree<'v, 'a>,
+    ) -> View<'v, 'a> {
+        View {
+            asked,
+            demand,
+            status,
+            fields,
+            form,
+            text,
+            tree,
+            lower: OnceCell::new(),
+            sent: OnceCell::new(),
+        }
+    }
+
+    /// The first value of response field `name`.
+    pub(crate) fn field(&self, name: &str) -> Option<&'v str> {
+        self.fields.get(name).and_then(|v| v.to_str().ok())
+    }
+
+    /// The beginning of the text in lower case.
+    pub(crate) fn lower(&self) -> &str {
+        self.lower.get_or_init(|| clip(self.text, 16 * 1024).to_lowercase())
+    }
+
+    /// The content of the request, where it is at hand and JSON.
+    pub(crate) fn sent(&self) -> Tree<'_, 'v> {
+        Tree::whole(self.sent.get_or_init(|| {
+            let text = self
+                .asked
+                .content
+                .and_then(|c| std::str::from_utf8(c).ok())
+                .unwrap_or("");
+            crate::judge::body::read(clip_str(text), "").1
+        }))
+    }
+}
+
+fn clip_str(text: &str) -> &str {
+    text.get(..crate::judge::body::MAX_CONTENT).unwrap_or(text)
+}

@@ -1,0 +1,397 @@
+//! The general reading of codes and wording: which words stand where, and which of them counts most.
+
+use crate::judge::body::{HEAD, Key, Tree, Value, clip, has};
+use crate::judge::request::Demand;
+use crate::judge::words::{Hit, LEXICON, Mark, normalise};
+use crate::verdict::{Class, Confidence, Evidence};
+
+/// What the words say.
+#[derive(Debug, Clone)]
+pub(crate) struct Said {
+    pub(crate) class: Class,
+    /// The lower, the surer; under 40 the phrase is specific.
+    pub(crate) rank: u8,
+    pub(crate) confidence: Confidence,
+    pub(crate) evidence: Evidence,
+    /// Whether it may well be somebody else's: a name that is taken, not the resource that was asked for.
+    pub(crate) foreign: bool,
+    /// Whether it is about an idempotency key.
+    pub(crate) key: bool,
+}
+
+/// Where one piece of the searched text comes from.
+struct Piece {
+    end: usize,
+    source: Source,
+    code: bool,
+    first: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Source {
+    Node(usize),
+    Field(&'static str),
+}
+
+/// Response fields that carry a machine code.
+const CODE_FIELDS: [&str; 8] = [
+    "x-amzn-errortype",
+    "x-ms-error-code",
+    "x-error-code",
+    "x-amzn-query-error",
+    "x-oss-ec-code",
+    "x-error",
+    "x-exception",
+    "nel-error-code",
+];
+
+/// How much text is searched.
+const MAX_TEXT: usize = 16 * 1024;
+
+/// Reads codes and wording.
+pub(crate) fn listen(tree: Tree<'_, '_>, fields: &http::HeaderMap, demand: &Demand) -> Option<Said> {
+    let mut text = String::with_capacity(256);
+    let mut pieces: Vec<Piece> = Vec::with_capacity(8);
+    for name in CODE_FIELDS {
+        if let Some(value) = fields.get(name).and_then(|v| v.to_str().ok()) {
+            add(
+                &mut text,
+                &mut pieces,
+                clip(value, 200).as_ref(),
+                Source::Field(name),
+                true,
+                true,
+            );
+        }
+    }
+    for (at, node) in tree.nodes.iter().enumerate().take(HEAD) {
+        let Value::Text(value) = &node.value else { continue };
+        if text.len() > MAX_TEXT {
+            break;
+        }
+        let name = name_of(tree, at);
+        let Some(mut role) = role(name, value) else { continue };
+        if role == Role::Stray && within_errors(tree, at) {
+            role = Role::Message;
+        }
+        let code = role == Role::Code;
+        let shown = if code { last_segment(value) } else { clip(value, 2048) };
+        add(
+            &mut text,
+            &mut pieces,
+            shown.as_ref(),
+            Source::Node(at),
+            code,
+            role != Role::Stray,
+        );
+    }
+    let hits = LEXICON.hits(&text);
+    let heard = Heard {
+        text: &text,
+        tree,
+        fields,
+        pieces: &pieces,
+        hits: &hits,
+    };
+    heard.about_key(demand).or_else(|| heard.strongest(demand))
+}
+
+/// Codes that wrap anything, in normal form: no evidence.
+const GENERIC: [&str; 14] = [
+    "invalid request error",
+    "invalid request",
+    "bad request",
+    "badrequest",
+    "validation error",
+    "validation errors",
+    "validation exception",
+    "unprocessable entity",
+    "api error",
+    "invalid request exception",
+    "precondition failed",
+    "request error",
+    "error",
+    "about blank",
+];
+
+/// Whether a value stands somewhere below a member that lists errors.
+fn within_errors(tree: Tree<'_, '_>, at: usize) -> bool {
+    let mut at = at;
+    for _ in 0..4 {
+        at = tree.parent(at);
+        let name = tree.nodes.get(at).and_then(|n| n.name());
+        if matches!(
+            name,
+            Some("errors" | "error" | "fieldErrors" | "field_errors" | "validationErrors" | "violations")
+        ) {
+            return true;
+        }
+        if at == 0 {
+            break;
+        }
+    }
+    false
+}
+
+fn add(text: &mut String, pieces: &mut Vec<Piece>, value: &str, source: Source, code: bool, first: bool) {
+    let start = text.len();
+    normalise(value, code, text);
+    if code && text.get(start..).is_some_and(|t| GENERIC.contains(&t.trim())) {
+        text.truncate(start);
+        return;
+    }
+    text.push_str(" \n ");
+    pieces.push(Piece {
+        end: text.len(),
+        source,
+        code,
+        first,
+    });
+}
+
+/// The last segment of a URI reference such as a problem type; other codes as they are.
+fn last_segment(value: &str) -> std::borrow::Cow<'_, str> {
+    if !value.contains("://") && !value.starts_with('/') && !value.starts_with("urn:") {
+        return clip(value, 160);
+    }
+    let path = value.split(['?']).next().unwrap_or(value);
+    let end = path.rsplit(['/', '#', ':']).find(|s| !s.is_empty()).unwrap_or(path);
+    clip(end, 160)
+}
+
+/// The nearest name of a value: its own, or that of the array it stands in.
+fn name_of<'t>(tree: Tree<'t, '_>, at: usize) -> &'t str {
+    let mut at = at;
+    for _ in 0..4 {
+        let Some(node) = tree.nodes.get(at) else { return "" };
+        match &node.key {
+            Key::Name(name) => return name,
+            Key::Root => return "",
+            Key::Index(_) => at = tree.parent(at),
+        }
+        if at == 0 {
+            break;
+        }
+    }
+    ""
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Code,
+    Message,
+    /// A string somewhere: it may be the caller's own data, echoed.
+    Stray,
+}
+
+/// What a string is for, by its name and its looks.
+fn role(name: &str, value: &str) -> Option<Role> {
+    if value.is_empty() || value.len() > 16 * 1024 {
+        return None;
+    }
+    let blank = value.trim().contains(|c: char| c.is_whitespace()) || !value.is_ascii();
+    let known = known(name);
+    match known {
+        Some(Known::Skip) => None,
+        _ if blank => Some(match known {
+            Some(_) => Role::Message,
+            None if name.is_empty() => Role::Message,
+            None => Role::Stray,
+        }),
+        _ if value.len() > 160 || !value.bytes().any(|b| b.is_ascii_alphabetic()) => None,
+        Some(Known::Code | Known::Message) => Some(Role::Code),
+        None if name.is_empty() => Some(Role::Code),
+        None => None,
+        Some(Known::Type) if value.starts_with("http") && has(value, "rfc") => None,
+        Some(Known::Type) => Some(Role::Code),
+    }
+}
+
+enum Known {
+    Code,
+    Message,
+    Type,
+    Skip,
+}
+
+fn known(name: &str) -> Option<Known> {
+    let mut lower = [0_u8; 24];
+    let mut len = 0;
+    for b in name.bytes().filter(|b| !matches!(b, b'_' | b'-' | b'.' | b'@' | b'$')) {
+        *lower.get_mut(len)? = b.to_ascii_lowercase();
+        len += 1;
+    }
+    Some(match lower.get(..len)? {
+        b"code" | b"errorcode" | b"errcode" | b"subcode" | b"suberrorcode" | b"errorsubcode" | b"error" | b"errors"
+        | b"reason" | b"name" | b"category" | b"kind" | b"key" | b"scimtype" | b"issue" | b"codename"
+        | b"errortype" | b"errorname" | b"exception" | b"exceptiontype" | b"class" | b"tag" | b"errorsummary"
+        | b"slug" | b"errorid" | b"messagekey" | b"symbol" | b"symbolickey" | b"status" | b"result" | b"state"
+        | b"id" | b"faultcode" | b"errorkey" | b"errcodename" | b"statuscode" | b"ename" | b"err" | b"rootcause"
+        | b"innererror" | b"messagecode" | b"validation" | b"rule" | b"constraint" | b"errormsg" | b"codigo"
+        | b"codice" | b"resultcode" | b"returncode" | b"businesscode" => Known::Code,
+        b"type" | b"errortypeuri" => Known::Type,
+        b"message" | b"msg" | b"detail" | b"details" | b"title" | b"description" | b"errordescription"
+        | b"errormessage" | b"errormessages" | b"fullmessages" | b"text" | b"info" | b"cause" | b"explanation"
+        | b"usermessage" | b"messages" | b"developermessage" | b"debugmessage" | b"localizedmessage"
+        | b"faultstring" | b"fault" | b"failure" | b"failures" | b"nonfielderrors" | b"base" | b"conflict"
+        | b"displaymessage" | b"errordetail" | b"errordetails" | b"longmessage" | b"shortmessage" | b"mensaje"
+        | b"mensagem" | b"meldung" | b"nachricht" | b"messaggio" | b"fehler" | b"erreur" | b"erro" | b"detalle"
+        | b"detalhe" | b"melding" | b"komunikat" | b"warning" | b"warnings" | b"statusmessage" | b"statustext"
+        | b"responsemessage" | b"data" | b"body" | b"content" | b"why" | b"output" | b"stderr"
+        | b"exceptionmessage" | b"innerexception" => Known::Message,
+        b"hint" | b"suggestion" | b"action" | b"help" | b"resolution" | b"path" | b"instance" | b"url" | b"uri"
+        | b"href" | b"docurl" | b"documentationurl" | b"moreinfo" | b"helpurl" | b"errorlink" | b"link" | b"links"
+        | b"requestid" | b"hostid" | b"traceid" | b"correlationid" | b"debugid" | b"timestamp" | b"time" | b"date"
+        | b"trace" | b"stack" | b"stacktrace" | b"docs" | b"apiversion" | b"requestlogurl" | b"version"
+        | b"location" | b"locationtype" | b"domain" | b"method" | b"useragent" | b"schemas" | b"xmlns" | b"lang"
+        | b"language" => Known::Skip,
+        _ => return None,
+    })
+}
+
+struct Heard<'s, 't, 'a> {
+    text: &'s str,
+    tree: Tree<'t, 'a>,
+    fields: &'s http::HeaderMap,
+    pieces: &'s [Piece],
+    hits: &'s [Hit],
+}
+
+impl Heard<'_, '_, '_> {
+    fn piece(&self, hit: &Hit) -> Option<&Piece> {
+        let at = self.pieces.partition_point(|p| p.end <= hit.start);
+        self.pieces.get(at)
+    }
+
+    fn words(&self, hit: &Hit) -> &str {
+        self.text.get(hit.start..hit.end).unwrap_or("")
+    }
+
+    fn evidence(&self, piece: &Piece, signal: &'static str) -> Evidence {
+        match piece.source {
+            Source::Field(name) => Evidence {
+                signal: signal.into(),
+                place: format!("header {name}").into(),
+                excerpt: excerpt(self.fields.get(name).and_then(|v| v.to_str().ok()).unwrap_or("")),
+            },
+            Source::Node(at) => {
+                let path = self.tree.path(at);
+                let text = self.tree.nodes.get(at).and_then(|n| n.value.scalar()).unwrap_or("");
+                Evidence {
+                    signal: signal.into(),
+                    place: if path.is_empty() {
+                        "body".into()
+                    } else {
+                        format!("body {path}").into()
+                    },
+                    excerpt: excerpt(text),
+                }
+            }
+        }
+    }
+
+    /// What is said about an idempotency key, if one is the subject.
+    fn about_key(&self, demand: &Demand) -> Option<Said> {
+        let subject = self
+            .hits
+            .iter()
+            .find(|h| h.mark == Mark::Key && self.piece(h).is_some_and(|p| p.first))?;
+        let find = |mark: Mark| {
+            self.hits
+                .iter()
+                .find(|h| h.mark == mark && self.piece(h).is_some_and(|p| p.first))
+        };
+        let (class, hit, signal) = if let Some(hit) = find(Mark::Differs) {
+            (Class::KeyReuse, hit, "the key was used for another request")
+        } else if let Some(hit) = find(Mark::Created) {
+            (Class::Duplicate, hit, "the request with this key was performed already")
+        } else if let Some(hit) = find(Mark::Running) {
+            (
+                Class::InProgress,
+                hit,
+                "the first request with this key is still running",
+            )
+        } else if let Some(hit) = find(Mark::Reused) {
+            (Class::KeyReuse, hit, "the key was used before")
+        } else if let Some(hit) = find(Mark::Faulty) {
+            (Class::Invalid, hit, "the key is missing or malformed")
+        } else if self.piece(subject).is_some_and(|p| p.code) {
+            (Class::KeyReuse, subject, "a fault of the key")
+        } else {
+            return None;
+        };
+        let piece = self.piece(hit)?;
+        // An error that merely advises about keys says so without a code, to a request that had none.
+        let sure = demand.key.is_some() || self.piece(subject).is_some_and(|p| p.code);
+        Some(Said {
+            class,
+            rank: 0,
+            confidence: if sure { Confidence::High } else { Confidence::Medium },
+            evidence: self.evidence(piece, signal),
+            foreign: true,
+            key: true,
+        })
+    }
+
+    /// The phrase that counts most.
+    fn strongest(&self, demand: &Demand) -> Option<Said> {
+        let (rank, hit, piece) = self
+            .hits
+            .iter()
+            .filter_map(|hit| {
+                let piece = self.piece(hit)?;
+                // What is replaced exists: "exists with another version" is about the version.
+                let shift = if hit.mark == Mark::Duplicate && demand.updates && demand.absent.is_none() {
+                    3
+                } else {
+                    0
+                };
+                let rank = match (hit.mark, piece.code, piece.first) {
+                    (Mark::Key | Mark::Differs | Mark::Reused | Mark::Running | Mark::Created | Mark::Faulty, _, _) => {
+                        return None;
+                    }
+                    (_, _, false) => hit.rank + shift + 25,
+                    // Codes of validation wrap anything.
+                    (Mark::Invalid, true, true) => hit.rank + 6,
+                    (_, true, true) => (hit.rank + shift).saturating_sub(8),
+                    (_, false, true) => hit.rank + shift,
+                };
+                Some((rank, hit, piece))
+            })
+            .min_by_key(|(rank, hit, _)| (*rank, hit.start))?;
+        let (class, signal) = match hit.mark {
+            // The request carried a key, and a request is running: the one with this key.
+            Mark::Race if demand.key.is_some() && self.words(hit).contains("request") => {
+                (Class::InProgress, "the first request with this key is still running")
+            }
+            Mark::Race => (Class::Race, "words of an operation that is running"),
+            Mark::Duplicate => (Class::Duplicate, "words of something that exists already"),
+            Mark::Stale => (Class::Stale, "words of an outdated version"),
+            Mark::State => (Class::State, "words of a state that forbids it"),
+            Mark::Invalid => (Class::Invalid, "words of a fault in the content"),
+            _ => (Class::Other, "words of something that is no conflict"),
+        };
+        let evidence = self.evidence(piece, signal);
+        let confidence = match (rank, piece.code) {
+            (0..=37, true) => Confidence::High,
+            (0..=40, _) => Confidence::Medium,
+            _ => Confidence::Low,
+        };
+        let foreign = ["taken", "regist", "available", "in use", "initiali", "differen"]
+            .iter()
+            .any(|word| self.text.contains(word));
+        Some(Said {
+            class,
+            rank,
+            confidence,
+            evidence,
+            foreign,
+            key: false,
+        })
+    }
+}
+
+/// At most 200 bytes of a text, on one line.
+pub(crate) fn excerpt(text: &str) -> String {
+    clip(text.trim(), 200).replace(['\n', '\r'], " ")
+}

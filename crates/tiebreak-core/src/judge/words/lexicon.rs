@@ -1,0 +1,236 @@
+//! The phrase table and its automaton.
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+
+/// What a phrase speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Mark {
+    /// The subject is an idempotency key; the next five say what about it.
+    Key,
+    Differs,
+    Reused,
+    Running,
+    Created,
+    Faulty,
+    /// A clash with something that happens right now.
+    Race,
+    /// It is there already.
+    Duplicate,
+    /// Written against an old version.
+    Stale,
+    /// The state forbids it.
+    State,
+    /// A fault of the content.
+    Invalid,
+    /// No conflict: access, rate, outage, absence.
+    Other,
+}
+
+impl Mark {
+    fn from_word(word: &str) -> Option<Mark> {
+        Some(match word {
+            "key" => Mark::Key,
+            "differs" => Mark::Differs,
+            "reused" => Mark::Reused,
+            "running" => Mark::Running,
+            "created" => Mark::Created,
+            "faulty" => Mark::Faulty,
+            "race" => Mark::Race,
+            "duplicate" => Mark::Duplicate,
+            "stale" => Mark::Stale,
+            "state" => Mark::State,
+            "invalid" => Mark::Invalid,
+            "other" => Mark::Other,
+            _ => return None,
+        })
+    }
+
+    /// Whether "not" before the phrase takes it back. The others are negative themselves.
+    fn can_be_negated(self) -> bool {
+        matches!(
+            self,
+            Mark::Race | Mark::Duplicate | Mark::Stale | Mark::Running | Mark::Reused | Mark::Created
+        )
+    }
+}
+
+/// One phrase that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hit {
+    pub(crate) mark: Mark,
+    /// The lower, the more it counts.
+    pub(crate) rank: u8,
+    /// Where it stands in the normalised text.
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+struct Phrase {
+    mark: Mark,
+    rank: u8,
+    open_start: bool,
+    open_end: bool,
+    /// What must follow within a few words (`a ... b`).
+    then: Option<String>,
+}
+
+/// The compiled table.
+pub(crate) struct Lexicon {
+    automaton: Option<AhoCorasick>,
+    phrases: Vec<Phrase>,
+}
+
+/// How many hits of one text are looked at.
+const MAX_HITS: usize = 96;
+/// How far apart the two halves of `a ... b` may stand, in bytes.
+const GAP: usize = 90;
+
+impl Lexicon {
+    /// Compiles phrase files. A line in no known section is left out; a test sees to it that there is none.
+    pub(crate) fn build(files: &[&str]) -> Lexicon {
+        let mut phrases = Vec::new();
+        let mut patterns: Vec<&str> = Vec::new();
+        for file in files {
+            let mut section = None;
+            for line in file.lines().map(str::trim) {
+                if line.is_empty() || line.starts_with('#') {
+                    continue;
+                }
+                if let Some(head) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+                    let (mark, rank) = head.split_once(' ').unwrap_or((head, ""));
+                    section = Mark::from_word(mark).zip(rank.parse().ok());
+                    continue;
+                }
+                let Some((mark, rank)) = section else { continue };
+                let (first, then) = match line.split_once(" ... ") {
+                    Some((first, then)) => (first, Some(then.to_owned())),
+                    None => (line, None),
+                };
+                patterns.push(first.trim_matches('*'));
+                phrases.push(Phrase {
+                    mark,
+                    rank,
+                    open_start: first.starts_with('*'),
+                    open_end: first.ends_with('*'),
+                    then,
+                });
+            }
+        }
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(&patterns)
+            .ok();
+        Lexicon { automaton, phrases }
+    }
+
+    /// The phrases in `text`, which is in normal form, in order of their ends; at most 96.
+    pub(crate) fn hits(&self, text: &str) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        let Some(automaton) = &self.automaton else { return hits };
+        for found in automaton.find_overlapping_iter(text).take(512) {
+            let Some(phrase) = self.phrases.get(found.pattern().as_usize()) else {
+                continue;
+            };
+            let (start, mut end) = (found.start(), found.end());
+            let before = text.get(..start).unwrap_or("");
+            let after = text.get(end..).unwrap_or("");
+            if !phrase.open_start
+                && joins(
+                    before.chars().next_back(),
+                    text.get(start..).and_then(|t| t.chars().next()),
+                )
+            {
+                continue;
+            }
+            if !phrase.open_end
+                && joins(
+                    text.get(..end).and_then(|t| t.chars().next_back()),
+                    after.chars().next(),
+                )
+            {
+                continue;
+            }
+            if let Some(then) = &phrase.then {
+                match super::super::body::clip(after, GAP).find(then.as_str()) {
+                    Some(at) => end += at + then.len(),
+                    None => continue,
+                }
+            }
+            if phrase.mark.can_be_negated() && negated(before) {
+                continue;
+            }
+            hits.push(Hit {
+                mark: phrase.mark,
+                rank: phrase.rank,
+                start,
+                end,
+            });
+            if hits.len() >= MAX_HITS {
+                break;
+            }
+        }
+        hits
+    }
+}
+
+/// Whether two characters belong to one word. Scripts that set no blanks have no word boundaries.
+fn joins(left: Option<char>, right: Option<char>) -> bool {
+    let word = |c: char| {
+        c.is_alphanumeric() && !matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7AF}' | '\u{F900}'..='\u{FAFF}')
+    };
+    left.is_some_and(word) && right.is_some_and(word)
+}
+
+/// Whether one of the two words before a phrase takes it back: "is not yet …", "no longer …".
+fn negated(before: &str) -> bool {
+    before
+        .rsplit(' ')
+        .filter(|w| !w.is_empty())
+        .take(2)
+        .take_while(|w| !w.contains('\n') && !w.ends_with(['.', ';', ',', ':', '!', '?', '(']))
+        .any(|w| {
+            matches!(
+                w,
+                "not"
+                    | "no"
+                    | "never"
+                    | "without"
+                    | "nicht"
+                    | "kein"
+                    | "keine"
+                    | "pas"
+                    | "não"
+                    | "non"
+                    | "niet"
+                    | "не"
+                    | "nie"
+            ) || w.ends_with("n't")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::LEXICON;
+
+    #[test]
+    fn every_phrase_is_in_normal_form_and_in_a_section() {
+        assert!(LEXICON.automaton.is_some());
+        assert!(LEXICON.phrases.len() > 900, "{}", LEXICON.phrases.len());
+        for file in [
+            include_str!("en.txt"),
+            include_str!("de.txt"),
+            include_str!("romance.txt"),
+            include_str!("slavic.txt"),
+            include_str!("nl.txt"),
+            include_str!("cjk.txt"),
+            include_str!("ar.txt"),
+        ] {
+            for line in file.lines().filter(|l| !l.starts_with('#') && !l.starts_with('[')) {
+                let mut normal = String::new();
+                super::super::normalise(&line.replace(" ... ", " "), false, &mut normal);
+                assert_eq!(normal, line.replace(" ... ", " "), "not in normal form");
+            }
+        }
+    }
+}

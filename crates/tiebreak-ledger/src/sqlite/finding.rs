@@ -1,0 +1,149 @@
+//! Finding records: what stands in the way of a write, and where.
+
+use rusqlite::{Connection, OptionalExtension};
+use tiebreak_core::caller::CallerId;
+use tiebreak_core::fingerprint::Fingerprint;
+use tiebreak_core::key::KeyDigest;
+use tiebreak_core::record::{Record, State, WriteId};
+use tiebreak_core::time::Time;
+
+use super::index::{Hash, Index};
+use super::row;
+use crate::{LedgerError, MAX_PAGE, Resolution};
+
+/// The rows in which something may stand in the way.
+#[derive(Debug)]
+pub(super) struct Places {
+    keys: Vec<i64>,
+    doubts: Vec<i64>,
+}
+
+impl Places {
+    pub(super) fn of(index: &Index, key: Option<Hash>, same: Hash) -> Places {
+        Places {
+            keys: key.map_or_else(Vec::new, |k| index.keys.rows(k)),
+            doubts: index.doubts.rows(same),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.doubts.is_empty()
+    }
+
+    /// What stands in the way, after comparing what the rows hold.
+    pub(super) fn look(
+        &self,
+        conn: &Connection,
+        key: Option<KeyDigest>,
+        caller: CallerId,
+        fingerprint: Fingerprint,
+        now: Time,
+    ) -> rusqlite::Result<Option<Record>> {
+        // The newest row with the key holds it; older ones are expired and wait to be purged.
+        for row in &self.keys {
+            match row::by_row(conn, *row)? {
+                Some(record) if record.claim.key == key => {
+                    if !over(&record, now) {
+                        return Ok(Some(record));
+                    }
+                    break;
+                }
+                _ => {}
+            }
+        }
+        // The oldest first. A claimed row is here only if it was in doubt before.
+        for row in self.doubts.iter().rev() {
+            match row::by_row(conn, *row)? {
+                Some(record)
+                    if record.claim.caller == caller
+                        && record.claim.fingerprint == fingerprint
+                        && !matches!(record.state, State::Settled(_)) =>
+                {
+                    return Ok(Some(record));
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn over(record: &Record, now: Time) -> bool {
+    matches!(record.state, State::Settled(_)) && record.claim.expires.is_some_and(|at| at <= now)
+}
+
+/// The row of the record with this id.
+pub(super) fn row_of(conn: &Connection, id: WriteId) -> rusqlite::Result<Option<i64>> {
+    let mut find = conn.prepare_cached("SELECT row FROM writes WHERE id = ?1")?;
+    find.query_row([id.0], |r| r.get(0)).optional()
+}
+
+/// Open doubts in order of arrival.
+pub(super) fn doubts(conn: &Connection, after: Option<WriteId>, limit: usize) -> Result<Vec<Record>, LedgerError> {
+    let using = |e| super::error::using(&e);
+    let after = match after {
+        Some(id) => row_of(conn, id).map_err(using)?.ok_or(LedgerError::NotFound(id))?,
+        None => 0,
+    };
+    let read = || -> rusqlite::Result<Vec<Record>> {
+        let condition = "WHERE w.row IN (SELECT row FROM doubts WHERE row > ?1 ORDER BY row LIMIT ?2) ORDER BY w.row";
+        let mut find = conn.prepare_cached(&format!("{}{condition}", row::RECORD))?;
+        let records = find.query_map([after, limit.min(MAX_PAGE) as i64], row::decode)?;
+        records.collect()
+    };
+    read().map_err(using)
+}
+
+/// Who ended the doubt about a write.
+pub(super) fn resolution(conn: &Connection, id: WriteId) -> rusqlite::Result<Option<Resolution>> {
+    let mut find = conn.prepare_cached(
+        "SELECT resolved_by, reason FROM settlements JOIN writes USING (row) WHERE id = ?1 AND resolved_by NOT NULL",
+    )?;
+    let found = find.query_row([id.0], |r| {
+        let by = row::word(r, 0, row::parse_resolver)?;
+        let reason = r.get(1)?;
+        Ok(Resolution { by, reason })
+    });
+    found.optional()
+}
+
+/// How many rows a slice of a purge looks at.
+const SLICE: i64 = 2_000;
+
+/// A slice of the search for expired records.
+#[derive(Debug)]
+pub(super) struct Expired {
+    /// Settled rows whose time is over.
+    pub(super) rows: Vec<i64>,
+    /// When the next of the others expires (ms).
+    pub(super) earliest: i64,
+    /// Where the next slice begins; `None` after the last.
+    pub(super) next: Option<i64>,
+}
+
+/// Looks for expired records after row `after`.
+pub(super) fn expired(conn: &Connection, after: i64, now: i64) -> rusqlite::Result<Expired> {
+    let mut find =
+        conn.prepare_cached("SELECT row, state, expires FROM writes WHERE row > ?1 ORDER BY row LIMIT ?2")?;
+    let mut found = Expired {
+        rows: Vec::new(),
+        earliest: i64::MAX,
+        next: None,
+    };
+    let mut rows = find.query([after, SLICE])?;
+    let mut seen = 0;
+    while let Some(r) = rows.next()? {
+        let number = r.get(0)?;
+        seen += 1;
+        found.next = (seen == SLICE).then_some(number);
+        if r.get_ref(1)?.as_str()? != row::SETTLED {
+            continue;
+        }
+        match r.get::<_, Option<i64>>(2)? {
+            Some(at) if at <= now => found.rows.push(number),
+            Some(at) => found.earliest = found.earliest.min(at),
+            None => {}
+        }
+    }
+    Ok(found)
+}
