@@ -3,6 +3,7 @@
 mod exit;
 mod gateway;
 mod stores;
+mod submit;
 
 use std::process::ExitCode;
 
@@ -20,6 +21,8 @@ struct Cli {
 enum Command {
     /// Stand in front of an HTTP API (or serve an embedded JSON origin)
     Serve(gateway::ServeArgs),
+    /// Push the lines of a file to an HTTP API, each of them once
+    Submit(Box<submit::SubmitArgs>),
 }
 
 fn main() -> ExitCode {
@@ -30,5 +33,6 @@ fn main() -> ExitCode {
         .init();
     match cli.command {
         Command::Serve(args) => gateway::run(&args),
+        Command::Submit(args) => submit::run(&args),
     }
 }

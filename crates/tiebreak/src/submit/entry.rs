@@ -69,7 +69,10 @@ pub(super) struct Digests {
 
 impl Entry {
     pub(super) fn digests(&self) -> Digests {
-        let kind = self.headers.get(header::CONTENT_TYPE).map_or(&b""[..], |v| v.as_bytes());
+        let kind = self
+            .headers
+            .get(header::CONTENT_TYPE)
+            .map_or(&b""[..], |v| v.as_bytes());
         let (method, target) = (self.method.as_str().as_bytes(), self.target.as_str().as_bytes());
         let asked = Digest::of(&[method, target, kind, &self.canonical.0]);
         let mut fields: Vec<Vec<u8>> = self

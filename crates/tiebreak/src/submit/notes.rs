@@ -77,7 +77,9 @@ impl Notes {
     }
 
     fn note(&self, name: &Digest, line: u64, asked: Option<&Digest>) -> Result<(), NoteError> {
-        let mut insert = self.db.prepare_cached("INSERT OR IGNORE INTO met VALUES (?1, ?2, ?3)")?;
+        let mut insert = self
+            .db
+            .prepare_cached("INSERT OR IGNORE INTO met VALUES (?1, ?2, ?3)")?;
         insert.execute(params![&name.0[..], line.cast_signed(), asked.map(|d| &d.0[..])])?;
         Ok(())
     }
@@ -85,7 +87,9 @@ impl Notes {
     /// Notes what became of a line.
     pub(super) fn put(&self, result: &LineResult) -> Result<(), NoteError> {
         let text = serde_json::to_string(result).unwrap_or_default();
-        let mut insert = self.db.prepare_cached("INSERT OR REPLACE INTO results VALUES (?1, ?2)")?;
+        let mut insert = self
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO results VALUES (?1, ?2)")?;
         insert.execute(params![result.line.cast_signed(), text])?;
         Ok(())
     }
@@ -98,12 +102,20 @@ impl Notes {
     }
 
     /// The results of all lines, in the order of the input; a repeat with what became of the line that it repeats.
-    pub(super) fn results<E: From<NoteError>>(&self, mut each: impl FnMut(&LineResult) -> Result<(), E>) -> Result<(), E> {
-        let mut query = self.db.prepare("SELECT result FROM results ORDER BY line").map_err(NoteError)?;
+    pub(super) fn results<E: From<NoteError>>(
+        &self,
+        mut each: impl FnMut(&LineResult) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut query = self
+            .db
+            .prepare("SELECT result FROM results ORDER BY line")
+            .map_err(NoteError)?;
         let mut rows = query.query([]).map_err(NoteError)?;
         while let Some(row) = rows.next().map_err(NoteError)? {
             let text: String = row.get(0).map_err(NoteError)?;
-            let Ok(mut result) = serde_json::from_str::<LineResult>(&text) else { continue };
+            let Ok(mut result) = serde_json::from_str::<LineResult>(&text) else {
+                continue;
+            };
             if let Some(of) = result.duplicate_of
                 && let Some(first) = self.result(of)?
             {

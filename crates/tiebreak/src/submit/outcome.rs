@@ -187,7 +187,11 @@ impl LineResult {
     pub(super) fn answered(entry: &Entry, answer: &Answer, evidence: Option<String>) -> LineResult {
         let report = &answer.report;
         let outcome = came(entry, answer);
-        let told = answer.verdict.as_ref().map(tiebreak_core::verdict::Verdict::reason).or(evidence);
+        let told = answer
+            .verdict
+            .as_ref()
+            .map(tiebreak_core::verdict::Verdict::reason)
+            .or(evidence);
         let problem = if outcome.landed() { None } else { problem(answer) };
         let detail = || {
             let problem = problem.as_ref()?;
@@ -224,7 +228,12 @@ pub(super) fn reached(answer: &Answer) -> Reached {
     match answer.problem.as_ref().map(tiebreak_core::problem::Problem::kind) {
         Some(Kind::OriginUnreachable | Kind::OriginTimeout) => Reached::No,
         Some(Kind::LedgerUnavailable) => Reached::LedgerFailed,
-        Some(Kind::BadAnswer) if answer.content.windows(12).any(|w| w == b"answered 401" || w == b"answered 403") => {
+        Some(Kind::BadAnswer)
+            if answer
+                .content
+                .windows(12)
+                .any(|w| w == b"answered 401" || w == b"answered 403") =>
+        {
             Reached::Forbidden
         }
         Some(_) => Reached::Yes,

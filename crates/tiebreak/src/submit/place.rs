@@ -40,7 +40,11 @@ impl Place {
     pub(super) fn to(text: &str) -> Result<Place, String> {
         let fail = |why: &str| format!("use --to {text}: {why}; write it like https://api.example.com/contacts");
         let local = text.starts_with('/');
-        let whole = if local { format!("{EMBEDDED}{text}") } else { text.to_owned() };
+        let whole = if local {
+            format!("{EMBEDDED}{text}")
+        } else {
+            text.to_owned()
+        };
         let uri: Uri = whole.parse().map_err(|_| fail("it is no URL"))?;
         let scheme = match uri.scheme_str() {
             Some(scheme @ ("http" | "https")) => scheme,
@@ -101,7 +105,11 @@ impl Place {
         if target.authority().contains('@') {
             return Err("use a `url` that holds a user name; send credentials in a field instead".into());
         }
-        let own = format!("{}://{}", target.uri().scheme_str().unwrap_or_default(), target.authority());
+        let own = format!(
+            "{}://{}",
+            target.uri().scheme_str().unwrap_or_default(),
+            target.authority()
+        );
         if self.named && own != self.prefix {
             return Err(format!("send to {own}; with --to every line goes to {}", self.prefix));
         }
@@ -134,7 +142,11 @@ impl Place {
             Value::String(id) => id,
             _ => return None,
         };
-        Some(format!("{}/{}", target.as_str().trim_end_matches('/'), utf8_percent_encode(id, SEGMENT)))
+        Some(format!(
+            "{}/{}",
+            target.as_str().trim_end_matches('/'),
+            utf8_percent_encode(id, SEGMENT)
+        ))
     }
 }
 
@@ -155,9 +167,17 @@ mod tests {
     #[test]
     fn paths_are_joined_and_other_hosts_refused() {
         let place = Place::to("https://api.example/v2/").unwrap();
-        assert_eq!(place.under("/a/1?x=y").unwrap().as_str(), "https://api.example/v2/a/1?x=y");
+        assert_eq!(
+            place.under("/a/1?x=y").unwrap().as_str(),
+            "https://api.example/v2/a/1?x=y"
+        );
         assert!(place.elsewhere("https://api.example/other").is_ok());
-        for bad in ["https://evil.example/a", "http://api.example/a", "https://u@api.example/a", "/a"] {
+        for bad in [
+            "https://evil.example/a",
+            "http://api.example/a",
+            "https://u@api.example/a",
+            "/a",
+        ] {
             assert!(place.elsewhere(bad).is_err(), "{bad}");
         }
         assert!(Place::embedded().elsewhere("http://127.0.0.1:9/a").is_ok());
@@ -165,7 +185,14 @@ mod tests {
 
     #[test]
     fn bad_places_are_named() {
-        for bad in ["", "api.example", "ftp://h/", "http://u:p@h/", "http://", "http://h:99999/"] {
+        for bad in [
+            "",
+            "api.example",
+            "ftp://h/",
+            "http://u:p@h/",
+            "http://",
+            "http://h:99999/",
+        ] {
             assert!(Place::to(bad).is_err(), "{bad}");
         }
         assert!(Place::to("/airports").unwrap().is_embedded());

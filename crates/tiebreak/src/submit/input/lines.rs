@@ -71,7 +71,11 @@ mod tests {
     #[test]
     fn a_line_over_the_bound_is_counted_and_the_next_one_is_read() {
         for buffer in [1, 2, 64] {
-            let expected = [RawLine::Whole("abc".into()), RawLine::TooLong(4), RawLine::Whole("x".into())];
+            let expected = [
+                RawLine::Whole("abc".into()),
+                RawLine::TooLong(4),
+                RawLine::Whole("x".into()),
+            ];
             assert_eq!(all("abc\nabcd\nx", 3, buffer), expected);
         }
     }

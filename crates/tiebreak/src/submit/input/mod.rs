@@ -145,7 +145,9 @@ impl Feed {
     ) -> Result<(), Stopped> {
         let weight = (bytes.max(64) * WEIGHT).min(MAX_HELD);
         let permits = u32::try_from(weight).unwrap_or(u32::MAX);
-        let held = self.runtime.block_on(Arc::clone(&self.bound).acquire_many_owned(permits));
+        let held = self
+            .runtime
+            .block_on(Arc::clone(&self.bound).acquire_many_owned(permits));
         let held = Held(held.map_err(|_| Stopped)?);
         let what = members.and_then(|members| self.entry(line, members)).map(Box::new);
         let item = Item::Line { line, read, what, held };

@@ -30,7 +30,11 @@ pub(super) fn read(mut input: impl BufRead, feed: &mut Feed) -> Result<(), Stopp
             }
             RawLine::Whole(text) => {
                 read += text.len() as u64 + 1;
-                let text = if number == 1 { text.strip_prefix(BOM).unwrap_or(&text) } else { &text };
+                let text = if number == 1 {
+                    text.strip_prefix(BOM).unwrap_or(&text)
+                } else {
+                    &text
+                };
                 if text.trim_ascii().is_empty() {
                     continue;
                 }

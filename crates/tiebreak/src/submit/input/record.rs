@@ -67,7 +67,9 @@ fn id_of(record: &Value, pointer: &Pointer) -> Result<String, String> {
         }
         Value::String(text) => Ok(text),
         Value::Number(number) => Ok(number.to_string()),
-        _ => Err(format!("use the value at {pointer} as a record id; a text or a number is expected")),
+        _ => Err(format!(
+            "use the value at {pointer} as a record id; a text or a number is expected"
+        )),
     }
 }
 
@@ -119,7 +121,14 @@ mod tests {
     #[test]
     fn records_without_their_id_or_key_are_refused() {
         let with_id = rules(Some("/id"), &["/mail"], Method::PUT);
-        for record in [json!({}), json!({"id": null}), json!({"id": ""}), json!({"id": ".."}), json!({"id": [1]}), json!({"id": 1})] {
+        for record in [
+            json!({}),
+            json!({"id": null}),
+            json!({"id": ""}),
+            json!({"id": ".."}),
+            json!({"id": [1]}),
+            json!({"id": 1}),
+        ] {
             assert!(read(1, &record, &with_id, &place()).is_err(), "{record}");
         }
     }

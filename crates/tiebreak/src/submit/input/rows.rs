@@ -65,9 +65,18 @@ fn header_of(row: &ByteRecord) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-fn members(names: &[String], row: &ByteRecord, typed: bool, writes: Option<bool>) -> Result<Map<String, Value>, String> {
+fn members(
+    names: &[String],
+    row: &ByteRecord,
+    typed: bool,
+    writes: Option<bool>,
+) -> Result<Map<String, Value>, String> {
     if row.len() != names.len() {
-        return Err(format!("read it: it has {} fields, the header has {}", row.len(), names.len()));
+        return Err(format!(
+            "read it: it has {} fields, the header has {}",
+            row.len(),
+            names.len()
+        ));
     }
     let mut cells = Map::new();
     for (name, cell) in names.iter().zip(row) {
@@ -78,14 +87,20 @@ fn members(names: &[String], row: &ByteRecord, typed: bool, writes: Option<bool>
         return write_members(cells);
     }
     if typed {
-        return Ok(cells.into_iter().filter_map(|(name, cell)| Some((name, typed_cell(cell)?))).collect());
+        return Ok(cells
+            .into_iter()
+            .filter_map(|(name, cell)| Some((name, typed_cell(cell)?)))
+            .collect());
     }
     Ok(cells)
 }
 
 /// An empty cell is an absent member; content, base and fields are JSON texts.
 fn write_members(cells: Map<String, Value>) -> Result<Map<String, Value>, String> {
-    let raw = cells.get("content_type").and_then(Value::as_str).is_some_and(|kind| !kind.contains("json") && !kind.is_empty());
+    let raw = cells
+        .get("content_type")
+        .and_then(Value::as_str)
+        .is_some_and(|kind| !kind.contains("json") && !kind.is_empty());
     let mut members = Map::new();
     for (name, cell) in cells {
         let Value::String(text) = &cell else { continue };
@@ -94,8 +109,12 @@ fn write_members(cells: Map<String, Value>) -> Result<Map<String, Value>, String
         }
         let is_json = matches!(name.as_str(), "base" | "headers") || (name == "body" && !raw);
         let value = if is_json {
-            parse_strict(text.as_bytes(), MAX_DEPTH)
-                .map_err(|error| format!("read the field `{name}` as JSON: column {}: {}", error.column, error.why))?
+            parse_strict(text.as_bytes(), MAX_DEPTH).map_err(|error| {
+                format!(
+                    "read the field `{name}` as JSON: column {}: {}",
+                    error.column, error.why
+                )
+            })?
         } else {
             cell
         };

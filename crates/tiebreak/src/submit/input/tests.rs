@@ -22,7 +22,14 @@ fn summary(items: &[Item]) -> Vec<(u64, Result<String, String>)> {
     let told = |item: &Item| match item {
         Item::Line { line, what, .. } => {
             let entry = what.as_ref().map_err(Clone::clone);
-            let text = entry.map(|e| format!("{} {} {}", e.method, e.target.path(), String::from_utf8_lossy(&e.content)));
+            let text = entry.map(|e| {
+                format!(
+                    "{} {} {}",
+                    e.method,
+                    e.target.path(),
+                    String::from_utf8_lossy(&e.content)
+                )
+            });
             (*line, text)
         }
         Item::Broken(why) => (0, Err(why.clone())),
@@ -52,7 +59,12 @@ async fn ndjson_keeps_its_line_numbers_over_what_is_malformed() {
     assert_eq!(got[0].1.as_deref(), Ok("DELETE /a/1 "));
     assert_eq!(got[5].1.as_deref(), Ok("DELETE /a/2 "));
     assert!(got[1].1.as_ref().unwrap_err().contains("object"));
-    assert!(got[2..5].iter().all(|(_, what)| what.as_ref().unwrap_err().contains("JSON")), "{got:?}");
+    assert!(
+        got[2..5]
+            .iter()
+            .all(|(_, what)| what.as_ref().unwrap_err().contains("JSON")),
+        "{got:?}"
+    );
 }
 
 #[tokio::test]
@@ -93,7 +105,10 @@ async fn cells_are_texts_unless_types_are_asked_for() {
     };
     let text = b"id;n;t;e;s\nx;1.50;true;;1 2\n";
     let got = summary(&items(typed, records(), Place::to("/a").unwrap(), text).await);
-    assert_eq!(got[0].1.as_deref(), Ok(r#"PUT /a/x {"id":"x","n":1.50,"t":true,"s":"1 2"}"#));
+    assert_eq!(
+        got[0].1.as_deref(),
+        Ok(r#"PUT /a/x {"id":"x","n":1.50,"t":true,"s":"1 2"}"#)
+    );
 }
 
 #[tokio::test]

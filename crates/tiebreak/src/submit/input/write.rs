@@ -14,8 +14,20 @@ use super::super::place::Place;
 /// The methods that a line may have: HTTP's own (RFC 9110, RFC 5789) and those of WebDAV and CalDAV that change
 /// something. A method that nobody knows is more likely a typing error than a wish.
 const METHODS: [&str; 14] = [
-    "POST", "PUT", "PATCH", "DELETE", "MKCOL", "COPY", "MOVE", "PROPPATCH", "LOCK", "UNLOCK", "ACL", "MKCALENDAR",
-    "LINK", "UNLINK",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "PROPPATCH",
+    "LOCK",
+    "UNLOCK",
+    "ACL",
+    "MKCALENDAR",
+    "LINK",
+    "UNLINK",
 ];
 
 /// Fields that the wire or this program sets.
@@ -60,7 +72,9 @@ pub(super) fn read(line: u64, members: Map<String, Value>, place: &Place) -> Res
         headers.insert(HeaderName::from_static("idempotency-key"), key_field(&key)?);
         names.push(Name::Key(key));
     }
-    let base = parts.base.map(|base| Representation::new("application/json", base.to_string()));
+    let base = parts
+        .base
+        .map(|base| Representation::new("application/json", base.to_string()));
     if base.is_some() && method != Method::PUT && method != Method::PATCH {
         return Err(format!("use `base` with {method}; only PUT and PATCH are merged"));
     }
@@ -71,7 +85,10 @@ pub(super) fn read(line: u64, members: Map<String, Value>, place: &Place) -> Res
         method,
         target,
         headers,
-        canonical: body.value.as_ref().map_or_else(|| canonical_bytes(&body.bytes), canonical_json),
+        canonical: body
+            .value
+            .as_ref()
+            .map_or_else(|| canonical_bytes(&body.bytes), canonical_json),
         content: body.bytes,
         base,
         names,
@@ -97,7 +114,9 @@ impl Parts {
     fn take(&mut self, name: &str, value: Value) -> Result<(), String> {
         let text = |value: Value| match value {
             Value::String(text) if !text.is_empty() => Ok(Some(text)),
-            _ => Err(format!("read the member `{name}`; a text that is not empty is expected")),
+            _ => Err(format!(
+                "read the member `{name}`; a text that is not empty is expected"
+            )),
         };
         match name {
             "method" => self.method = text(value)?,
@@ -167,13 +186,16 @@ fn content(method: &Method, parts: &mut Parts, headers: &mut HeaderMap) -> Resul
             bytes: Bytes::from(text),
             value: None,
         }),
-        _ => Err(format!("send `body` as {kind}; with a content type other than JSON it must be a text")),
+        _ => Err(format!(
+            "send `body` as {kind}; with a content type other than JSON it must be a text"
+        )),
     }
 }
 
 /// Reads a method.
 pub(in crate::submit) fn method(text: &str) -> Result<Method, String> {
-    let method = Method::from_bytes(text.as_bytes()).map_err(|_| format!("use the method `{text}`; it is malformed"))?;
+    let method =
+        Method::from_bytes(text.as_bytes()).map_err(|_| format!("use the method `{text}`; it is malformed"))?;
     if is_safe(&method) {
         return Err(format!("use the method {text}; it does not write"));
     }
@@ -182,9 +204,14 @@ pub(in crate::submit) fn method(text: &str) -> Result<Method, String> {
     }
     let upper = text.to_ascii_uppercase();
     if METHODS.contains(&upper.as_str()) {
-        return Err(format!("use the method `{text}`; methods are written in capitals: {upper}"));
+        return Err(format!(
+            "use the method `{text}`; methods are written in capitals: {upper}"
+        ));
     }
-    Err(format!("use the unknown method `{text}`; there are {}", METHODS.join(", ")))
+    Err(format!(
+        "use the unknown method `{text}`; there are {}",
+        METHODS.join(", ")
+    ))
 }
 
 /// One entity tag, `*`, or a list of tags. A bare version gets its quotes.
@@ -195,7 +222,9 @@ fn tags(member: &str, text: &str) -> Result<HeaderValue, String> {
     } else if !text.contains(['"', ',', ' ']) {
         format!("\"{text}\"")
     } else {
-        return Err(format!("read the member `{member}` as an entity tag; write it like \"v7\" or *"));
+        return Err(format!(
+            "read the member `{member}` as an entity tag; write it like \"v7\" or *"
+        ));
     };
     HeaderValue::from_str(&value).map_err(|_| format!("read the member `{member}` as an entity tag"))
 }
@@ -221,7 +250,9 @@ fn fields(value: Value) -> Result<HeaderMap, String> {
         };
         let field: HeaderName = name.parse().map_err(|_| format!("use `{name}` as a field name"))?;
         if RESERVED.contains(&field.as_str()) {
-            return Err(format!("set the field `{name}` in `headers`; use the member for it, or leave it out"));
+            return Err(format!(
+                "set the field `{name}` in `headers`; use the member for it, or leave it out"
+            ));
         }
         let mut value = HeaderValue::from_str(&text).map_err(|_| format!("use the value of the field `{name}`"))?;
         value.set_sensitive(true);
@@ -237,13 +268,17 @@ mod tests {
     use super::*;
 
     fn parse(value: Value) -> Result<Entry, String> {
-        let Value::Object(members) = value else { panic!("an object") };
+        let Value::Object(members) = value else {
+            panic!("an object")
+        };
         read(7, members, &Place::embedded())
     }
 
     #[test]
     fn a_full_write_becomes_a_request() {
-        let entry = parse(json!({"method": "PUT", "path": "/a/1", "body": {"x": 1.50}, "if_match": "v7", "key": "k\"1"})).unwrap();
+        let entry =
+            parse(json!({"method": "PUT", "path": "/a/1", "body": {"x": 1.50}, "if_match": "v7", "key": "k\"1"}))
+                .unwrap();
         assert_eq!(entry.target.path(), "/a/1");
         assert_eq!(entry.headers["if-match"], "\"v7\"");
         assert_eq!(entry.headers["idempotency-key"], "\"k\\\"1\"");
@@ -253,9 +288,20 @@ mod tests {
 
     #[test]
     fn the_content_type_follows_method_and_body() {
-        let kind = |value| parse(value).unwrap().headers["content-type"].to_str().unwrap().to_owned();
-        assert_eq!(kind(json!({"method": "PATCH", "path": "/a/1", "body": {}})), "application/merge-patch+json");
-        assert_eq!(kind(json!({"method": "PATCH", "path": "/a/1", "body": []})), "application/json-patch+json");
+        let kind = |value| {
+            parse(value).unwrap().headers["content-type"]
+                .to_str()
+                .unwrap()
+                .to_owned()
+        };
+        assert_eq!(
+            kind(json!({"method": "PATCH", "path": "/a/1", "body": {}})),
+            "application/merge-patch+json"
+        );
+        assert_eq!(
+            kind(json!({"method": "PATCH", "path": "/a/1", "body": []})),
+            "application/json-patch+json"
+        );
         let raw = parse(json!({"method": "PUT", "path": "/a/1", "body": "x=1", "content_type": "text/plain"})).unwrap();
         assert_eq!(&raw.content[..], b"x=1");
         let none = parse(json!({"method": "DELETE", "path": "/a/1"})).unwrap();
@@ -267,7 +313,10 @@ mod tests {
         let table = [
             (json!({"path": "/a"}), "member `method`"),
             (json!({"method": "PUT"}), "member `path`"),
-            (json!({"method": "PUT", "path": "/a/1", "url": "http://h/a"}), "choose between"),
+            (
+                json!({"method": "PUT", "path": "/a/1", "url": "http://h/a"}),
+                "choose between",
+            ),
             (json!({"method": "PUT", "path": "a/1"}), "must begin with /"),
             (json!({"method": "PUT", "path": "/a b"}), "target URI"),
             (json!({"method": "PUT", "url": "ftp://h/a"}), "target URI"),
@@ -278,10 +327,19 @@ mod tests {
             (json!({"method": "PUT", "path": "/a", "if_match": "\"a"}), "`if_match`"),
             (json!({"method": "PUT", "path": "/a", "if_match": 7}), "`if_match`"),
             (json!({"method": "PUT", "path": "/a", "key": "é"}), "printable ASCII"),
-            (json!({"method": "PUT", "path": "/a", "headers": {"Host": "x"}}), "field `Host`"),
+            (
+                json!({"method": "PUT", "path": "/a", "headers": {"Host": "x"}}),
+                "field `Host`",
+            ),
             (json!({"method": "PUT", "path": "/a", "headers": {"X": 1}}), "field `X`"),
-            (json!({"method": "POST", "path": "/a", "base": {}}), "only PUT and PATCH"),
-            (json!({"method": "PUT", "path": "/a", "body": {}, "content_type": "text/plain"}), "must be a text"),
+            (
+                json!({"method": "POST", "path": "/a", "base": {}}),
+                "only PUT and PATCH",
+            ),
+            (
+                json!({"method": "PUT", "path": "/a", "body": {}, "content_type": "text/plain"}),
+                "must be a text",
+            ),
         ];
         for (value, part) in table {
             let why = parse(value.clone()).unwrap_err();
