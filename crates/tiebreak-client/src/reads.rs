@@ -144,7 +144,10 @@ impl Reads {
             };
         };
         let freed = found.trim(&self.limits, now);
-        let served: Vec<Served> = found.reads.iter().cloned().collect();
+        // A version whose content has aged out counts only where nothing newer was served.
+        let within = |read: &Served| read.at.until(now) <= self.limits.window;
+        let aged = !found.reads.iter().any(within);
+        let served: Vec<Served> = found.reads.iter().filter(|read| aged || within(read)).cloned().collect();
         let complete = found.dropped_at.is_none_or(|at| at.after(self.limits.window) <= now);
         for read in found
             .reads

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
+use tiebreak_core::delivery::Reading;
 use tiebreak_core::judge::{Asked, Judge};
 use tiebreak_core::response::Response;
 use tiebreak_core::verdict::{Class, Verdict};
@@ -82,4 +83,19 @@ fn other_vendors_are_recognised_without_a_false_alarm() {
     );
     assert_eq!(false_blocked, 0, "{mistakes:#?}");
     assert!(hit * 100 >= blocked * 97, "{hit} of {blocked}: {mistakes:#?}");
+}
+
+#[test]
+fn the_200_of_a_wall_does_not_mean_applied() {
+    for case in cases(CORPUS).filter(|c| c["class"] == "blocked" && c["response"]["status"].as_u64() < Some(300)) {
+        let response = response(&case);
+        let verdict = judge(&response);
+        let reading = Judge::standard().reading(response.status, &verdict);
+        let allowed = if verdict.proves_refusal {
+            Reading::Refused
+        } else {
+            Reading::Unknown
+        };
+        assert_eq!(reading, allowed, "{}", case["id"]);
+    }
 }

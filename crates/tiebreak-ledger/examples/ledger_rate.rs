@@ -73,8 +73,12 @@ async fn compare(dir: &Path, callers: u64, seconds: Duration, rounds: u32) -> Re
             }
         });
         let log_rate = log_rate.await?;
+        let (Rate(ledger_rate, ledger_time), Rate(log_rate, log_time)) = (ledger_rate, log_rate);
         let ratio = ledger_rate / log_rate;
-        println!("round {round}: ledger {ledger_rate:.0} pairs/s, log {log_rate:.0} pairs/s, ratio {ratio:.2}");
+        println!(
+            "round {round}: ledger {ledger_rate:.0} pairs/s ({ledger_time:.0} µs of processor each), \
+             log {log_rate:.0} pairs/s ({log_time:.0} µs), ratio {ratio:.2}"
+        );
         ledger_rates.push(ledger_rate);
         log_rates.push(log_rate);
         ratios.push(ratio);
@@ -92,12 +96,26 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// A rate (per second) and the processor time (µs) per unit of it.
+#[derive(Clone, Copy)]
+struct Rate(f64, f64);
+
+/// Processor time of this process so far, in seconds (Linux: in ticks of 10 ms).
+fn processor_time() -> Result<f64, Error> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let after_name = stat.rsplit(") ").next().ok_or("no stat")?;
+    let mut fields = after_name.split(' ').skip(11);
+    let mut ticks = || fields.next().and_then(|t| t.parse::<f64>().ok()).ok_or("no ticks");
+    Ok((ticks()? + ticks()?) / 100.0)
+}
+
 /// How often per second `callers` tasks together finish `work`.
 async fn rate<F: Future<Output = Result<(), Error>> + Send + 'static>(
     callers: u64,
     seconds: Duration,
     work: impl Fn() -> F + Clone + Send + 'static,
-) -> Result<f64, Error> {
+) -> Result<Rate, Error> {
+    let processor = processor_time()?;
     let began = Instant::now();
     let mut tasks = tokio::task::JoinSet::<Result<u64, Error>>::new();
     for _ in 0..callers {
@@ -115,7 +133,8 @@ async fn rate<F: Future<Output = Result<(), Error>> + Send + 'static>(
     while let Some(done) = tasks.join_next().await {
         count += done??;
     }
-    Ok(count as f64 / began.elapsed().as_secs_f64())
+    let rate = count as f64 / began.elapsed().as_secs_f64();
+    Ok(Rate(rate, (processor_time()? - processor) * 1e6 / count as f64))
 }
 
 /// One durable claim and one durable settlement of about 200 and 600 bytes.

@@ -1,6 +1,8 @@
 //! Tiebreak makes HTTP writes conflict-safe: the command line.
 
+mod dialects_cmd;
 mod exit;
+mod explain;
 mod gateway;
 mod stores;
 mod submit;
@@ -23,6 +25,10 @@ enum Command {
     Serve(gateway::ServeArgs),
     /// Push the lines of a file to an HTTP API, each of them once
     Submit(Box<submit::SubmitArgs>),
+    /// Explain an HTTP conflict: which one it is, why, and what to do
+    Explain(explain::ExplainArgs),
+    /// List dialect packs, or check packs of your own
+    Dialects(dialects_cmd::DialectsArgs),
 }
 
 fn main() -> ExitCode {
@@ -34,5 +40,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Serve(args) => gateway::run(&args),
         Command::Submit(args) => submit::run(&args),
+        Command::Explain(args) => explain::run(args),
+        Command::Dialects(args) => dialects_cmd::run(args),
     }
 }

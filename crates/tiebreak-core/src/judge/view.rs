@@ -8,6 +8,9 @@ use crate::judge::Asked;
 use crate::judge::body::{Form, Node, Tree, clip};
 use crate::judge::request::Demand;
 
+/// How much of the text is searched for the phrases of packs.
+const LOWER: usize = 16 * 1024;
+
 /// What the layers look at.
 pub(crate) struct View<'v, 'a> {
     pub(crate) asked: &'v Asked<'v>,
@@ -50,9 +53,22 @@ impl<'v, 'a> View<'v, 'a> {
         self.fields.get(name).and_then(|v| v.to_str().ok())
     }
 
-    /// The beginning of the text in lower case.
+    /// The beginning of the text in lower case; of an item of a bulk answer, its own strings.
     pub(crate) fn lower(&self) -> &str {
-        self.lower.get_or_init(|| clip(self.text, 16 * 1024).to_lowercase())
+        self.lower.get_or_init(|| {
+            if !self.text.is_empty() {
+                return clip(self.text, LOWER).to_lowercase();
+            }
+            let mut lower = String::new();
+            for text in self.tree.nodes.iter().filter_map(|n| n.value.scalar()) {
+                if lower.len() > LOWER {
+                    break;
+                }
+                lower.push_str(&clip(text, LOWER).to_lowercase());
+                lower.push('\n');
+            }
+            lower
+        })
     }
 
     /// The content of the request, where it is at hand and JSON.

@@ -22,8 +22,8 @@ pub enum Holds {
 /// Whether `now` holds what `edit` asked for and `before` did not. Tolerant of what origins normalise: spelling of
 /// numbers, order and spacing, members that the origin added, and volatile ones.
 ///
-/// A member that was there before, is missing in a whole document that was sent, and is there still, is either one
-/// that the origin keeps (declare it volatile) or a deletion that did not happen: that is `CannotTell`.
+/// Where a whole document does nothing but leave members out, one of which is there still, that member is either one that the
+/// origin keeps (declare it volatile) or a deletion that did not happen: that is `CannotTell`.
 #[must_use]
 pub fn holds(edit: &Edit, before: Option<&Representation>, now: &Representation, rules: &MergeRules) -> Holds {
     match edit {
@@ -80,9 +80,11 @@ fn whole(sent: &Representation, before: Option<&Representation>, now: &Represent
     let mut gone = Removed::default();
     removed(before, asked, is, &mut Vec::new(), rules, &mut gone);
     match (contains(before, asked, &mut Vec::new(), rules), gone) {
-        (_, Removed { still_there: true, .. }) => Holds::CannotTell,
+        // What is new in it shows the write, whatever the origin keeps of its own.
+        (false, _) => Holds::NewlyYes,
+        (true, Removed { still_there: true, .. }) => Holds::CannotTell,
         (true, Removed { gone: false, .. }) => Holds::AlreadyBefore,
-        (false, _) | (true, Removed { gone: true, .. }) => Holds::NewlyYes,
+        (true, Removed { gone: true, .. }) => Holds::NewlyYes,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::error::opening;
+use super::error::{is_full, opening};
 use super::schema;
 use crate::LedgerError;
 
@@ -61,17 +61,27 @@ pub(super) fn open_writer(paths: &Paths) -> Result<Connection, LedgerError> {
     let prepare = || {
         let conn = Connection::open_with_flags(&paths.ledger, flags)?;
         conn.busy_timeout(BUSY)?;
+        Ok(conn)
+    };
+    let mut conn = prepare().map_err(|e| opening(&path, &e))?;
+    // Before anything is changed, in case it is not ours.
+    let found = schema::version(&conn, &path)?;
+    let set_up = |conn: &Connection| {
         // Nothing leaves a transaction before it is on the disk; checkpoints are made by the writer when it is idle.
         conn.pragma_update(None, "journal_mode", "WAL")?;
         conn.pragma_update(None, "synchronous", "FULL")?;
         conn.pragma_update(None, "wal_autocheckpoint", 0)?;
         conn.pragma_update(None, "temp_store", "MEMORY")?;
-        conn.pragma_update(None, "cache_size", -8192)?;
-        Ok(conn)
+        conn.pragma_update(None, "cache_size", -8192)
     };
-    let mut conn = prepare().map_err(|e| opening(&path, &e))?;
-    schema::prepare(&mut conn, &path)?;
-    Ok(conn)
+    let prepared = set_up(&conn).and_then(|()| schema::prepare(&mut conn, found));
+    prepared.map_err(|e| opening(&path, &e))?;
+    // What a process left in the log may have been read back from memory after a sync that failed: written to the
+    // database and synced there, it is durable. On a full disk it stays in the log until there is room.
+    match conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())) {
+        Err(error) if !is_full(&error) => Err(opening(&path, &error)),
+        _ => Ok(conn),
+    }
 }
 
 /// Opens the database for a reader.

@@ -147,3 +147,47 @@ pub(super) fn expired(conn: &Connection, after: i64, now: i64) -> rusqlite::Resu
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use tiebreak_core::fingerprint::Digest;
+    use tiebreak_core::record::Claim;
+
+    use super::super::{Options, SqliteLedger};
+    use super::*;
+    use crate::{Claimed, Ledger};
+
+    fn claim(n: u8) -> Claim {
+        Claim {
+            id: WriteId([n; 16]),
+            key: Some(KeyDigest(Digest([n; 32]))),
+            caller: CallerId(Digest([n; 32])),
+            fingerprint: Fingerprint(Digest([n; 32])),
+            method: "POST".into(),
+            target: "http://a.example/".into(),
+            lanes: vec![],
+            attempt: 1,
+            held: None,
+            at: Time(1),
+            expires: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn equal_hashes_are_told_apart_by_the_row() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = SqliteLedger::open(dir.path().join("t.ledger"), Options::default()).unwrap();
+        assert!(matches!(ledger.claim(claim(1)).await, Ok(Claimed::Granted(_))));
+        let row = 1;
+        let other = claim(2);
+        let hash = ledger.shared.hasher.key(&other.key.unwrap());
+        let same = ledger.shared.hasher.same(&other.caller, &other.fingerprint);
+        ledger.shared.index().keys.insert(hash, row);
+        ledger.shared.index().doubts.insert(same, row);
+        let found = ledger
+            .look_up(other.key, other.caller, other.fingerprint, Time(1))
+            .await;
+        assert_eq!(found, Ok(None));
+        assert!(matches!(ledger.claim(other).await, Ok(Claimed::Granted(_))));
+    }
+}

@@ -1,8 +1,8 @@
 //! A ledger in an SQLite file: the embedded default, used by one process at a time.
 //!
-//! Changes go through [`queue`] to one thread ([`writer`]) that commits everything that waits in one transaction;
+//! Changes go through `queue` to one thread (`writer`) that commits everything that waits in one transaction;
 //! reads go to a few threads with connections of their own and never hold it up. Which rows may hold a key or a doubt
-//! is known in memory ([`index`]), so that a new key costs no read and no index on disk.
+//! is known in memory (`index`), so that a new key costs no read and no index on disk.
 
 mod change;
 mod desk;
@@ -10,6 +10,7 @@ mod error;
 mod files;
 mod finding;
 mod index;
+mod options;
 mod queue;
 mod recovery;
 mod reserve;
@@ -37,38 +38,11 @@ use self::desk::Counts;
 use self::files::Paths;
 use self::finding::Places;
 use self::index::{Hasher, Index};
+pub use self::options::{Options, Pretend};
 use self::queue::{Queue, Refused};
 use self::reserve::Reserve;
 use crate::bounds::Bounds;
 use crate::{Claimed, Ledger, LedgerError, Pending, Resolution, ResolvedBy, Stats};
-
-/// How a ledger file is opened.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// How much is kept of a write. Eight kilobytes of disk are set aside per claim that may be outstanding.
-    pub bounds: Bounds,
-    /// How many claims may wait for the writer, and how many reads for a reader; more are refused.
-    pub queue: usize,
-    /// Threads that read.
-    pub readers: usize,
-    /// When the doubts about what a dead process left claimed begin; `None`: now, by the system's clock.
-    pub now: Option<Time>,
-    /// For tests: find the disk full when the database has this many pages and the reserve is held.
-    #[doc(hidden)]
-    pub pretend_full_at: Option<u32>,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            bounds: Bounds::default(),
-            queue: 4096,
-            readers: 2,
-            now: None,
-            pretend_full_at: None,
-        }
-    }
-}
 
 /// A ledger in an SQLite file. Dropping it finishes what was submitted.
 pub struct SqliteLedger {
@@ -119,7 +93,7 @@ impl SqliteLedger {
         let now = options.now.unwrap_or_else(system_time);
         let sqlite = |e| error::opening(&paths.shown(), &e);
         let found = recovery::recover(&mut conn, &hasher, now).map_err(sqlite)?;
-        let reserve = Reserve::new(paths.beside("-reserve"), &options.bounds, options.pretend_full_at);
+        let reserve = Reserve::new(paths.beside("-reserve"), &options);
         reserve.pretend(&conn).map_err(sqlite)?;
         let mut readers = Vec::new();
         for _ in 0..options.readers.max(1) {

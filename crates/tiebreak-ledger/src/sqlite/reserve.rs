@@ -1,13 +1,14 @@
 //! Room set aside for the settlements of what is claimed.
 //!
 //! A claim says that a write may have been sent, so its settlement must find room even when the disk is full by then.
-//! A zero-filled file beside the ledger holds that room: [`PER_CLAIM`] bytes for each claim that may be outstanding.
-//! When SQLite reports a full disk, the batch is rolled back, the file is given up, and the batch is done again
-//! *without its claims*, which are answered [`LedgerError::Full`](crate::LedgerError::Full) from then on. So what the
-//! file held is there for amendments, doubts, settlements and their checkpoint alone; settlements are cut to
-//! [`TIGHT`] meanwhile (and say so), which is what makes [`PER_CLAIM`] enough: a settlement of at most 1.5 kB and an
-//! amended row, on pages that others share. The write-ahead log itself needs no new room: it keeps its blocks and is
-//! written over after a checkpoint. Claims are taken again when the file could be filled once more.
+//! A zero-filled file beside the ledger holds that room: [`PER_CLAIM`] bytes for each claim that may be outstanding,
+//! and what it takes to move a full write-ahead log into the database. When SQLite reports a full disk, the batch is
+//! rolled back, the file is given up, the log is moved, and the batch is done again *without its claims*, which are
+//! answered [`LedgerError::Full`](crate::LedgerError::Full) from then on. So what the file held is there for
+//! amendments, doubts and settlements alone. The log needs no new room meanwhile: it is moved after each batch, keeps
+//! its blocks and is written over. Settlements are cut to [`tight`] bounds (and say so), which is what makes
+//! [`PER_CLAIM`] enough: at most 1.5 kB and an amended row, on pages that others share. Claims are taken again when
+//! the file could be filled once more, or while a purge has left as much room within the database.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -17,10 +18,14 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::schema::pragma;
+use super::{Options, Pretend};
 use crate::bounds::Bounds;
 
 /// Bytes set aside for one outstanding claim: two pages.
 const PER_CLAIM: u64 = 8 << 10;
+
+/// Bytes of a page.
+const PAGE: u64 = 4 << 10;
 
 /// How often it is tried to fill the file again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -42,20 +47,19 @@ pub(super) struct Reserve {
     size: u64,
     held: bool,
     tried: Option<Instant>,
-    /// For tests: the disk counts as full at this many pages while the reserve is held.
-    pub(super) pretend_full_at: Option<u32>,
+    pretend: Pretend,
 }
 
 impl Reserve {
     /// Sets the room aside. Without success the ledger opens all the same, to settle and resolve what it holds.
-    pub(super) fn new(path: PathBuf, bounds: &Bounds, pretend_full_at: Option<u32>) -> Reserve {
-        let size = bounds.outstanding as u64 * PER_CLAIM;
+    pub(super) fn new(path: PathBuf, options: &Options) -> Reserve {
+        let size = options.bounds.outstanding as u64 * PER_CLAIM + options.log_pages as u64 * PAGE;
         let mut reserve = Reserve {
             path,
             size,
             held: false,
             tried: None,
-            pretend_full_at,
+            pretend: options.pretend,
         };
         reserve.held = reserve.fill().is_ok();
         reserve
@@ -66,9 +70,9 @@ impl Reserve {
         self.held
     }
 
-    /// Gives the room up. Returns whether there was any.
-    pub(super) fn give_up(&mut self, conn: &Connection) -> rusqlite::Result<bool> {
-        let had = std::mem::replace(&mut self.held, false);
+    /// Gives the room up.
+    pub(super) fn give_up(&mut self, conn: &Connection) -> rusqlite::Result<()> {
+        self.held = false;
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::warn!(
                 "the ledger's reserve {} could not be removed: {error}",
@@ -76,8 +80,7 @@ impl Reserve {
             );
         }
         self.tried = Some(Instant::now());
-        self.pretend(conn)?;
-        Ok(had)
+        self.pretend(conn)
     }
 
     /// Tries to set the room aside again, now and then.
@@ -86,9 +89,12 @@ impl Reserve {
             return Ok(());
         }
         self.tried = Some(Instant::now());
-        if self.pretend_full_at.is_some() {
+        if self.pretend.no_refill {
+            return Ok(());
+        }
+        if self.pretend.full_at.is_some() {
             let used: u32 = pragma::<u32>(conn, "page_count")? - pragma::<u32>(conn, "freelist_count")?;
-            if Some(used) >= self.pretend_full_at {
+            if Some(used) >= self.pretend.full_at {
                 return Ok(());
             }
         }
@@ -102,12 +108,18 @@ impl Reserve {
         self.pretend(conn)
     }
 
+    /// Whether as much room is free within the database, apart from `pages` about to be used.
+    pub(super) fn is_within(&self, conn: &Connection, pages: usize) -> rusqlite::Result<bool> {
+        let free: u32 = pragma(conn, "freelist_count")?;
+        Ok(u64::from(free) * PAGE >= self.size + pages as u64 * PAGE)
+    }
+
     /// Makes SQLite find the disk full, or not any more.
     pub(super) fn pretend(&self, conn: &Connection) -> rusqlite::Result<()> {
-        let Some(pages) = self.pretend_full_at else {
+        let Some(pages) = self.pretend.full_at else {
             return Ok(());
         };
-        let reserve = if self.held { 0 } else { (self.size >> 12) as u32 };
+        let reserve = if self.held { 0 } else { (self.size / PAGE) as u32 };
         conn.pragma_update_and_check(None, "max_page_count", pages + reserve, |_| Ok(()))
     }
 

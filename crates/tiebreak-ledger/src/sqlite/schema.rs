@@ -60,44 +60,43 @@ CREATE TABLE fences (given_out_up_to INTEGER NOT NULL) STRICT;
 INSERT INTO fences VALUES (0);
 ";
 
-/// Makes the tables, or brings those of an older version up to date, in one transaction.
+/// The version of the tables in the file; 0 if it is empty.
 ///
 /// # Errors
 /// [`LedgerError::Newer`], or [`LedgerError::Damaged`] if it is something else than a ledger.
-pub(super) fn prepare(conn: &mut Connection, path: &str) -> Result<(), LedgerError> {
-    let sqlite = |e| opening(path, &e);
-    let application: i32 = pragma(conn, "application_id").map_err(sqlite)?;
-    let found: u32 = pragma(conn, "user_version").map_err(sqlite)?;
-    let count = "SELECT count(*) FROM sqlite_schema";
-    let objects: u32 = conn.query_row(count, [], |r| r.get(0)).map_err(sqlite)?;
+pub(super) fn version(conn: &Connection, path: &str) -> Result<u32, LedgerError> {
+    let read = || -> rusqlite::Result<(i32, u32, u32)> {
+        let objects = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
+        Ok((pragma(conn, "application_id")?, pragma(conn, "user_version")?, objects))
+    };
     let known = VERSION;
-    match (application, found) {
-        (APPLICATION, VERSION) => return Ok(()),
-        (APPLICATION, newer) if newer > known => {
+    match read().map_err(|e| opening(path, &e))? {
+        (APPLICATION, found, _) if found > known => {
             let path = path.to_owned();
-            return Err(LedgerError::Newer { path, found, known });
+            Err(LedgerError::Newer { path, found, known })
         }
-        (APPLICATION, _) => {}
-        (0, 0) if objects == 0 => {}
-        _ => {
-            let message = format!("{path} belongs to another program");
-            return Err(LedgerError::Damaged(message));
+        (APPLICATION, found, _) if found > 0 => Ok(found),
+        (0, 0, 0) => Ok(0),
+        _ => Err(LedgerError::Damaged(format!("{path} belongs to another program"))),
+    }
+}
+
+/// Makes the tables, or brings those of version `found` up to date, in one transaction.
+pub(super) fn prepare(conn: &mut Connection, found: u32) -> rusqlite::Result<()> {
+    if found == VERSION {
+        return Ok(());
+    }
+    let transaction = conn.transaction()?;
+    // One arm per older version; each brings the tables to the next one.
+    for version in found..VERSION {
+        match version {
+            0 => transaction.execute_batch(TABLES)?,
+            _ => unreachable!("version {version} is not older than {VERSION}"),
         }
     }
-    let make = |conn: &mut Connection| {
-        let transaction = conn.transaction()?;
-        // One arm per older version; each brings the tables to the next one.
-        for version in found..VERSION {
-            match version {
-                0 => transaction.execute_batch(TABLES)?,
-                _ => unreachable!("version {version} is not older than {VERSION}"),
-            }
-        }
-        transaction.pragma_update(None, "application_id", APPLICATION)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
-        transaction.commit()
-    };
-    make(conn).map_err(sqlite)
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
 }
 
 /// The value of a pragma.

@@ -20,10 +20,6 @@ const IDLE: Duration = Duration::from_millis(20);
 /// With nothing to do later either, it looks around this often.
 const LONG: Duration = Duration::from_secs(1);
 
-/// Pages in the log that make a checkpoint worth while when idle, and those that make one due at any time.
-const CHECKPOINT_IDLE: usize = 1_000;
-const CHECKPOINT_DUE: usize = 16_000;
-
 /// Why a batch was not committed.
 enum Failed {
     /// There is no room; nothing has changed.
@@ -42,6 +38,7 @@ struct Writer<'c> {
     reserve: Reserve,
     /// About how many pages the log has.
     log: usize,
+    commits: u64,
     lost: Option<String>,
 }
 
@@ -66,6 +63,7 @@ pub(super) fn run(
         options,
         reserve,
         log: 0,
+        commits: 0,
         lost: None,
     };
     let closing = writer.work();
@@ -92,7 +90,7 @@ impl Writer<'_> {
         let mut jobs = VecDeque::new();
         let mut closing = None;
         loop {
-            let patience = if self.log >= CHECKPOINT_IDLE { IDLE } else { LONG };
+            let patience = if self.worth_a_checkpoint() { IDLE } else { LONG };
             match self.shared.changes.wait(patience) {
                 Took::Closed => return closing,
                 Took::Nothing => self.idle(),
@@ -107,7 +105,8 @@ impl Writer<'_> {
                         closing = Some(slot);
                     }
                     self.batch(&mut jobs);
-                    if self.log >= CHECKPOINT_DUE {
+                    // Without a reserve the log must not grow.
+                    if self.log >= self.options.log_pages || (!self.reserve.is_held() && self.log > 0) {
                         self.checkpoint();
                     }
                 }
@@ -116,18 +115,19 @@ impl Writer<'_> {
     }
 
     fn idle(&mut self) {
-        if self.log >= CHECKPOINT_IDLE {
+        if self.worth_a_checkpoint() {
             self.checkpoint();
         }
         self.restore();
     }
 
+    fn worth_a_checkpoint(&self) -> bool {
+        self.log > self.options.log_pages / 16
+    }
+
     /// Commits `jobs` together and answers them.
     fn batch(&mut self, jobs: &mut VecDeque<Change>) {
-        if !self.reserve.is_held() && jobs.iter().any(Change::takes_room) {
-            self.restore();
-        }
-        if !self.reserve.is_held() {
+        if jobs.iter().any(Change::takes_room) && !self.has_room(jobs) {
             refuse_claims(jobs);
         }
         let mut done = self.attempt(jobs);
@@ -185,15 +185,42 @@ impl Writer<'_> {
         for job in jobs {
             job.perform(&mut self.desk).map_err(|e| (e, false))?;
         }
-        self.desk.commit().map_err(|e| (e, true))
+        self.commits += 1;
+        self.desk.commit().map_err(|e| (e, true))?;
+        if self.options.pretend.sync_fails_at == Some(self.commits) {
+            return Err((failed_sync(), true));
+        }
+        Ok(())
     }
 
-    /// Gives up the reserve. Returns whether that made room.
+    /// Gives up the reserve and moves the log, so that its blocks can be written again. Returns whether that made room.
     fn make_room(&mut self) -> bool {
+        if !self.reserve.is_held() {
+            return false;
+        }
         tracing::warn!("no space is left for the ledger: no claims are taken until there is");
         self.desk.bounds = reserve::tight(&self.options.bounds);
-        match self.reserve.give_up(self.desk.conn()) {
-            Ok(had) => had,
+        if let Err(error) = self.reserve.give_up(self.desk.conn()) {
+            self.lose(&error.to_string());
+        }
+        self.checkpoint();
+        self.lost.is_none()
+    }
+
+    /// Whether there is room for these claims beside that for the settlements of all.
+    fn has_room(&mut self, jobs: &VecDeque<Change>) -> bool {
+        self.restore();
+        if self.reserve.is_held() {
+            return true;
+        }
+        // A change touches a few pages of each table.
+        let pages = jobs.iter().map(|job| 4 * job.weight()).sum();
+        match self.reserve.is_within(self.desk.conn(), pages) {
+            Ok(within) => {
+                let bounds = &self.options.bounds;
+                self.desk.bounds = if within { *bounds } else { reserve::tight(bounds) };
+                within
+            }
             Err(error) => {
                 self.lose(&error.to_string());
                 false
@@ -214,18 +241,16 @@ impl Writer<'_> {
 
     /// Moves the log into the database, so that it is written from its beginning again. Readers are not waited for.
     fn checkpoint(&mut self) {
-        self.log = 0;
-        if self.lost.is_some() {
+        if self.lost.is_some() || self.options.pretend.keep_log {
             return;
         }
-        let moved = |conn: &Connection| conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        let mut done = moved(self.desk.conn());
-        if done.as_ref().is_err_and(is_full) && self.make_room() {
-            done = moved(self.desk.conn());
-        }
-        match done {
+        self.log = 0;
+        let moved = (self.desk.conn()).query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        match moved {
             Ok(()) => {}
-            Err(error) if is_busy(&error) || is_full(&error) => {}
+            // With the room made, it is tried once more.
+            Err(error) if is_full(&error) => drop(self.make_room()),
+            Err(error) if is_busy(&error) => {}
             // A database whose sync failed once cannot be trusted to be complete when a later one succeeds.
             Err(error) => self.lose(&error.to_string()),
         }
@@ -237,6 +262,12 @@ impl Writer<'_> {
             self.lost = Some(why.to_owned());
         }
     }
+}
+
+/// The error of a commit that reached the log, whose sync then failed.
+fn failed_sync() -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
+    rusqlite::Error::SqliteFailure(code, None)
 }
 
 fn refuse_claims(jobs: &mut VecDeque<Change>) {

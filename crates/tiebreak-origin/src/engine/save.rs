@@ -122,7 +122,8 @@ fn differing(existing: &Value, sent: &Value) -> Vec<String> {
             vec![String::new()]
         };
     };
-    let only_theirs = theirs.keys().filter(|name| !ours.contains_key(*name));
+    // An id that was left to the server is no difference.
+    let only_theirs = theirs.keys().filter(|name| !ours.contains_key(*name) && *name != "id");
     let changed = ours
         .iter()
         .filter(|(name, value)| !theirs.get(*name).is_some_and(|their| same(their, value)));

@@ -209,3 +209,41 @@ async fn collections_are_bounded() {
     }
     assert_eq!(ask(&origin, "PUT /_collections/d", &[], "{}").await.status, 507);
 }
+
+/// While something else holds the file's write lock, writes wait, up to the bound; the rest is refused at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_full_queue_refuses_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("o.db");
+    let bounded = OriginOptions { queue: 1, ..options() };
+    let origin = std::sync::Arc::new(Origin::open(file.clone(), bounded).unwrap());
+    ask(&origin, "PUT /t/0", &[], "0").await;
+    let blocker = rusqlite::Connection::open(file).unwrap();
+    blocker.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 1..=8 {
+        let origin = origin.clone();
+        tasks.spawn(async move { (n, ask(&origin, &format!("PUT /t/{n}"), &[], "1").await) });
+    }
+    // The writer holds at most two (it took one, then one more), and one is queued.
+    for _ in 0..5 {
+        let (n, said) = tasks.join_next().await.unwrap().unwrap();
+        assert_eq!((said.status, said.problem().as_str()), (503, "busy"));
+        assert_eq!(said.field("retry-after"), Some("1"));
+        assert_eq!(ask(&origin, &format!("GET /t/{n}"), &[], "").await.status, 404);
+    }
+    // Reads go on meanwhile.
+    assert_eq!(ask(&origin, "GET /t/0", &[], "").await.status, 200);
+    blocker.execute_batch("ROLLBACK").unwrap();
+    let mut written = 0;
+    while let Some(task) = tasks.join_next().await {
+        let (n, said) = task.unwrap();
+        let read = ask(&origin, &format!("GET /t/{n}"), &[], "").await;
+        match said.status {
+            201 => assert_eq!((read.status, said.etag()), (200, read.etag())),
+            other => assert_eq!((other, read.status), (503, 404)),
+        }
+        written += usize::from(said.status == 201);
+    }
+    assert!(written >= 1);
+}

@@ -16,7 +16,7 @@ pub(super) fn decode<'a>(bytes: &'a [u8], content_type: &str) -> Cow<'a, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         // Cut in the middle of a character: what stands before it is valid.
-        Err(error) if error.error_len().is_none() => bytes
+        Err(error) if error.error_len().is_none() && !super::has(content_type, "charset=iso") => bytes
             .get(..error.valid_up_to())
             .and_then(|b| std::str::from_utf8(b).ok())
             .map_or(Cow::Borrowed(""), Cow::Borrowed),

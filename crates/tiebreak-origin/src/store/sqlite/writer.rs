@@ -160,6 +160,13 @@ impl Work {
     }
 
     fn perform(&mut self, batch: Vec<Job>) {
+        let begun = match &self.broken {
+            Some(broken) => Err(broken.clone()),
+            None => self.engine.store.begin(),
+        };
+        if let Err(error) = begun {
+            return refuse(batch, &error);
+        }
         let writes: Vec<Write> = batch.iter().map(|job| job.write.clone()).collect();
         let several = writes.len() > 1;
         match self.transaction(writes) {
@@ -173,48 +180,43 @@ impl Work {
             Err(_) if several && self.broken.is_none() => {
                 batch.into_iter().for_each(|job| self.perform(vec![job]));
             }
-            Err(error) => {
-                for job in batch {
-                    drop(job.reply.send(refusal::store(&error)));
-                }
-            }
+            Err(error) => refuse(batch, &error),
         }
     }
 
+    /// Performs `writes` in the transaction that was begun, and ends it.
     fn transaction(&mut self, writes: Vec<Write>) -> Result<Vec<Answer>, StoreError> {
-        if let Some(broken) = &self.broken {
-            return Err(broken.clone());
-        }
-        let performed = self.engine.store.begin().and_then(|()| {
-            let answers = writes.into_iter().map(|write| self.engine.perform(write));
-            answers.collect::<Result<Vec<_>, _>>()
-        });
+        let answers = writes.into_iter().map(|write| self.engine.perform(write));
+        let performed = answers.collect::<Result<Vec<_>, _>>();
         let committed = performed.and_then(|answers| {
             self.engine.store.commit(self.engine.last()).inspect_err(|e| {
                 if *e != StoreError::Full {
-                    self.broken = Some(StoreError::Failed(format!("{e}; open the store anew to go on")));
+                    self.broken = Some(stopped(e));
                 }
             })?;
             Ok(answers)
         });
-        match committed {
+        let error = match committed {
             Ok(answers) => {
                 self.publish();
-                Ok(answers)
+                return Ok(answers);
             }
-            Err(error) => {
-                tracing::error!(%error, "a batch of writes was undone");
-                let undone = self.engine.store.undo();
-                let reloaded = undone.and_then(|stored| {
-                    let reloaded = self.engine.reload(stored);
-                    reloaded.map_err(|e| StoreError::Failed(e.to_string()))
-                });
-                if let Err(worse) = reloaded {
-                    self.broken = Some(StoreError::Failed(format!("{worse}; open the store anew to go on")));
-                }
-                Err(error)
-            }
+            Err(error) => error,
+        };
+        tracing::error!(%error, "a batch of writes was undone");
+        let undone = self.engine.store.undo();
+        let reloaded = undone.and_then(|stored| {
+            let reloaded = self.engine.reload(stored);
+            reloaded.map_err(|e| StoreError::Failed(e.to_string()))
+        });
+        if let Err(worse) = reloaded {
+            self.broken = Some(stopped(&worse));
         }
+        if self.broken.is_some() {
+            // Nothing is published any more, so readers need not wait for it.
+            self.published.store(u64::MAX, Ordering::Release);
+        }
+        Err(error)
     }
 
     fn publish(&mut self) {
@@ -234,4 +236,15 @@ impl Work {
             tracing::warn!(%error, "could not tidy up");
         }
     }
+}
+
+fn refuse(batch: Vec<Job>, error: &StoreError) {
+    for job in batch {
+        drop(job.reply.send(refusal::store(error)));
+    }
+}
+
+/// What later writes are told after `error`.
+fn stopped(error: &StoreError) -> StoreError {
+    StoreError::Failed(format!("{error}; open the store anew to go on"))
 }

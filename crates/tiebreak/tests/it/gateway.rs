@@ -1,0 +1,61 @@
+//! Starts the real binary.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+/// A running `tiebreak serve`.
+pub struct Gateway {
+    process: Child,
+    /// Host and port that it listens on.
+    pub authority: String,
+    /// Its folder, kept over restarts.
+    pub folder: Option<TempDir>,
+}
+
+impl Gateway {
+    /// Starts it in a new folder.
+    pub fn start(args: &[&str]) -> Gateway {
+        Gateway::start_in(tempfile::tempdir().unwrap(), args)
+    }
+
+    /// Starts it in `folder`, where an earlier one may have left its ledger.
+    pub fn start_in(folder: TempDir, args: &[&str]) -> Gateway {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_tiebreak"))
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(args)
+            .current_dir(folder.path())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let mut said = Vec::new();
+        let authority = loop {
+            let line = lines.next().unwrap_or_else(|| panic!("the gateway ended: {said:?}")).unwrap();
+            if let Some(rest) = line.split("http://").nth(1)
+                && line.contains("listening")
+            {
+                break rest.split(',').next().unwrap().to_owned();
+            }
+            said.push(line);
+        };
+        // What it says later must not fill the pipe.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("gateway: {line}")));
+        Gateway { process, authority, folder: Some(folder) }
+    }
+
+    /// Kills it as `kill -9` does; gives back its folder.
+    pub fn kill(mut self) -> TempDir {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.folder.take().unwrap()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,106 @@
+//! Kinto through the gateway: a server with strong version tags that knows nothing of Tiebreak.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::gateway::Gateway;
+use crate::http::Client;
+use crate::peer::Peer;
+use crate::relay::Relay;
+use crate::shared::{self, Shuffle};
+
+const ALICE: (&str, &str) = ("authorization", "Basic YWxpY2U6eA==");
+const RECORDS: &str = "/v1/buckets/b/collections/c/records";
+
+fn client(authority: &str) -> Client {
+    Client::new(authority).with(ALICE.0, ALICE.1)
+}
+
+async fn prepared(authority: &str) {
+    let mut direct = client(authority);
+    for path in ["/v1/buckets/b", "/v1/buckets/b/collections/c"] {
+        let made = direct.put(path, &[], &json!({})).await;
+        assert!(made.status.is_success(), "{made:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_of_64_workers_with_repeats_land_once_and_lose_nothing() {
+    let kinto = Peer::start("kinto");
+    prepared(&kinto.authority).await;
+    let gateway = Gateway::start(&["--upstream", &format!("http://{}", kinto.authority)]);
+    // Four writes for each record: its creation, and three fields by three feeds; a third of all comes twice.
+    let mut create: Vec<(usize, usize)> = (0..500).flat_map(|r| [(r, 0), (r, 0)]).collect();
+    let mut edit: Vec<(usize, usize)> = (0..500).flat_map(|r| [(r, 1), (r, 2), (r, 3)]).collect();
+    let mut shuffle = Shuffle::new(11);
+    shuffle.apply(&mut create);
+    shuffle.apply(&mut edit);
+    for batch in [create, edit] {
+        shared::each(64, batch, |_| client(&gateway.authority), async |client, (record, field)| {
+            let path = format!("{RECORDS}/r{record}");
+            let got = if field == 0 {
+                client.put(&path, &[("if-none-match", "*")], &json!({"data": {"n": record}})).await
+            } else {
+                let change = json!({"data": {format!("f{field}"): record * 10 + field}});
+                let kind = [("content-type", "application/json")];
+                client.send(Method::PATCH, &path, &kind, change.to_string()).await
+            };
+            // The second creation is told that the record is there already; nothing else may fail.
+            assert!(got.status.is_success() || (field == 0 && got.status == 412), "{path} {field}: {got:?}");
+        })
+        .await;
+    }
+    let mut direct = client(&kinto.authority);
+    let all = direct.get(&format!("{RECORDS}?_limit=10000")).await.json();
+    let all = all["data"].as_array().unwrap();
+    assert_eq!(all.len(), 500);
+    for record in all {
+        let n = record["n"].as_u64().unwrap();
+        assert_eq!(record["id"], json!(format!("r{n}")));
+        for field in 1..=3 {
+            assert_eq!(record[format!("f{field}")], json!(n * 10 + field), "{record}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_get_and_put_by_many_workers_lose_no_edit() {
+    let kinto = Peer::start("kinto");
+    prepared(&kinto.authority).await;
+    let gateway = Gateway::start(&["--upstream", &format!("http://{}", kinto.authority)]);
+    let path = format!("{RECORDS}/doc");
+    let fields: serde_json::Map<String, Value> = (0..16).map(|f| (format!("f{f}"), json!(0))).collect();
+    assert_eq!(client(&kinto.authority).put(&path, &[], &json!({ "data": fields })).await.status, 201);
+    shared::edit_own_fields(&path, 16, 8, |_| client(&gateway.authority), |document| &mut document["data"]).await;
+    let end = client(&kinto.authority).get(&path).await.json();
+    for f in 0..16 {
+        assert_eq!(end["data"][format!("f{f}")], json!(8), "{end}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_is_looked_into_and_never_repeated_blindly() {
+    let kinto = Peer::start("kinto");
+    prepared(&kinto.authority).await;
+    let relay = Relay::start(kinto.authority.clone()).await;
+    let gateway = Gateway::start(&["--upstream", &format!("http://{}", relay.authority)]);
+    let path = format!("{RECORDS}/lost");
+    let mut worker = client(&gateway.authority);
+    assert_eq!(worker.put(&path, &[], &json!({"data": {"n": 0}})).await.status, 201);
+    for n in 1..=10 {
+        let read = worker.get(&path).await;
+        let tag = read.field("etag").to_owned();
+        relay.lose_after.store(0, std::sync::atomic::Ordering::Release);
+        let got = worker.put(&path, &[("if-match", &tag)], &json!({"data": {"n": n}})).await;
+        assert_eq!((got.status.as_u16(), got.outcome()), (200, "applied"), "{n}: {got:?}");
+        assert!(got.field("tiebreak").contains("attempts=1; guarantee=A"), "{got:?}");
+    }
+    // A POST has nothing that it could be recognised by: it is said to be in doubt, and was performed once.
+    relay.lose_after.store(0, std::sync::atomic::Ordering::Release);
+    let got = worker.post(RECORDS, &[], &json!({"data": {"posted": true}})).await;
+    assert_eq!((got.status.as_u16(), got.outcome()), (504, "in-doubt"), "{got:?}");
+    let again = worker.post(RECORDS, &[], &json!({"data": {"posted": true}})).await;
+    assert_eq!(again.outcome(), "in-doubt", "the same write is not sent again while it is in doubt: {again:?}");
+    let posted = client(&kinto.authority).get(&format!("{RECORDS}?posted=true")).await.json();
+    assert_eq!(posted["data"].as_array().unwrap().len(), 1);
+}
