@@ -164,6 +164,15 @@ impl Exchange {
             // The conflict may be with our own write.
             return self.prove(now);
         }
+        if self.earlier() == Earlier::MayHaveApplied && class == Class::KeyReuse {
+            // Nobody else has the key that this write brought along: an attempt of ours, with content that was
+            // merged into another version, is what it was used for. A caller's own key may have been used before.
+            if self.write.headers.contains_key("idempotency-key") {
+                return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
+            }
+            self.performed = true;
+            return self.prove(now);
+        }
         match remedy {
             Remedy::Rebase => self.stale(now),
             Remedy::Wait => self.wait_then(now, Next::Send, retry_after),

@@ -102,6 +102,8 @@ pub struct Exchange {
     rounds: u32,
     /// An attempt of which nothing is known, if there was one.
     unknown: Option<Unknown>,
+    /// Whether the origin showed that it has performed an attempt of this write already.
+    performed: bool,
     /// When the last attempt was sent.
     sent_at: Time,
     /// The last answer that refused the write.
@@ -168,6 +170,7 @@ impl Exchange {
             attempts: 0,
             rounds: 0,
             unknown: None,
+            performed: false,
             sent_at: Time::default(),
             refused: None,
             seen: None,
