@@ -24,6 +24,11 @@ impl Failure {
         Failure { code, why: why.into() }
     }
 
+    /// The same with another exit code.
+    pub(crate) fn with_code(self, code: u8) -> Failure {
+        Failure { code, ..self }
+    }
+
     /// Says why on standard error, and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         eprintln!("tiebreak: failed to {}", self.why);

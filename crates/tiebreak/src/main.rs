@@ -5,6 +5,7 @@ mod exit;
 mod explain;
 mod gateway;
 mod stores;
+mod submit;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,8 @@ struct Cli {
 enum Command {
     /// Stand in front of an HTTP API (or serve an embedded JSON origin)
     Serve(gateway::ServeArgs),
+    /// Push the lines of a file to an HTTP API, each of them once
+    Submit(Box<submit::SubmitArgs>),
     /// Explain an HTTP conflict: which one it is, why, and what to do
     Explain(explain::ExplainArgs),
     /// List dialect packs, or check packs of your own
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         .init();
     match cli.command {
         Command::Serve(args) => gateway::run(&args),
+        Command::Submit(args) => submit::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Dialects(args) => dialects_cmd::run(args),
     }

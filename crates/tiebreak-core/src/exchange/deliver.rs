@@ -156,6 +156,15 @@ impl Exchange {
     fn refused(&mut self, now: Time, response: Response, verdict: Verdict) -> Step {
         let (class, remedy, retry_after) = (verdict.class, verdict.remedy, verdict.retry_after);
         self.refused = Some(Box::new((response, verdict)));
+        if self.earlier() == Earlier::MayHaveApplied && class == Class::KeyReuse {
+            // Nobody else has the key that this write brought along: an attempt of ours, with content that was
+            // merged into another version, is what it was used for. A caller's own key may have been used before.
+            if self.write.headers.contains_key("idempotency-key") {
+                return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
+            }
+            self.performed = true;
+            return self.prove(now);
+        }
         if self.earlier() == Earlier::MayHaveApplied && remedy != Remedy::Wait {
             // It may have met our own write; and whatever it met, the attempt before it may have been applied.
             return self.prove(now);

@@ -102,6 +102,8 @@ pub struct Exchange {
     rounds: u32,
     /// An attempt of which nothing is known, if there was one.
     unknown: Option<Unknown>,
+    /// Whether the origin showed that it has performed an attempt of this write already.
+    performed: bool,
     /// When the last attempt was sent or, if it got no answer, given up: what is late counts from here.
     quiet_since: Time,
     /// The answer that refused the last attempt.
@@ -168,6 +170,7 @@ impl Exchange {
             attempts: 0,
             rounds: 0,
             unknown: None,
+            performed: false,
             quiet_since: Time::default(),
             refused: None,
             seen: None,

@@ -222,6 +222,13 @@ impl Exchange {
                 .is_some_and(|q| q.contains("X-Amz-Signature=") || q.contains("sig="))
     }
 
+    /// Whether an attempt of this write may have carried merged content, which nobody has kept: an edit that was
+    /// rebased. What a bulk job writes without a base goes out as it is.
+    pub(super) fn may_have_merged(&self) -> bool {
+        let literal = self.is_signed() || (self.preconditions.guard_writes() && self.named_tag().is_none());
+        !literal && self.edits() && (self.context.base.is_some() || !self.context.check_first)
+    }
+
     /// The attempt that was planned, read as an edit.
     pub(super) fn planned_edit(&self, plan: &Plan) -> Arc<Edit> {
         if plan.content == self.write.content {

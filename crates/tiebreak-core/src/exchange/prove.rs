@@ -5,10 +5,10 @@ use http::Method;
 use crate::delivery::{Delivery, Unknown};
 use crate::exchange::answer::Answer;
 use crate::exchange::effect::response;
-use crate::exchange::plan::{Before, Guard};
+use crate::exchange::plan::{Before, Guard, Planned};
 use crate::exchange::reply::step;
 use crate::exchange::{Carried, Effect, Exchange, LaneExit, Next, Place, Stage, Step};
-use crate::merge::{self, Holds};
+use crate::merge::{self, Holds, Representation};
 use crate::outcome::Outcome;
 use crate::policy::OnDuplicate;
 use crate::record::{Record, State};
@@ -82,12 +82,56 @@ impl Exchange {
     /// Weighs what the look at the target brought.
     pub(super) fn weigh(&mut self, now: Time, delivery: Delivery) -> Step {
         let response = response(delivery);
+        if self.performed
+            && let Some(response) = response
+        {
+            return self.landed(now, response, Outcome::Applied);
+        }
+        let held = self.plan.as_deref().and_then(|p| p.guard.clone());
+        if let Some(held) = held
+            && self.resumed.is_some()
+            && self.may_have_merged()
+        {
+            return self.weigh_merged(now, response, &held);
+        }
         let finding = response.as_ref().map_or(Finding::Open, |r| self.find(now, r));
         match (finding, response) {
             (Finding::Applied, Some(response)) => self.landed(now, response, Outcome::Applied),
             (Finding::Adoptable, Some(response)) => self.landed(now, response, Outcome::Adopted),
             (Finding::SendAgain, response) => self.send_again(now, response),
             (Finding::Open | Finding::Applied | Finding::Adoptable, _) => self.look_again(now),
+        }
+    }
+
+    /// Weighs an attempt whose content is lost with the process that merged it: it is merged anew. The caller's own
+    /// content, under the version that the attempt was merged into, would revert the other writer's change.
+    fn weigh_merged(&mut self, now: Time, response: Option<Response>, held: &Guard) -> Step {
+        let Some(response) = response else {
+            return self.look_again(now);
+        };
+        let Some(current) = self.as_current(&response) else {
+            return self.look_again(now);
+        };
+        let unchanged = held.version && current.etag.as_ref().is_some_and(|e| e.strong_eq(&held.tag));
+        self.seen = Some(current.clone());
+        self.view.carried = Some(current.clone());
+        let Planned::Ready(plan) = self.make_plan() else {
+            return self.look_again(now);
+        };
+        let sent = Representation::new(current.representation.content_type(), plan.content.clone());
+        let adds_nothing = plan.rebased && merge::same(&sent, &current.representation, &self.context.policy.merge).is_ok();
+        if !unchanged {
+            // A caller that brought its base asked for these changes; they are there, whoever made them.
+            return if adds_nothing && self.context.base.is_some() {
+                self.landed(now, response, Outcome::Adopted)
+            } else {
+                self.look_again(now)
+            };
+        }
+        match &plan.guard {
+            // Under the same version at most one of the two attempts can be applied.
+            Some(guard) if guard.tag.strong_eq(&held.tag) => self.claim_for(now, plan),
+            _ => self.look_again(now),
         }
     }
 

@@ -1,0 +1,102 @@
+//! What is shown while a job runs: a bar on a terminal, a plain line now and then in a pipe.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::dispatch::Tally;
+use super::outcome::Came;
+
+/// In a pipe: a line at least this far from the one before.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// How far a job is.
+#[derive(Debug)]
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+    /// The size of the input, in bytes, where it is known.
+    size: Option<u64>,
+    read: u64,
+    started: Instant,
+    told: Instant,
+    told_tenths: u64,
+}
+
+impl Progress {
+    /// Progress over an input of this size.
+    pub(super) fn new(size: Option<u64>) -> Progress {
+        let now = Instant::now();
+        let bar = std::io::stderr().is_terminal().then(|| bar(size));
+        Progress {
+            bar,
+            size,
+            read: 0,
+            started: now,
+            told: now,
+            told_tenths: 0,
+        }
+    }
+
+    /// So many bytes of the input have been read.
+    pub(super) fn read(&mut self, bytes: u64) {
+        self.read = bytes;
+    }
+
+    /// Shows the state, if it is time to.
+    pub(super) fn show(&mut self, tally: &Tally) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.read);
+            bar.set_message(counts(tally));
+            return;
+        }
+        let tenths = self
+            .size
+            .filter(|size| *size > 0)
+            .map_or(0, |size| self.read * 10 / size);
+        let now = Instant::now();
+        let further = tenths > self.told_tenths && now.duration_since(self.told) > Duration::from_secs(1);
+        if further || now.duration_since(self.told) >= EVERY {
+            self.told = now;
+            self.told_tenths = tenths;
+            let share = self
+                .size
+                .filter(|s| *s > 0)
+                .map(|s| format!("{:3} %, ", (self.read * 100 / s).min(100)));
+            eprintln!("tiebreak: {}{}", share.unwrap_or_default(), counts(tally));
+        }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn finish(&mut self, tally: &Tally) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        let seconds = self.started.elapsed().as_secs_f64();
+        eprintln!("tiebreak: {} lines in {seconds:.1} s", tally.lines());
+    }
+}
+
+fn bar(size: Option<u64>) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(size, ProgressDrawTarget::stderr_with_hz(5));
+    let template = if size.is_some() {
+        "{bar:30} {percent:>3} %  {elapsed_precise}  {msg}"
+    } else {
+        "{spinner} {elapsed_precise}  {msg}"
+    };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn counts(tally: &Tally) -> String {
+    let landed = tally.landed();
+    let doubt = tally.of(Came::InDoubt);
+    let rest = tally.lines() - landed - doubt;
+    let mut text = format!("{} lines: {landed} landed, {rest} open", tally.lines());
+    if doubt > 0 {
+        text.push_str(&format!(", {doubt} in doubt"));
+    }
+    text
+}
