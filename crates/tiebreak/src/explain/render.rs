@@ -91,12 +91,12 @@ pub(crate) fn text(case: &Case, verdict: &Verdict, said: &Explanation) -> String
 /// Who says so, and how sure it is.
 fn source(verdict: &Verdict) -> String {
     let sure = match verdict.confidence {
-        Confidence::High => "documented, sure",
-        Confidence::Medium => "by its wording, likely",
+        Confidence::High => "sure",
+        Confidence::Medium => "likely, by its wording",
         Confidence::Low => "a guess",
     };
     match &verdict.dialect {
-        Some(dialect) => format!("{sure}, dialect {dialect}"),
+        Some(dialect) => format!("as documented for {dialect}"),
         None => sure.to_owned(),
     }
 }

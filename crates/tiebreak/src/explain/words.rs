@@ -81,6 +81,7 @@ fn run(text: impl Into<String>, command: String) -> Step {
 /// Explains `verdict` on `case`.
 pub(crate) fn explain(case: &Case, verdict: &Verdict) -> Explanation {
     let mut explanation = match verdict.class {
+        _ if !verdict.items.is_empty() => bulk(verdict),
         Class::Duplicate => duplicate(case, verdict),
         Class::Stale => stale(case),
         Class::Race => race(case, verdict),
@@ -108,6 +109,26 @@ pub(crate) fn explain(case: &Case, verdict: &Verdict) -> Explanation {
         );
     }
     explanation
+}
+
+fn bulk(verdict: &Verdict) -> Explanation {
+    let count = verdict.items.len();
+    let items = if count == 1 {
+        "1 item".into()
+    } else {
+        format!("{count} items")
+    };
+    Explanation {
+        headline: format!("{items} of this bulk request did not go through"),
+        meaning: "The status speaks of the request as a whole; each item has an answer of its own. The items that are named below were not applied, the others were.".into(),
+        repeat: Repeat::No,
+        repeat_because: "Sent again as a whole, it would apply once more what was applied already.".into(),
+        steps: vec![
+            step("Take the refused items out, and deal with each by its own cause (shown above)."),
+            step("Send only those again."),
+        ],
+        notes: Vec::new(),
+    }
 }
 
 fn duplicate(case: &Case, verdict: &Verdict) -> Explanation {
