@@ -94,7 +94,7 @@ struct Malformed {
 fn answer(judge: &Judge, number: u64, line: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
     let read = match line.map(<[u8]>::trim_ascii) {
         Some([]) => return true,
-        Some(line) => json::line(line).map_err(|e| e.to_string()),
+        Some(line) => json::line(line).map_err(|e| e.in_line()),
         None => Err(format!("the line is longer than {} MiB", LONGEST >> 20)),
     };
     // Writing into a vector cannot fail.

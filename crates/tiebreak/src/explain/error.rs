@@ -27,6 +27,14 @@ impl ReadError {
             what: what.into(),
         }
     }
+
+    /// The error of one line of a batch: the line is named beside it.
+    pub(crate) fn in_line(&self) -> String {
+        match self.at {
+            Some((_, column)) => format!("column {column}: {}", self.what),
+            None => self.what.clone(),
+        }
+    }
 }
 
 impl fmt::Display for ReadError {
