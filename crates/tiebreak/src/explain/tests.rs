@@ -75,6 +75,10 @@ fn errors_name_the_place_and_what_was_expected() {
         .assert_eq(&error("{\"request\": {},\n \"response\": oops}"));
     expect_test::expect!["`response.status` is missing or no status code; expected a number from 100 to 999"]
         .assert_eq(&error(r#"{"response": {"status": "no"}}"#));
+    assert_eq!(
+        error("{\"response\":{\"status\":409}}\n{\"response\":{\"status\":409}}\n"),
+        "line 2, column 1: more follows after the JSON; for one case a line, use --batch"
+    );
     assert!(error("").starts_with("the input is empty"));
 }
 
