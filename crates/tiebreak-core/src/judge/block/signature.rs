@@ -50,6 +50,8 @@ pub(super) enum Mark {
     Markup(&'static str),
     /// As `Markup`, followed by this.
     MarkupThen(&'static str, Shape),
+    /// Tags, comments, styles and scripts do not contain this.
+    NoMarkup(&'static str),
     /// The status is one of these.
     Status(&'static [u16]),
     /// The status is 400 or higher.

@@ -7,7 +7,7 @@
 use super::signature::{Kind, Mark, Shape, Signature};
 use Kind::{Challenge, Gateway, Refusal};
 use Mark::{
-    AtMost, Bare, Empty, Error, Field, FieldHas, FieldIs, Foreign, Markup, MarkupThen, Says, SaysThen, Status, Title,
+    AtMost, Bare, Empty, Error, Field, FieldHas, FieldIs, Foreign, Markup, MarkupThen, NoMarkup, Says, SaysThen, Status, Title,
     TitleHas,
 };
 
@@ -15,6 +15,9 @@ use Mark::{
 const CLOUDFLARE: Shape = Shape::OneOf(&[
     "1005", "1006", "1007", "1008", "1009", "1010", "1012", "1015", "1020", "1106",
 ]);
+
+/// Imperva's details that mean a refusal (12 a test, 15 a rule, 16 an access setting; 20 and others: origin out of reach).
+const IMPERVA: Shape = Shape::OneOf(&["12", "15", "16"]);
 
 /// wafw00f, Awesome-WAF and identYwaf collect block pages; most rows without vendor documentation rest on them.
 const COLLECTED: &str = "wafw00f; Awesome-WAF; identYwaf";
@@ -133,8 +136,9 @@ pub(super) static SIGNATURES: &[Signature] = &[
     row("HUMAN (PerimeterX)", Challenge, "its block page", &[TitleHas("Access to this page has been denied"), Markup("px")], "wafw00f perimeterx"),
     row("HUMAN (PerimeterX)", Challenge, "its block page", &[Markup("perimeterx.com/whywasiblocked")], "wafw00f perimeterx"),
     row("HUMAN (PerimeterX)", Challenge, "its block page", &[Title(&["Robot or human?"]), Markup("px-captcha")], "public captures"),
-    row("Imperva (Incapsula)", Refusal, "the number of the incident", &[SaysThen("Incapsula incident ID", Shape::Digits(6))], "docs.imperva.com; wafw00f incapsula"),
-    row("Imperva (Incapsula)", Refusal, "its block frame", &[Markup("_Incapsula_Resource"), Markup("incident_id=")], "docs.imperva.com; wafw00f incapsula"),
+    row("Imperva (Incapsula)", Refusal, "the number of the incident", &[SaysThen("Incapsula incident ID", Shape::Digits(6)), MarkupThen("edet=", IMPERVA)], "docs.imperva.com; wafw00f incapsula"),
+    row("Imperva (Incapsula)", Refusal, "the number of the incident", &[SaysThen("Incapsula incident ID", Shape::Digits(6)), NoMarkup("edet=")], "docs.imperva.com; wafw00f incapsula"),
+    row("Imperva (Incapsula)", Refusal, "its block frame", &[MarkupThen("edet=", IMPERVA), Markup("_Incapsula_Resource"), Markup("incident_id=")], "docs.imperva.com; wafw00f incapsula"),
     row("Imperva (Incapsula)", Challenge, "its challenge script on a page with nothing else", &[Markup("/_Incapsula_Resource?SWJIYLWA="), Bare], "is-antibot#60"),
     row("Imperva (Incapsula)", Challenge, "its captcha form", &[Markup("/_Incapsula_Resource?SWCGHOEL")], "is-antibot#60"),
     row("Imperva (Incapsula)", Challenge, "its challenge script on a page with nothing else", &[Markup("/_Incapsula_Resource?SWHANEDL="), Bare], "public captures"),
@@ -379,7 +383,7 @@ pub(super) static SIGNATURES: &[Signature] = &[
 
     // --- Eastern Europe, Middle East ---
     row("DDoS-Guard", Challenge, "its test page", &[Markup("/.well-known/ddos-guard/"), AtMost(1000)], "groktopus/groktocrawl#48; public captures"),
-    row("DDoS-Guard", Challenge, "its test page", &[Title(&["DDOS-GUARD"])], "mikf/gallery-dl#3569"),
+    row("DDoS-Guard", Challenge, "its test page", &[Title(&["DDOS-GUARD"]), Says("your browser")], "mikf/gallery-dl#3569"),
     row("DDoS-Guard", Challenge, "its test page", &[Markup("check.ddos-guard.net"), Bare], "public captures"),
     row("DDoS-Guard", Challenge, "its test page", &[Markup("data-ddg-origin"), AtMost(1000)], "public captures"),
     row("Servicepipe", Challenge, "its test page", &[Markup("servicepipe.ru"), AtMost(600)], "public captures"),
