@@ -46,7 +46,8 @@ pub(crate) fn find(view: &View<'_, '_>) -> Option<String> {
 fn member(tree: Tree<'_, '_>) -> Option<String> {
     tree.nodes.iter().enumerate().take(HEAD).find_map(|(at, node)| {
         let name = node.name()?;
-        if name.len() > 32 {
+        let first = name.as_bytes().first()?.to_ascii_lowercase();
+        if !(8..=32).contains(&name.len()) || !matches!(first, b'e' | b'c' | b'd' | b'o' | b'm') {
             return None;
         }
         let plain: String = name
@@ -66,29 +67,44 @@ fn member(tree: Tree<'_, '_>) -> Option<String> {
     })
 }
 
+/// How many messages are searched for an identifier.
+const MAX_MESSAGES: usize = 4;
+
 /// `Existing ID: 123`, `by container "2ce1…"`, `already exists: name`, `'name' already exists`.
 fn wording(tree: Tree<'_, '_>) -> Option<String> {
-    tree.nodes.iter().take(HEAD).find_map(|node| {
-        let Value::Text(text) = &node.value else { return None };
-        let text = clip(text, 1024);
-        let text = text.as_ref();
-        for lead in ["Existing ID: ", "existing ID: ", "existing id: ", "Existing id: ", "by container \""] {
-            if let Some((_, after)) = text.split_once(lead) {
-                return token(after);
-            }
+    tree.nodes
+        .iter()
+        .take(HEAD)
+        .filter(|node| {
+            matches!(
+                node.name(),
+                None | Some("message" | "Message" | "detail" | "msg" | "description" | "reason" | "error" | "title" | "text")
+            )
+        })
+        .filter_map(|node| match &node.value {
+            Value::Text(text) if text.len() >= 16 && text.contains(' ') => Some(clip(text, 512)),
+            _ => None,
+        })
+        .take(MAX_MESSAGES)
+        .find_map(|text| named_in(&text))
+}
+
+fn named_in(text: &str) -> Option<String> {
+    let find = |words: &str| memchr::memmem::find(text.as_bytes(), words.as_bytes());
+    for lead in ["xisting ID: ", "xisting id: ", "by container \""] {
+        if let Some(at) = find(lead) {
+            return token(text.get(at + lead.len()..)?);
         }
-        let at = text.find("already exist").or_else(|| text.find("already in use"))?;
-        let before = text.get(..at)?.trim_end().trim_end_matches("is").trim_end();
-        let quote = before.chars().next_back().filter(|c| matches!(c, '"' | '\''));
-        if let Some(quote) = quote {
-            let inner = before.strip_suffix(quote)?;
-            let start = inner.rfind(quote)? + quote.len_utf8();
-            return Some(excerpt(inner.get(start..)?));
-        }
-        let after = text.get(at..)?;
-        let (_, after) = after.split_once(": ")?;
-        token(after)
-    })
+    }
+    let at = find("already exist").or_else(|| find("already in use"))?;
+    let before = text.get(..at)?.trim_end().trim_end_matches("is").trim_end();
+    if let Some(quote) = before.chars().next_back().filter(|c| matches!(c, '"' | '\'')) {
+        let inner = before.strip_suffix(quote)?;
+        let start = inner.rfind(quote)? + quote.len_utf8();
+        return Some(excerpt(inner.get(start..)?));
+    }
+    let (_, after) = text.get(at..)?.split_once(": ")?;
+    token(after)
 }
 
 fn token(text: &str) -> Option<String> {
@@ -138,6 +154,19 @@ pub(crate) fn retry_after(view: &View<'_, '_>) -> Option<Duration> {
 /// How many field errors are kept.
 const MAX_FIELDS: usize = 16;
 
+/// Whether the list that holds node `at` lists faults.
+fn lists_faults(tree: Tree<'_, '_>, at: usize) -> bool {
+    let list = tree.parent(at);
+    list == 0
+        || matches!(
+            tree.nodes.get(list).and_then(|n| n.name()),
+            Some(
+                "errors" | "error" | "details" | "detail" | "violations" | "fieldErrors" | "field_errors" | "validationErrors"
+                    | "validation" | "invalid_params" | "invalid-params" | "issues" | "causes" | "errorCauses" | "messages"
+            )
+        )
+}
+
 /// What the answer says about single fields: lists of `{field, message}`, JSON:API pointers, `{"field": ["message"]}`.
 pub(crate) fn fields(tree: Tree<'_, '_>) -> Vec<FieldError> {
     let mut found: Vec<FieldError> = Vec::new();
@@ -146,7 +175,7 @@ pub(crate) fn fields(tree: Tree<'_, '_>) -> Vec<FieldError> {
             break;
         }
         match (&node.key, &node.value) {
-            (Key::Index(_), Value::Object) => {
+            (Key::Index(_), Value::Object) if lists_faults(tree, at) => {
                 let field = ["field", "path", "param", "property", "propertyPath", "attribute", "loc", "name", "location"]
                     .into_iter()
                     .find_map(|name| {

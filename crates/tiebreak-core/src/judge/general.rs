@@ -104,6 +104,8 @@ fn spoken(view: &View<'_, '_>, said: &Said) -> Verdict {
     let creates = !view.demand.safe && *view.asked.method != Method::DELETE;
     let remedy = match said.class {
         Class::Duplicate if sure == Confidence::High && creates && !said.foreign => Remedy::Adopt,
+        // Without a version of its own a write cannot be rebased, whatever the words say.
+        Class::Stale if view.demand.whole && !view.demand.versioned => Remedy::Stop,
         Class::Stale if sure >= Confidence::Medium && !view.demand.safe => Remedy::Rebase,
         Class::Race | Class::InProgress if sure >= Confidence::Medium || view.status == 423 => Remedy::Wait,
         Class::Other if matches!(view.status, 425 | 429 | 502..=504) => Remedy::Wait,
