@@ -4,7 +4,7 @@
 //! signatures ([`block`]) → bulk answers, item by item ([`items`]) → dialect packs ([`pack`]) → standard forms
 //! ([`forms`]) → the general reading of status, method, preconditions and wording ([`general`]) → *unclear*.
 
-mod block;
+pub mod block;
 mod body;
 mod existing;
 mod forms;
@@ -212,6 +212,9 @@ impl Judge {
     #[must_use]
     pub fn reading(&self, status: StatusCode, verdict: &Verdict) -> Reading {
         match status.as_u16() {
+            // A wall answered in the API's place: its 200 or 202 is not the API's.
+            200..=303 if verdict.class == Class::Blocked && verdict.proves_refusal => Reading::Refused,
+            200..=303 if verdict.class == Class::Blocked => Reading::Unknown,
             202 => Reading::Accepted,
             200..=299 | 303 => Reading::Applied,
             408 | 500..=599 if !verdict.proves_refusal => Reading::Unknown,
