@@ -327,7 +327,20 @@ fn speaks(view: &View<'_, '_>) -> bool {
             node.name(),
             Some("message" | "msg" | "detail" | "error" | "description" | "reason" | "error_description")
         );
-        matches!(&node.value, Value::Text(t) if told && t.trim().contains(' ') && !has(t, "conflict"))
+        let coded = matches!(
+            node.name(),
+            Some("code" | "error_code" | "errorCode" | "reason" | "type" | "error")
+        );
+        match &node.value {
+            Value::Text(text) if told && text.trim().contains(' ') => !has(text, "conflict"),
+            Value::Text(text) if coded => {
+                text.contains('_')
+                    && !["conflict", "://", "error", "invalid"]
+                        .iter()
+                        .any(|word| has(text, word))
+            }
+            _ => false,
+        }
     })
 }
 
@@ -445,7 +458,7 @@ fn precondition(view: &View<'_, '_>, said: Option<Said>) -> Verdict {
         return asked_for(view, Class::Duplicate, Remedy::Stop, Confidence::High);
     }
     if let Some(said) = said.as_ref().filter(|s| {
-        s.rank < SPECIFIC && matches!(s.class, Class::State | Class::Race) && (s.rank <= 36 || demand.version.is_none())
+        s.rank < SPECIFIC && matches!(s.class, Class::State | Class::Race) && (s.rank <= 28 || demand.version.is_none())
     }) {
         return spoken(view, said);
     }
