@@ -7,8 +7,8 @@
 use super::signature::{Kind, Mark, Shape, Signature};
 use Kind::{Challenge, Gateway, Refusal};
 use Mark::{
-    AtMost, Bare, Empty, Error, Field, FieldHas, FieldIs, Foreign, Markup, MarkupThen, NoMarkup, Says, SaysThen, Status, Title,
-    TitleHas,
+    AtMost, Bare, Empty, Error, Field, FieldHas, FieldIs, Foreign, Markup, MarkupThen, NoMarkup, Says, SaysThen,
+    Status, Title, TitleHas,
 };
 
 /// Cloudflare's numbers that mean a refusal of this caller (1001 is DNS, 1000-1004 are set-up faults).
