@@ -46,7 +46,9 @@ fn crowded(error: &str) -> String {
     let mut n = 0;
     while body.len() < 970 {
         n += 1;
-        body.push_str(&format!(r#"{{"field":"items[{n}].sku","value":"A-{n}-77","limit":{n}}},"#));
+        body.push_str(&format!(
+            r#"{{"field":"items[{n}].sku","value":"A-{n}-77","limit":{n}}},"#
+        ));
     }
     body.push_str("{}]}");
     body
@@ -57,13 +59,49 @@ fn main() {
     let headers = HeaderMap::new();
     let asked = Asked::new(&Method::POST, "/v1/orders", &headers);
     let answers = [
-        answer(409, "application/json", typical(r#""error":{"code":"ALREADY_EXISTS","message":"Order 4711 already exists"}"#)),
-        answer(409, "application/json", typical(r#""code":"VERSION_CONFLICT","message":"Record has been updated by another user. Please reload and retry.""#)),
-        answer(409, "application/json", typical(r#""message":"Cannot ship order in 'cancelled' state","error":"Conflict""#)),
-        answer(422, "application/problem+json", typical(r#""type":"https://api.example.com/errors/idempotency-key-reused","title":"Idempotency-Key is already used""#)),
-        answer(409, "application/json", typical(r#""kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"pods \"web\" already exists","reason":"AlreadyExists","details":{"name":"web","kind":"pods"},"code":409"#)),
-        answer(409, "application/json", crowded(r#""error":{"code":"ALREADY_EXISTS","message":"Order 4711 already exists"}"#)),
-        answer(400, "application/json", typical(r#""__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"The conditional request failed""#)),
+        answer(
+            409,
+            "application/json",
+            typical(r#""error":{"code":"ALREADY_EXISTS","message":"Order 4711 already exists"}"#),
+        ),
+        answer(
+            409,
+            "application/json",
+            typical(
+                r#""code":"VERSION_CONFLICT","message":"Record has been updated by another user. Please reload and retry.""#,
+            ),
+        ),
+        answer(
+            409,
+            "application/json",
+            typical(r#""message":"Cannot ship order in 'cancelled' state","error":"Conflict""#),
+        ),
+        answer(
+            422,
+            "application/problem+json",
+            typical(
+                r#""type":"https://api.example.com/errors/idempotency-key-reused","title":"Idempotency-Key is already used""#,
+            ),
+        ),
+        answer(
+            409,
+            "application/json",
+            typical(
+                r#""kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"pods \"web\" already exists","reason":"AlreadyExists","details":{"name":"web","kind":"pods"},"code":409"#,
+            ),
+        ),
+        answer(
+            409,
+            "application/json",
+            crowded(r#""error":{"code":"ALREADY_EXISTS","message":"Order 4711 already exists"}"#),
+        ),
+        answer(
+            400,
+            "application/json",
+            typical(
+                r#""__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"The conditional request failed""#,
+            ),
+        ),
     ];
     println!("warm-up: {:?}", judge.judge(&asked, &answers[0]).class);
     for response in &answers {
@@ -77,7 +115,11 @@ fn main() {
             best = best.min(started.elapsed());
         }
         let rate = 50.0 / best.as_secs_f64();
-        println!("{:4} bytes  {rate:9.0} verdicts/s  {:?}", response.content.len(), judge.judge(&asked, response).class);
+        println!(
+            "{:4} bytes  {rate:9.0} verdicts/s  {:?}",
+            response.content.len(),
+            judge.judge(&asked, response).class
+        );
     }
     let size = 64 * 1024;
     let hostile = [

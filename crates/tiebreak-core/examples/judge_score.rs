@@ -89,7 +89,12 @@ fn main() {
     show("extra", &run(&general, &extra));
     println!("\none pack disabled, on the lines that it decided:");
     for pack in standard.packs() {
-        let rest: Vec<_> = standard.packs().iter().filter(|p| p.name() != pack.name()).cloned().collect();
+        let rest: Vec<_> = standard
+            .packs()
+            .iter()
+            .filter(|p| p.name() != pack.name())
+            .cloned()
+            .collect();
         let without = Judge::with_packs(rest);
         let mine: Vec<&Line> = conflicts
             .iter()
@@ -98,7 +103,10 @@ fn main() {
             .filter(|l| l.verdict(&standard).dialect.as_deref() == Some(pack.name()))
             .collect();
         if !mine.is_empty() {
-            show(&format!("  without {}", pack.name()), &run(&without, mine.iter().copied()));
+            show(
+                &format!("  without {}", pack.name()),
+                &run(&without, mine.iter().copied()),
+            );
         }
     }
     if has("--apis") {

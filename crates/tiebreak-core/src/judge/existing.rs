@@ -2,64 +2,54 @@
 
 use std::time::Duration;
 
+use crate::judge::body::name::{NONE, hash};
 use crate::judge::body::{HEAD, Key, Tree, Value, clip};
 use crate::judge::view::View;
 use crate::judge::wording::excerpt;
 use crate::verdict::FieldError;
 
-/// Members that name the resource that exists already, without `_` and `-`, in lower case.
-const EXISTING_MEMBERS: [&str; 19] = [
-    "existingid",
-    "existingresourceid",
-    "conflictingresourceid",
-    "conflictingid",
-    "conflictid",
-    "conflictresourceid",
-    "duplicateid",
-    "existingobjectid",
-    "existingrecordid",
-    "existingclaimid",
-    "existingresource",
-    "existingurl",
-    "existinglocation",
-    "originalid",
-    "duplicateof",
-    "existinguserid",
-    "existingcontactid",
-    "matchedrecordid",
-    "conflictwith",
+/// Members that name the resource that exists already, however they are spelled.
+const EXISTING_MEMBERS: [u32; 19] = [
+    hash(b"existingid"),
+    hash(b"existingresourceid"),
+    hash(b"conflictingresourceid"),
+    hash(b"conflictingid"),
+    hash(b"conflictid"),
+    hash(b"conflictresourceid"),
+    hash(b"duplicateid"),
+    hash(b"existingobjectid"),
+    hash(b"existingrecordid"),
+    hash(b"existingclaimid"),
+    hash(b"existingresource"),
+    hash(b"existingurl"),
+    hash(b"existinglocation"),
+    hash(b"originalid"),
+    hash(b"duplicateof"),
+    hash(b"existinguserid"),
+    hash(b"existingcontactid"),
+    hash(b"matchedrecordid"),
+    hash(b"conflictwith"),
 ];
 
 /// The identifier or URL of the resource that exists already, if the answer reveals it.
 pub(crate) fn find(view: &View<'_, '_>) -> Option<String> {
-    member(view.tree)
-        .or_else(|| wording(view.tree))
-        .or_else(|| {
-            ["location", "content-location"]
-                .into_iter()
-                .filter(|_| view.status != 303 && view.status >= 400)
-                .find_map(|name| view.field(name))
-                .map(excerpt)
-        })
+    member(view.tree).or_else(|| wording(view.tree)).or_else(|| {
+        ["location", "content-location"]
+            .into_iter()
+            .filter(|_| view.status != 303 && view.status >= 400)
+            .find_map(|name| view.field(name))
+            .map(excerpt)
+    })
 }
 
 fn member(tree: Tree<'_, '_>) -> Option<String> {
-    tree.nodes.iter().enumerate().take(HEAD).find_map(|(at, node)| {
-        let name = node.name()?;
-        let first = name.as_bytes().first()?.to_ascii_lowercase();
-        if !(8..=32).contains(&name.len()) || !matches!(first, b'e' | b'c' | b'd' | b'o' | b'm') {
-            return None;
-        }
-        let plain: String = name
-            .chars()
-            .filter(|c| c.is_ascii_alphanumeric())
-            .map(|c| c.to_ascii_lowercase())
-            .collect();
-        if plain == "existing" && node.value == Value::Object {
+    tree.names.iter().enumerate().find_map(|(at, name)| {
+        let node = tree.nodes.get(at)?;
+        if *name == hash(b"existing") && node.value == Value::Object {
             return tree.scalar(at, "id").map(excerpt);
         }
         EXISTING_MEMBERS
-            .contains(&plain.as_str())
+            .contains(name)
             .then(|| node.value.scalar())
             .flatten()
             .filter(|text| !text.is_empty() && *text != "null")
@@ -67,21 +57,29 @@ fn member(tree: Tree<'_, '_>) -> Option<String> {
     })
 }
 
+/// Members with a message for people.
+const MESSAGES: [u32; 9] = [
+    hash(b"message"),
+    hash(b"detail"),
+    hash(b"msg"),
+    hash(b"description"),
+    hash(b"reason"),
+    hash(b"error"),
+    hash(b"title"),
+    hash(b"text"),
+    NONE,
+];
+
 /// How many messages are searched for an identifier.
 const MAX_MESSAGES: usize = 4;
 
 /// `Existing ID: 123`, `by container "2ce1…"`, `already exists: name`, `'name' already exists`.
 fn wording(tree: Tree<'_, '_>) -> Option<String> {
-    tree.nodes
+    tree.names
         .iter()
-        .take(HEAD)
-        .filter(|node| {
-            matches!(
-                node.name(),
-                None | Some("message" | "Message" | "detail" | "msg" | "description" | "reason" | "error" | "title" | "text")
-            )
-        })
-        .filter_map(|node| match &node.value {
+        .enumerate()
+        .filter(|(_, name)| MESSAGES.contains(name))
+        .filter_map(|(at, _)| match &tree.nodes.get(at)?.value {
             Value::Text(text) if text.len() >= 16 && text.contains(' ') => Some(clip(text, 512)),
             _ => None,
         })
@@ -118,7 +116,8 @@ fn token(text: &str) -> Option<String> {
 /// A number of seconds, whole or not.
 pub(crate) fn seconds(text: &str) -> Option<Duration> {
     let number: f64 = text.trim().parse().ok()?;
-    (number.is_finite() && (0.0..=31_536_000.0).contains(&number)).then(|| Duration::from_millis((number * 1000.0) as u64))
+    (number.is_finite() && (0.0..=31_536_000.0).contains(&number))
+        .then(|| Duration::from_millis((number * 1000.0) as u64))
 }
 
 /// How long the origin asks to wait: `Retry-After` (RFC 9110 §10.2.3; a date counts from the answer's own `Date`), its
@@ -161,8 +160,21 @@ fn lists_faults(tree: Tree<'_, '_>, at: usize) -> bool {
         || matches!(
             tree.nodes.get(list).and_then(|n| n.name()),
             Some(
-                "errors" | "error" | "details" | "detail" | "violations" | "fieldErrors" | "field_errors" | "validationErrors"
-                    | "validation" | "invalid_params" | "invalid-params" | "issues" | "causes" | "errorCauses" | "messages"
+                "errors"
+                    | "error"
+                    | "details"
+                    | "detail"
+                    | "violations"
+                    | "fieldErrors"
+                    | "field_errors"
+                    | "validationErrors"
+                    | "validation"
+                    | "invalid_params"
+                    | "invalid-params"
+                    | "issues"
+                    | "causes"
+                    | "errorCauses"
+                    | "messages"
             )
         )
 }
@@ -176,23 +188,42 @@ pub(crate) fn fields(tree: Tree<'_, '_>) -> Vec<FieldError> {
         }
         match (&node.key, &node.value) {
             (Key::Index(_), Value::Object) if lists_faults(tree, at) => {
-                let field = ["field", "path", "param", "property", "propertyPath", "attribute", "loc", "name", "location"]
-                    .into_iter()
-                    .find_map(|name| {
-                        let at = tree.member(at, name)?;
-                        let node = tree.nodes.get(at)?;
-                        match node.value {
-                            Value::Array => {
-                                let last = tree.children(at).last()?;
-                                tree.nodes.get(last)?.value.scalar()
-                            }
-                            _ => node.value.scalar(),
+                let field = [
+                    "field",
+                    "path",
+                    "param",
+                    "property",
+                    "propertyPath",
+                    "attribute",
+                    "loc",
+                    "name",
+                    "location",
+                ]
+                .into_iter()
+                .find_map(|name| {
+                    let at = tree.member(at, name)?;
+                    let node = tree.nodes.get(at)?;
+                    match node.value {
+                        Value::Array => {
+                            let last = tree.children(at).last()?;
+                            tree.nodes.get(last)?.value.scalar()
                         }
-                    })
-                    .or_else(|| tree.scalar(tree.member(at, "source")?, "pointer"));
-                let message = ["message", "detail", "description", "msg", "error", "code", "title", "reason"]
-                    .into_iter()
-                    .find_map(|name| tree.scalar(at, name));
+                        _ => node.value.scalar(),
+                    }
+                })
+                .or_else(|| tree.scalar(tree.member(at, "source")?, "pointer"));
+                let message = [
+                    "message",
+                    "detail",
+                    "description",
+                    "msg",
+                    "error",
+                    "code",
+                    "title",
+                    "reason",
+                ]
+                .into_iter()
+                .find_map(|name| tree.scalar(at, name));
                 if let (Some(field), Some(message)) = (field, message) {
                     found.push(FieldError {
                         field: excerpt(field),
@@ -207,7 +238,12 @@ pub(crate) fn fields(tree: Tree<'_, '_>) -> Vec<FieldError> {
                 let named = tree.nodes.get(list).and_then(|n| n.name());
                 let inside = owner == 0 || tree.nodes.get(owner).and_then(|n| n.name()) == Some("errors");
                 if let Some(name) = named.filter(|n| {
-                    inside && list != 0 && !matches!(*n, "errors" | "error" | "messages" | "full_messages" | "schemas" | "errorMessages")
+                    inside
+                        && list != 0
+                        && !matches!(
+                            *n,
+                            "errors" | "error" | "messages" | "full_messages" | "schemas" | "errorMessages"
+                        )
                 }) {
                     found.push(FieldError {
                         field: excerpt(name),

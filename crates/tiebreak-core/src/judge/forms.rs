@@ -3,8 +3,8 @@
 use crate::judge::body::{Key, Tree, Value};
 use crate::judge::view::View;
 use crate::judge::wording::{Said, excerpt};
-use crate::verdict::{Class, Confidence, Evidence, Scope, Verdict};
 use crate::remedy::Remedy;
+use crate::verdict::{Class, Confidence, Evidence, Scope, Verdict};
 
 /// What a standard form says, with what the words beside it add.
 pub(crate) fn read(view: &View<'_, '_>, said: Option<&Said>) -> Option<Verdict> {
@@ -44,18 +44,22 @@ type Found = (Class, usize, &'static str, Option<Scope>);
 
 /// A class that specific words beside a code may refine it to.
 fn refined(said: Option<&Said>, among: &[Class]) -> Option<Class> {
-    said.filter(|s| s.rank < 40 && among.contains(&s.class)).map(|s| s.class)
+    said.filter(|s| s.rank < 40 && among.contains(&s.class))
+        .map(|s| s.class)
 }
 
 /// google.rpc.Code: by name in `status` (or `code`), by number in the gRPC gateway's `{code, message, details}`.
 /// <https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto>
 fn rpc(tree: Tree<'_, '_>, status: u16, said: Option<&Said>) -> Option<Found> {
-    let at = [tree.member(0, "error"), Some(0)].into_iter().flatten().find_map(|node| {
-        [tree.member(node, "status"), tree.member(node, "code")]
-            .into_iter()
-            .flatten()
-            .find(|at| code_number(tree, *at, status).is_some())
-    })?;
+    let at = [tree.member(0, "error"), Some(0)]
+        .into_iter()
+        .flatten()
+        .find_map(|node| {
+            [tree.member(node, "status"), tree.member(node, "code")]
+                .into_iter()
+                .flatten()
+                .find(|at| code_number(tree, *at, status).is_some())
+        })?;
     match code_number(tree, at, status)? {
         6 => Some((
             refined(said, &[Class::Race]).unwrap_or(Class::Duplicate),
@@ -114,10 +118,17 @@ fn sqlstate(tree: Tree<'_, '_>, said: Option<&Said>) -> Option<Found> {
     })?;
     let code = tree.nodes.get(at)?.value.scalar()?;
     Some(match code {
-        "23505" => (Class::Duplicate, at, "SQLSTATE 23505 unique_violation", Some(Scope::Name)),
+        "23505" => (
+            Class::Duplicate,
+            at,
+            "SQLSTATE 23505 unique_violation",
+            Some(Scope::Name),
+        ),
         "23503" | "23001" => (Class::State, at, "SQLSTATE foreign key violation", None),
         "23P01" => (Class::State, at, "SQLSTATE 23P01 exclusion_violation", None),
-        "23502" | "23514" | "22001" | "22003" | "22P02" | "22007" => (Class::Invalid, at, "SQLSTATE data exception", None),
+        "23502" | "23514" | "22001" | "22003" | "22P02" | "22007" => {
+            (Class::Invalid, at, "SQLSTATE data exception", None)
+        }
         "40001" => (
             refined(said, &[Class::Stale]).unwrap_or(Class::Race),
             at,
@@ -137,7 +148,9 @@ fn scim(tree: Tree<'_, '_>) -> Option<Found> {
     match tree.nodes.get(at)?.value.scalar()? {
         "uniqueness" => Some((Class::Duplicate, at, "SCIM uniqueness", Some(Scope::Name))),
         "mutability" => Some((Class::State, at, "SCIM mutability", None)),
-        "invalidValue" | "invalidSyntax" | "invalidPath" | "noTarget" => Some((Class::Invalid, at, "SCIM invalid request", None)),
+        "invalidValue" | "invalidSyntax" | "invalidPath" | "noTarget" => {
+            Some((Class::Invalid, at, "SCIM invalid request", None))
+        }
         _ => None,
     }
 }

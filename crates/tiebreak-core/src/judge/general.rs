@@ -26,9 +26,21 @@ pub(crate) fn read(view: &View<'_, '_>, said: Option<Said>) -> Verdict {
         412 => precondition(view, said),
         423 => match said {
             Some(said) if said.rank < 60 && said.class != Class::Stale => spoken(view, &said),
-            _ => plain(view, Class::Race, Remedy::Wait, Confidence::Medium, "locked (RFC 4918 §11.3)"),
+            _ => plain(
+                view,
+                Class::Race,
+                Remedy::Wait,
+                Confidence::Medium,
+                "locked (RFC 4918 §11.3)",
+            ),
         },
-        425 => plain(view, Class::Other, Remedy::Wait, Confidence::Medium, "too early (RFC 8470)"),
+        425 => plain(
+            view,
+            Class::Other,
+            Remedy::Wait,
+            Confidence::Medium,
+            "too early (RFC 8470)",
+        ),
         428 => plain(
             view,
             Class::Invalid,
@@ -38,12 +50,26 @@ pub(crate) fn read(view: &View<'_, '_>, said: Option<Said>) -> Verdict {
         ),
         429 => match said {
             Some(said) if said.class == Class::Race && said.rank < SPECIFIC => spoken(view, &said),
-            _ => plain(view, Class::Other, Remedy::Wait, Confidence::High, "too many requests (RFC 6585 §4)"),
+            _ => plain(
+                view,
+                Class::Other,
+                Remedy::Wait,
+                Confidence::High,
+                "too many requests (RFC 6585 §4)",
+            ),
         },
         401 | 402 | 407 | 451 => plain(view, Class::Other, Remedy::Stop, Confidence::High, "access was refused"),
         403 => match said {
-            Some(said) if said.rank < SPECIFIC && matches!(said.class, Class::Duplicate | Class::Stale) => spoken(view, &said),
-            _ => plain(view, Class::Other, Remedy::Stop, Confidence::Medium, "access was refused"),
+            Some(said) if said.rank < SPECIFIC && matches!(said.class, Class::Duplicate | Class::Stale) => {
+                spoken(view, &said)
+            }
+            _ => plain(
+                view,
+                Class::Other,
+                Remedy::Stop,
+                Confidence::Medium,
+                "access was refused",
+            ),
         },
         404 | 410 if !view.demand.safe => plain(
             view,
@@ -52,7 +78,13 @@ pub(crate) fn read(view: &View<'_, '_>, said: Option<Said>) -> Verdict {
             Confidence::Medium,
             "there is nothing (any more) to write to",
         ),
-        404 | 410 => plain(view, Class::Other, Remedy::Stop, Confidence::High, "there is no such resource"),
+        404 | 410 => plain(
+            view,
+            Class::Other,
+            Remedy::Stop,
+            Confidence::High,
+            "there is no such resource",
+        ),
         // RFC 4918 §9.3.1: MKCOL on an existing resource.
         405 if view.asked.method.as_str() == "MKCOL" => plain(
             view,
@@ -63,16 +95,46 @@ pub(crate) fn read(view: &View<'_, '_>, said: Option<Said>) -> Verdict {
         ),
         405 => match said {
             Some(said) if said.rank < SPECIFIC => spoken(view, &said),
-            _ => plain(view, Class::Other, Remedy::Stop, Confidence::High, "the method is not allowed"),
+            _ => plain(
+                view,
+                Class::Other,
+                Remedy::Stop,
+                Confidence::High,
+                "the method is not allowed",
+            ),
         },
         400 | 417 | 422 => match said {
             Some(said) if said.rank < 50 && said.class != Class::Other => spoken(view, &said),
             Some(said) if said.class == Class::Invalid => spoken(view, &said),
-            _ => plain(view, Class::Invalid, Remedy::Stop, Confidence::Medium, "the request was not accepted"),
+            _ => plain(
+                view,
+                Class::Invalid,
+                Remedy::Stop,
+                Confidence::Medium,
+                "the request was not accepted",
+            ),
         },
-        424 => plain(view, Class::State, Remedy::Stop, Confidence::Medium, "another write that it depends on failed"),
-        408 => plain(view, Class::Other, Remedy::Stop, Confidence::Medium, "the origin stopped waiting for the request"),
-        406 | 411 | 413..=416 | 431 => plain(view, Class::Invalid, Remedy::Stop, Confidence::High, "the request does not fit"),
+        424 => plain(
+            view,
+            Class::State,
+            Remedy::Stop,
+            Confidence::Medium,
+            "another write that it depends on failed",
+        ),
+        408 => plain(
+            view,
+            Class::Other,
+            Remedy::Stop,
+            Confidence::Medium,
+            "the origin stopped waiting for the request",
+        ),
+        406 | 411 | 413..=416 | 431 => plain(
+            view,
+            Class::Invalid,
+            Remedy::Stop,
+            Confidence::High,
+            "the request does not fit",
+        ),
         500..=599 => failure(view, said),
         _ => match said {
             Some(said) if said.rank < SPECIFIC => spoken(view, &said),
@@ -95,7 +157,13 @@ fn plain(view: &View<'_, '_>, class: Class, remedy: Remedy, confidence: Confiden
 }
 
 fn unclear(view: &View<'_, '_>) -> Verdict {
-    plain(view, Class::Unclear, Remedy::Stop, Confidence::Low, "nothing tells what this means")
+    plain(
+        view,
+        Class::Unclear,
+        Remedy::Stop,
+        Confidence::Low,
+        "nothing tells what this means",
+    )
 }
 
 /// The verdict that the words give, with the remedy that their strength allows.
@@ -172,8 +240,21 @@ fn named_version(view: &View<'_, '_>) -> Option<Evidence> {
         let name = node.name()?;
         let (before, after) = ["current", "expected", "actual", "latest", "server", "stored"]
             .into_iter()
-            .find_map(|w| name.get(..w.len()).filter(|n| n.eq_ignore_ascii_case(w)).map(|n| (n, &name[w.len()..])))?;
-        let about = ["version", "etag", "revision", "rev", "hash", "checksum", "sequence", "generation"];
+            .find_map(|w| {
+                name.get(..w.len())
+                    .filter(|n| n.eq_ignore_ascii_case(w))
+                    .map(|n| (n, &name[w.len()..]))
+            })?;
+        let about = [
+            "version",
+            "etag",
+            "revision",
+            "rev",
+            "hash",
+            "checksum",
+            "sequence",
+            "generation",
+        ];
         let told = !before.is_empty() && about.iter().any(|w| has(after, w));
         let value = node.value.scalar().filter(|_| told)?;
         (!matches!(node.value, Value::Null)).then(|| Evidence {
@@ -186,10 +267,50 @@ fn named_version(view: &View<'_, '_>) -> Option<Evidence> {
 
 /// Verbs that end the path of an action on a resource.
 const VERBS: [&str; 44] = [
-    "accept", "activate", "approve", "archive", "assign", "cancel", "capture", "checkout", "claim", "close", "complete", "confirm",
-    "deactivate", "decline", "disable", "dispatch", "enable", "execute", "finalize", "finish", "join", "leave", "lock", "merge",
-    "open", "pause", "pay", "publish", "refund", "reject", "release", "reopen", "restore", "resume", "revoke", "rollback", "run",
-    "ship", "start", "stop", "submit", "suspend", "unlock", "void",
+    "accept",
+    "activate",
+    "approve",
+    "archive",
+    "assign",
+    "cancel",
+    "capture",
+    "checkout",
+    "claim",
+    "close",
+    "complete",
+    "confirm",
+    "deactivate",
+    "decline",
+    "disable",
+    "dispatch",
+    "enable",
+    "execute",
+    "finalize",
+    "finish",
+    "join",
+    "leave",
+    "lock",
+    "merge",
+    "open",
+    "pause",
+    "pay",
+    "publish",
+    "refund",
+    "reject",
+    "release",
+    "reopen",
+    "restore",
+    "resume",
+    "revoke",
+    "rollback",
+    "run",
+    "ship",
+    "start",
+    "stop",
+    "submit",
+    "suspend",
+    "unlock",
+    "void",
 ];
 
 /// Whether a path names an action on a resource: `/orders/7/cancel`, `/v1/jobs/7:run`.
@@ -202,7 +323,10 @@ fn is_action(path: &str) -> bool {
 /// Whether the answer says something in words beyond the name of its status.
 fn speaks(view: &View<'_, '_>) -> bool {
     view.tree.nodes.iter().take(HEAD).any(|node| {
-        let told = matches!(node.name(), Some("message" | "msg" | "detail" | "error" | "description" | "reason" | "error_description"));
+        let told = matches!(
+            node.name(),
+            Some("message" | "msg" | "detail" | "error" | "description" | "reason" | "error_description")
+        );
         matches!(&node.value, Value::Text(t) if told && t.trim().contains(' ') && !has(t, "conflict"))
     })
 }
@@ -246,15 +370,30 @@ fn conflict(view: &View<'_, '_>, said: Option<Said>) -> Verdict {
     let low = |class, signal| plain(view, class, Remedy::Stop, Confidence::Low, signal);
     if is_bare_page(view) {
         return match method {
-            "PUT" => low(Class::State, "a bare conflict on PUT: the place may be missing or taken"),
+            "PUT" => low(
+                Class::State,
+                "a bare conflict on PUT: the place may be missing or taken",
+            ),
             _ => low(Class::Other, "a page of the web server, not of the API"),
         };
     }
     match method {
-        "POST" if is_action(view.asked.path) => low(Class::State, "a bare conflict on an action: most often the state forbids it"),
-        "POST" if speaks(view) => low(Class::State, "a conflict on POST, in words that are not known: none says that it exists"),
-        "POST" => low(Class::Duplicate, "a bare conflict on POST: most often it exists already"),
-        "PUT" | "PATCH" => low(Class::Stale, "a bare conflict on an update: most often another version stands"),
+        "POST" if is_action(view.asked.path) => low(
+            Class::State,
+            "a bare conflict on an action: most often the state forbids it",
+        ),
+        "POST" if speaks(view) => low(
+            Class::State,
+            "a conflict on POST, in words that are not known: none says that it exists",
+        ),
+        "POST" => low(
+            Class::Duplicate,
+            "a bare conflict on POST: most often it exists already",
+        ),
+        "PUT" | "PATCH" => low(
+            Class::Stale,
+            "a bare conflict on an update: most often another version stands",
+        ),
         "DELETE" => low(Class::State, "a bare conflict on DELETE: most often it is in use"),
         "GET" | "HEAD" => low(Class::State, "a conflict on a read: the state does not allow it"),
         _ => unclear(view),
@@ -265,8 +404,14 @@ fn conflict(view: &View<'_, '_>, said: Option<Said>) -> Verdict {
 fn asked_for(view: &View<'_, '_>, class: Class, remedy: Remedy, confidence: Confidence) -> Verdict {
     let demand = &view.demand;
     let (place, signal) = match class {
-        Class::Duplicate => (demand.absent.unwrap_or("if-none-match"), "the request demanded that it does not exist yet"),
-        _ => (demand.version.unwrap_or("if-match"), "the request named a version, and another one stands"),
+        Class::Duplicate => (
+            demand.absent.unwrap_or("if-none-match"),
+            "the request demanded that it does not exist yet",
+        ),
+        _ => (
+            demand.version.unwrap_or("if-match"),
+            "the request named a version, and another one stands",
+        ),
     };
     let sent = view.asked.headers.get(place).and_then(|v| v.to_str().ok());
     let mut verdict = Verdict::new(
@@ -353,7 +498,19 @@ fn failure(view: &View<'_, '_>, said: Option<Said>) -> Verdict {
         return verdict;
     }
     match view.status {
-        502..=504 => plain(view, Class::Other, Remedy::Wait, Confidence::Medium, "the origin cannot answer now"),
-        _ => plain(view, Class::Other, Remedy::Stop, Confidence::Medium, "the origin failed"),
+        502..=504 => plain(
+            view,
+            Class::Other,
+            Remedy::Wait,
+            Confidence::Medium,
+            "the origin cannot answer now",
+        ),
+        _ => plain(
+            view,
+            Class::Other,
+            Remedy::Stop,
+            Confidence::Medium,
+            "the origin failed",
+        ),
     }
 }

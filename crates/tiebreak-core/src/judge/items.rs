@@ -70,7 +70,9 @@ fn elasticsearch(tree: Tree<'_, '_>) -> Option<(Vec<Found>, usize)> {
     let mut found = Vec::new();
     for (index, item) in tree.children(list).enumerate() {
         all += 1;
-        let Some(action) = tree.children(item).next() else { continue };
+        let Some(action) = tree.children(item).next() else {
+            continue;
+        };
         let status = number(tree, action, &["status"]).unwrap_or(0);
         if (status >= 400 || tree.member(action, "error").is_some()) && found.len() < MAX_ITEMS {
             found.push(Found {
@@ -115,7 +117,11 @@ fn multistatus(tree: Tree<'_, '_>) -> Option<(Vec<Found>, usize)> {
     let mut found = Vec::new();
     let mut all = 0;
     if let Some(root) = tree.member(0, "multistatus") {
-        for (index, item) in tree.children(root).filter(|at| is_named(tree, *at, "response")).enumerate() {
+        for (index, item) in tree
+            .children(root)
+            .filter(|at| is_named(tree, *at, "response"))
+            .enumerate()
+        {
             all += 1;
             let line = tree
                 .scalar(item, "status")
@@ -204,7 +210,9 @@ fn documents(tree: Tree<'_, '_>) -> Option<(Vec<Found>, usize)> {
     let mut found = Vec::new();
     let mut all = 0;
     for (index, item) in tree.children(0).enumerate() {
-        tree.nodes.get(item).filter(|n| matches!(n.key, crate::judge::body::Key::Index(_)))?;
+        tree.nodes
+            .get(item)
+            .filter(|n| matches!(n.key, crate::judge::body::Key::Index(_)))?;
         all += 1;
         let known = tree.member(item, "id").is_some() || tree.member(item, "success").is_some();
         let failed = tree.scalar(item, "error").is_some() || tree.scalar(item, "success") == Some("false");
@@ -225,7 +233,10 @@ fn documents(tree: Tree<'_, '_>) -> Option<(Vec<Found>, usize)> {
 /// Only if all items failed alike may the whole be treated like one of them: otherwise some were applied, and
 /// whatever is done again must be done for the others alone.
 pub(crate) fn whole(items: Vec<Item>, all: usize) -> Option<Verdict> {
-    let first = items.iter().find(|i| i.verdict.class != Class::Other).or(items.first())?;
+    let first = items
+        .iter()
+        .find(|i| i.verdict.class != Class::Other)
+        .or(items.first())?;
     let alike = items
         .iter()
         .all(|i| i.verdict.class == first.verdict.class && i.verdict.remedy == first.verdict.remedy);

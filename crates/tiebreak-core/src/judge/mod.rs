@@ -236,7 +236,9 @@ fn finish(view: &View<'_, '_>, verdict: &mut Verdict) {
     }
     // A read changes nothing: there is nothing to adopt. And without a pack that knows the API, only where the answer
     // points at the very resource.
-    if verdict.remedy == Remedy::Adopt && (view.demand.safe || (verdict.dialect.is_none() && verdict.existing.is_none())) {
+    if verdict.remedy == Remedy::Adopt
+        && (view.demand.safe || (verdict.dialect.is_none() && verdict.existing.is_none()))
+    {
         verdict.remedy = Remedy::Stop;
     }
     if view.asked.earlier == Earlier::MayHaveApplied && !view.demand.safe && view.status >= 400 {

@@ -133,7 +133,10 @@ impl Demand {
             demand.version = demand.version.or(Some("if"));
         }
         demand.query(asked.path);
-        if let Some(content) = asked.content.filter(|_| demand.version.is_none() && demand.absent.is_none()) {
+        if let Some(content) = asked
+            .content
+            .filter(|_| demand.version.is_none() && demand.absent.is_none())
+        {
             demand.content(asked.method, content);
         }
         demand.versioned = demand.versioned || demand.version.is_some() || demand.present;
@@ -150,7 +153,9 @@ impl Demand {
             match absent {
                 Some(none) if *none == value => self.absent = self.absent.or(Some(known)),
                 // These say nothing but whether it must exist.
-                _ if matches!(*known, "op_type" | "prevexist" | "currentdocument.exists") => self.present |= value == "true",
+                _ if matches!(*known, "op_type" | "prevexist" | "currentdocument.exists") => {
+                    self.present |= value == "true"
+                }
                 _ => self.version = self.version.or(Some(known)),
             }
         }
@@ -167,7 +172,11 @@ impl Demand {
         let (_, nodes) = body::read(text, "application/json");
         let tree = Tree::whole(&nodes, &[]);
         self.versioned = nodes.iter().take(HEAD).filter_map(|n| n.name()).any(may_be_version);
-        let named = |at: usize| VERSION_MEMBERS.into_iter().find(|name| tree.scalar(at, name).is_some_and(|v| v != "null"));
+        let named = |at: usize| {
+            VERSION_MEMBERS
+                .into_iter()
+                .find(|name| tree.scalar(at, name).is_some_and(|v| v != "null"))
+        };
         self.version = named(0)
             .or_else(|| tree.member(0, "metadata").and_then(named))
             .filter(|name| *method != Method::POST || *name != "version");
@@ -177,7 +186,19 @@ impl Demand {
 /// Whether a member of the content may name a version: `JobModifyIndex`, `updated_stamp`, `cas`.
 fn may_be_version(name: &str) -> bool {
     const PARTS: [&str; 13] = [
-        "version", "rev", "etag", "cas", "stamp", "seq", "sha", "generation", "index", "lock", "hash", "modified", "updated",
+        "version",
+        "rev",
+        "etag",
+        "cas",
+        "stamp",
+        "seq",
+        "sha",
+        "generation",
+        "index",
+        "lock",
+        "hash",
+        "modified",
+        "updated",
     ];
     name.len() <= 64 && PARTS.iter().any(|part| body::has(name, part))
 }
@@ -200,8 +221,14 @@ mod tests {
                 content,
             })
         };
-        assert_eq!(ask("/a?ifGenerationMatch=0", None, &headers).absent, Some("ifgenerationmatch"));
-        assert_eq!(ask("/a?ifGenerationMatch=7", None, &headers).version, Some("ifgenerationmatch"));
+        assert_eq!(
+            ask("/a?ifGenerationMatch=0", None, &headers).absent,
+            Some("ifgenerationmatch")
+        );
+        assert_eq!(
+            ask("/a?ifGenerationMatch=7", None, &headers).version,
+            Some("ifgenerationmatch")
+        );
         assert_eq!(ask("/a", Some(b"{\"_rev\":\"1-a\"}"), &headers).version, Some("_rev"));
         assert_eq!(
             ask("/a", Some(b"{\"metadata\":{\"resourceVersion\":\"1\"}}"), &headers).version,

@@ -81,7 +81,11 @@ impl<'v, 'a> View<'v, 'a> {
     /// The content of the request, where it is at hand and JSON.
     pub(crate) fn sent(&self) -> Tree<'_, 'v> {
         let (nodes, names) = self.sent.get_or_init(|| {
-            let text = self.asked.content.and_then(|c| std::str::from_utf8(c).ok()).unwrap_or("");
+            let text = self
+                .asked
+                .content
+                .and_then(|c| std::str::from_utf8(c).ok())
+                .unwrap_or("");
             let nodes = crate::judge::body::read(text.get(..MAX_CONTENT).unwrap_or(text), "").1;
             let names = hashes(&nodes);
             (nodes, names)

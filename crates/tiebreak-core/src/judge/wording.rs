@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::judge::body::name::hash;
+use crate::judge::body::name::{NONE, hash};
 use crate::judge::body::{HEAD, Key, Tree, Value, clip, has};
 use crate::judge::request::Demand;
 use crate::judge::words::{Hit, LEXICON, Mark, normalise};
@@ -61,28 +61,44 @@ pub(crate) fn listen(tree: Tree<'_, '_>, fields: &http::HeaderMap, demand: &Dema
     let mut pieces: Vec<Piece> = Vec::with_capacity(8);
     for (name, value) in fields {
         if let (Some(name), Ok(value)) = (code_field(name.as_str()), value.to_str()) {
-            add(&mut text, &mut pieces, clip(value, 200).as_ref(), Source::Field(name), true, true);
+            add(
+                &mut text,
+                &mut pieces,
+                clip(value, 200).as_ref(),
+                Source::Field(name),
+                true,
+                true,
+            );
         }
     }
-    let mut said: Vec<(&str, u8)> = Vec::with_capacity(8);
+    let mut said: Vec<(u32, u8)> = Vec::with_capacity(8);
     for (at, node) in tree.nodes.iter().enumerate().take(HEAD) {
         let Value::Text(value) = &node.value else { continue };
         if text.len() > MAX_TEXT {
             break;
         }
-        let name = name_of(tree, at);
-        match said.iter_mut().find(|(known, _)| *known == name) {
+        let (name, hash) = name_of(tree, at);
+        match said.iter_mut().find(|(known, _)| *known == hash) {
             Some((_, count)) if *count >= MAX_ALIKE => continue,
             Some((_, count)) => *count += 1,
-            None => said.push((name, 1)),
+            None => said.push((hash, 1)),
         }
-        let Some(mut role) = role(name, value) else { continue };
+        let Some(mut role) = role(name, hash, value) else {
+            continue;
+        };
         if role == Role::Stray && within_errors(tree, at) {
             role = Role::Message;
         }
         let code = role == Role::Code;
         let shown = if code { last_segment(value) } else { clip(value, 2048) };
-        add(&mut text, &mut pieces, shown.as_ref(), Source::Node(at), code, role != Role::Stray);
+        add(
+            &mut text,
+            &mut pieces,
+            shown.as_ref(),
+            Source::Node(at),
+            code,
+            role != Role::Stray,
+        );
     }
     let text = String::from_utf8(text).unwrap_or_default();
     let hits = LEXICON.hits(&text);
@@ -120,7 +136,10 @@ fn within_errors(tree: Tree<'_, '_>, at: usize) -> bool {
     for _ in 0..4 {
         at = tree.parent(at);
         let name = tree.nodes.get(at).and_then(|n| n.name());
-        if matches!(name, Some("errors" | "error" | "fieldErrors" | "field_errors" | "validationErrors" | "violations")) {
+        if matches!(
+            name,
+            Some("errors" | "error" | "fieldErrors" | "field_errors" | "validationErrors" | "violations")
+        ) {
             return true;
         }
         if at == 0 {
@@ -133,7 +152,11 @@ fn within_errors(tree: Tree<'_, '_>, at: usize) -> bool {
 fn add(text: &mut Vec<u8>, pieces: &mut Vec<Piece>, value: &str, source: Source, code: bool, first: bool) {
     let start = text.len();
     normalise(value, code, text);
-    if code && text.get(start..).is_some_and(|t| GENERIC.iter().any(|g| g.as_bytes() == t.trim_ascii())) {
+    if code
+        && text
+            .get(start..)
+            .is_some_and(|t| GENERIC.iter().any(|g| g.as_bytes() == t.trim_ascii()))
+    {
         text.truncate(start);
         return;
     }
@@ -157,20 +180,27 @@ fn last_segment(value: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// The nearest name of a value: its own, or that of the array it stands in.
-fn name_of<'t>(tree: Tree<'t, '_>, at: usize) -> &'t str {
+fn name_of<'t>(tree: Tree<'t, '_>, at: usize) -> (&'t str, u32) {
     let mut at = at;
     for _ in 0..4 {
-        let Some(node) = tree.nodes.get(at) else { return "" };
+        let Some(node) = tree.nodes.get(at) else {
+            return ("", NONE);
+        };
         match &node.key {
-            Key::Name(name) => return name,
-            Key::Root => return "",
+            Key::Name(name) => {
+                return (
+                    name,
+                    tree.names.get(at).copied().unwrap_or_else(|| hash(name.as_bytes())),
+                );
+            }
+            Key::Root => return ("", NONE),
             Key::Index(_) => at = tree.parent(at),
         }
         if at == 0 {
             break;
         }
     }
-    ""
+    ("", NONE)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,12 +212,12 @@ enum Role {
 }
 
 /// What a string is for, by its name and its looks.
-fn role(name: &str, value: &str) -> Option<Role> {
+fn role(name: &str, hash: u32, value: &str) -> Option<Role> {
     if value.is_empty() || value.len() > 16 * 1024 {
         return None;
     }
     let blank = value.trim().contains(|c: char| c.is_whitespace()) || !value.is_ascii();
-    let known = known(name);
+    let known = known(hash);
     match known {
         Some(Known::Skip) => None,
         _ if blank => Some(match known {
@@ -214,37 +244,171 @@ enum Known {
 
 /// Members that carry a machine code, as plain letters.
 const CODES: &[&str] = &[
-    "code", "errorcode", "errcode", "subcode", "suberrorcode", "errorsubcode", "error", "errors", "reason", "name",
-    "category", "kind", "key", "scimtype", "issue", "codename", "errortype", "errorname", "exception",
-    "exceptiontype", "class", "tag", "errorsummary", "slug", "errorid", "messagekey", "symbol", "symbolickey",
-    "status", "result", "state", "id", "faultcode", "errorkey", "errcodename", "statuscode", "ename", "err",
-    "rootcause", "innererror", "messagecode", "validation", "rule", "constraint", "errormsg", "codigo", "codice",
-    "resultcode", "returncode", "businesscode",
+    "code",
+    "errorcode",
+    "errcode",
+    "subcode",
+    "suberrorcode",
+    "errorsubcode",
+    "error",
+    "errors",
+    "reason",
+    "name",
+    "category",
+    "kind",
+    "key",
+    "scimtype",
+    "issue",
+    "codename",
+    "errortype",
+    "errorname",
+    "exception",
+    "exceptiontype",
+    "class",
+    "tag",
+    "errorsummary",
+    "slug",
+    "errorid",
+    "messagekey",
+    "symbol",
+    "symbolickey",
+    "status",
+    "result",
+    "state",
+    "id",
+    "faultcode",
+    "errorkey",
+    "errcodename",
+    "statuscode",
+    "ename",
+    "err",
+    "rootcause",
+    "innererror",
+    "messagecode",
+    "validation",
+    "rule",
+    "constraint",
+    "errormsg",
+    "codigo",
+    "codice",
+    "resultcode",
+    "returncode",
+    "businesscode",
 ];
 
 /// Members that carry a message for people.
 const MESSAGES: &[&str] = &[
-    "message", "msg", "detail", "details", "title", "description", "errordescription", "errormessage",
-    "errormessages", "fullmessages", "text", "info", "cause", "explanation", "usermessage", "messages",
-    "developermessage", "debugmessage", "localizedmessage", "faultstring", "fault", "failure", "failures",
-    "nonfielderrors", "base", "conflict", "displaymessage", "errordetail", "errordetails", "longmessage",
-    "shortmessage", "mensaje", "mensagem", "meldung", "nachricht", "messaggio", "fehler", "erreur", "erro", "detalle",
-    "detalhe", "melding", "komunikat", "warning", "warnings", "statusmessage", "statustext", "responsemessage",
-    "data", "body", "content", "why", "output", "stderr", "exceptionmessage", "innerexception",
+    "message",
+    "msg",
+    "detail",
+    "details",
+    "title",
+    "description",
+    "errordescription",
+    "errormessage",
+    "errormessages",
+    "fullmessages",
+    "text",
+    "info",
+    "cause",
+    "explanation",
+    "usermessage",
+    "messages",
+    "developermessage",
+    "debugmessage",
+    "localizedmessage",
+    "faultstring",
+    "fault",
+    "failure",
+    "failures",
+    "nonfielderrors",
+    "base",
+    "conflict",
+    "displaymessage",
+    "errordetail",
+    "errordetails",
+    "longmessage",
+    "shortmessage",
+    "mensaje",
+    "mensagem",
+    "meldung",
+    "nachricht",
+    "messaggio",
+    "fehler",
+    "erreur",
+    "erro",
+    "detalle",
+    "detalhe",
+    "melding",
+    "komunikat",
+    "warning",
+    "warnings",
+    "statusmessage",
+    "statustext",
+    "responsemessage",
+    "data",
+    "body",
+    "content",
+    "why",
+    "output",
+    "stderr",
+    "exceptionmessage",
+    "innerexception",
 ];
 
 /// Members that say nothing about the cause: places, times, advice.
 const SKIPPED: &[&str] = &[
-    "hint", "suggestion", "action", "help", "resolution", "path", "instance", "url", "uri", "href", "docurl",
-    "documentationurl", "moreinfo", "helpurl", "errorlink", "link", "links", "requestid", "hostid", "traceid",
-    "correlationid", "debugid", "timestamp", "time", "date", "trace", "stack", "stacktrace", "docs", "apiversion",
-    "requestlogurl", "version", "location", "locationtype", "domain", "method", "useragent", "schemas", "xmlns",
-    "lang", "language",
+    "hint",
+    "suggestion",
+    "action",
+    "help",
+    "resolution",
+    "path",
+    "instance",
+    "url",
+    "uri",
+    "href",
+    "docurl",
+    "documentationurl",
+    "moreinfo",
+    "helpurl",
+    "errorlink",
+    "link",
+    "links",
+    "requestid",
+    "hostid",
+    "traceid",
+    "correlationid",
+    "debugid",
+    "timestamp",
+    "time",
+    "date",
+    "trace",
+    "stack",
+    "stacktrace",
+    "docs",
+    "apiversion",
+    "requestlogurl",
+    "version",
+    "location",
+    "locationtype",
+    "domain",
+    "method",
+    "useragent",
+    "schemas",
+    "xmlns",
+    "lang",
+    "language",
 ];
 
 /// Hash of the name → what it is for, sorted.
 static KNOWN: LazyLock<Vec<(u32, Known)>> = LazyLock::new(|| {
-    let all = [(CODES, Known::Code), (MESSAGES, Known::Message), (SKIPPED, Known::Skip), (&["type", "errortypeuri"], Known::Type)];
+    let all = [
+        (CODES, Known::Code),
+        (MESSAGES, Known::Message),
+        (SKIPPED, Known::Skip),
+        (&["type", "errortypeuri"], Known::Type),
+    ];
     let mut table: Vec<(u32, Known)> = all
         .iter()
         .flat_map(|(names, known)| names.iter().map(|name| (hash(name.as_bytes()), *known)))
@@ -253,8 +417,7 @@ static KNOWN: LazyLock<Vec<(u32, Known)>> = LazyLock::new(|| {
     table
 });
 
-fn known(name: &str) -> Option<Known> {
-    let wanted = hash(name.as_bytes());
+fn known(wanted: u32) -> Option<Known> {
     let at = KNOWN.binary_search_by_key(&wanted, |(hash, _)| *hash).ok()?;
     KNOWN.get(at).map(|(_, known)| *known)
 }
@@ -289,7 +452,11 @@ impl Heard<'_, '_, '_> {
                 let text = self.tree.nodes.get(at).and_then(|n| n.value.scalar()).unwrap_or("");
                 Evidence {
                     signal: signal.into(),
-                    place: if path.is_empty() { "body".into() } else { format!("body {path}").into() },
+                    place: if path.is_empty() {
+                        "body".into()
+                    } else {
+                        format!("body {path}").into()
+                    },
                     excerpt: excerpt(text),
                 }
             }
@@ -312,7 +479,11 @@ impl Heard<'_, '_, '_> {
         } else if let Some(hit) = find(Mark::Created) {
             (Class::Duplicate, hit, "the request with this key was performed already")
         } else if let Some(hit) = find(Mark::Running) {
-            (Class::InProgress, hit, "the first request with this key is still running")
+            (
+                Class::InProgress,
+                hit,
+                "the first request with this key is still running",
+            )
         } else if let Some(hit) = find(Mark::Reused) {
             (Class::KeyReuse, hit, "the key was used before")
         } else if let Some(hit) = find(Mark::Faulty) {
@@ -343,9 +514,15 @@ impl Heard<'_, '_, '_> {
             .filter_map(|hit| {
                 let piece = self.piece(hit)?;
                 // What is replaced exists: "exists with another version" is about the version.
-                let shift = if hit.mark == Mark::Duplicate && demand.updates && demand.absent.is_none() { 3 } else { 0 };
+                let shift = if hit.mark == Mark::Duplicate && demand.updates && demand.absent.is_none() {
+                    3
+                } else {
+                    0
+                };
                 let rank = match (hit.mark, piece.code, piece.first) {
-                    (Mark::Key | Mark::Differs | Mark::Reused | Mark::Running | Mark::Created | Mark::Faulty, _, _) => return None,
+                    (Mark::Key | Mark::Differs | Mark::Reused | Mark::Running | Mark::Created | Mark::Faulty, _, _) => {
+                        return None;
+                    }
                     (_, _, false) => hit.rank + shift + 25,
                     // Codes of validation wrap anything.
                     (Mark::Invalid, true, true) => hit.rank + 6,
@@ -391,5 +568,9 @@ impl Heard<'_, '_, '_> {
 /// At most 200 bytes of a text, on one line.
 pub(crate) fn excerpt(text: &str) -> String {
     let text = clip(text.trim(), 200);
-    if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text.into_owned() }
+    if text.contains(['\n', '\r']) {
+        text.replace(['\n', '\r'], " ")
+    } else {
+        text.into_owned()
+    }
 }

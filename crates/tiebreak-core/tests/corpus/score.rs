@@ -46,7 +46,11 @@ fn line(text: &str) -> Line {
     let body = response["body"].as_str().unwrap_or_default().to_owned();
     Line {
         id: word(&value["id"]),
-        api: word(if value["api"].is_string() { &value["api"] } else { &value["vendor"] }),
+        api: word(if value["api"].is_string() {
+            &value["api"]
+        } else {
+            &value["vendor"]
+        }),
         // The paths of two lines carry a note in brackets after a blank.
         path: word(&request["path"]).split(' ').next().unwrap_or_default().to_owned(),
         method: request["method"].as_str().unwrap_or("POST").parse().expect("a method"),
@@ -128,10 +132,19 @@ impl Line {
         let mut sent: Vec<String> = ["if-match", "if-none-match", "if-unmodified-since", "overwrite", "if"]
             .iter()
             .filter(|n| self.request.contains_key(**n))
-            .map(|n| if self.request[*n] == "*" { format!("{n}*") } else { (*n).to_owned() })
+            .map(|n| {
+                if self.request[*n] == "*" {
+                    format!("{n}*")
+                } else {
+                    (*n).to_owned()
+                }
+            })
             .collect();
         sent.push(self.path.split('?').nth(1).map_or(String::new(), |q| {
-            q.split('&').filter_map(|p| p.split('=').next()).collect::<Vec<_>>().join("&")
+            q.split('&')
+                .filter_map(|p| p.split('=').next())
+                .collect::<Vec<_>>()
+                .join("&")
         }));
         let body = shape(&String::from_utf8_lossy(&self.response.content));
         let body = body.split("RequestId").next().unwrap_or_default();
@@ -171,7 +184,11 @@ pub struct Score {
 impl Score {
     /// Accuracy in tenths of a percent.
     pub fn permille(&self) -> usize {
-        if self.lines == 0 { 1000 } else { self.right * 1000 / self.lines }
+        if self.lines == 0 {
+            1000
+        } else {
+            self.right * 1000 / self.lines
+        }
     }
 }
 

@@ -29,7 +29,9 @@ pub(super) fn scan<'a>(text: &'a str, nodes: &mut Vec<Node<'a>>) {
     while visible.len() < MAX_TEXT {
         let open = memchr::memchr(b'<', rest.as_bytes()).unwrap_or(rest.len());
         push(&mut visible, rest.get(..open).unwrap_or(""));
-        let Some(tail) = rest.get(open + 1..).filter(|t| !t.is_empty()) else { break };
+        let Some(tail) = rest.get(open + 1..).filter(|t| !t.is_empty()) else {
+            break;
+        };
         rest = tail;
         if let Some(comment) = rest.strip_prefix("!--") {
             let end = memchr::memmem::find(comment.as_bytes(), b"-->").map_or(comment.len(), |e| e + 3);

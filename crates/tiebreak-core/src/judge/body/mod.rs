@@ -175,7 +175,9 @@ pub(crate) fn decode(response: &Response) -> Cow<'_, str> {
 pub(crate) fn read<'a>(text: &'a str, content_type: &str) -> (Form, Vec<Node<'a>>) {
     let mut nodes = Vec::with_capacity(16);
     let text = text.trim_start();
-    let text = text.strip_prefix(")]}'").map_or(text, |t| t.trim_start_matches([',', '\n', '\r', ' ']));
+    let text = text
+        .strip_prefix(")]}'")
+        .map_or(text, |t| t.trim_start_matches([',', '\n', '\r', ' ']));
     let form = match text.as_bytes() {
         [] => Form::Empty,
         [b'{' | b'[', ..] => Form::Json,
@@ -265,8 +267,18 @@ mod tests {
             (r#"{"error":{"code":"cut"#, "application/json", "/error/code", "cut"),
             (r#"[{"a":1.50}]"#, "text/plain", "/0/a", "1.50"),
             ("<E><Code>No</Code><M>a &amp; b</M></E>", "", "/E/M", "a & b"),
-            ("<html><title>T</title><body><p>Gone &lt;now&gt;</p></body></html>", "", "/text", "Gone <now>"),
-            ("error=slow+down&x=1", "application/x-www-form-urlencoded", "/error", "slow down"),
+            (
+                "<html><title>T</title><body><p>Gone &lt;now&gt;</p></body></html>",
+                "",
+                "/text",
+                "Gone <now>",
+            ),
+            (
+                "error=slow+down&x=1",
+                "application/x-www-form-urlencoded",
+                "/error",
+                "slow down",
+            ),
             ("just text\n", "", "", "just text"),
         ] {
             let (_, nodes) = read(text, content_type);

@@ -29,9 +29,12 @@ impl Pointer {
         Some(Pointer { steps, last })
     }
 
-    /// The hash of the name that the place ends with, unless it is `*`, an index or the root.
-    pub(crate) fn last_name(&self) -> Option<u32> {
-        (self.last != NONE).then_some(self.last)
+    /// The hashes of the names on the way: a body without one of them has nothing there.
+    pub(crate) fn names_on_the_way(&self) -> impl Iterator<Item = u32> + '_ {
+        self.steps
+            .iter()
+            .filter(|s| *s != "*" && s.parse::<u32>().is_err())
+            .map(|s| hash(s.as_bytes()))
     }
 
     /// The positions in `tree` that this place names, in order. Looks at the first [`HEAD`] nodes only.

@@ -26,7 +26,9 @@ pub(super) fn scan<'a>(text: &'a str, nodes: &mut Vec<Node<'a>>) {
             continue;
         }
         let stop: &[u8] = if rest.starts_with("!--") { b"-->" } else { b">" };
-        let Some(end) = memchr::memmem::find(rest.as_bytes(), stop) else { return };
+        let Some(end) = memchr::memmem::find(rest.as_bytes(), stop) else {
+            return;
+        };
         let tag = rest.get(..end).unwrap_or("");
         rest = rest.get(end + stop.len()..).unwrap_or("");
         match tag.as_bytes().first() {
@@ -79,10 +81,16 @@ fn say<'a>(nodes: &mut [Node<'a>], stack: &[u32], text: Cow<'a, str>) {
 fn attributes<'a>(text: &'a str, parent: u32, nodes: &mut Vec<Node<'a>>) {
     let mut rest = text;
     for _ in 0..16 {
-        let Some((name, after)) = rest.split_once('=') else { return };
+        let Some((name, after)) = rest.split_once('=') else {
+            return;
+        };
         let after = after.trim_start();
-        let Some(quote) = after.chars().next().filter(|c| matches!(c, '"' | '\'')) else { return };
-        let Some((value, tail)) = after.get(1..).and_then(|a| a.split_once(quote)) else { return };
+        let Some(quote) = after.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
+            return;
+        };
+        let Some((value, tail)) = after.get(1..).and_then(|a| a.split_once(quote)) else {
+            return;
+        };
         rest = tail;
         let name = name.trim();
         if name.starts_with("xmlns") || nodes.len() >= MAX_NODES {

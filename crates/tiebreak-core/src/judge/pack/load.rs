@@ -60,7 +60,11 @@ impl Text<'_> {
     }
 
     /// The tables of an array of tables.
-    fn tables<'x, 'i>(&self, value: &'x Spanned<DeValue<'i>>, field: &str) -> Result<Vec<&'x Spanned<DeValue<'i>>>, PackError> {
+    fn tables<'x, 'i>(
+        &self,
+        value: &'x Spanned<DeValue<'i>>,
+        field: &str,
+    ) -> Result<Vec<&'x Spanned<DeValue<'i>>>, PackError> {
         match value.get_ref() {
             DeValue::Array(array) => Ok(array.iter().collect()),
             _ => Err(self.error(value.span(), field, format!("one or more [[{field}]]"))),
@@ -186,19 +190,33 @@ impl Text<'_> {
             "request" | "headers" => {
                 for (header, value, field) in self.members(value, field)? {
                     let entry = (self.header(header, value.span(), &field)?, self.pattern(value, &field)?);
-                    if name == "request" { &mut when.request } else { &mut when.headers }.push(entry);
+                    if name == "request" {
+                        &mut when.request
+                    } else {
+                        &mut when.headers
+                    }
+                    .push(entry);
                 }
             }
             "content" | "body" => {
                 for (place, value, field) in self.members(value, field)? {
                     let entry = (self.pointer(place, value.span(), &field)?, self.pattern(value, &field)?);
-                    if name == "content" { &mut when.content } else { &mut when.body }.push(entry);
+                    if name == "content" {
+                        &mut when.content
+                    } else {
+                        &mut when.body
+                    }
+                    .push(entry);
                 }
             }
             "text" => when.text = self.strings(value, field)?.iter().map(|t| t.to_lowercase()).collect(),
             "code" => {
                 if code_at.is_empty() {
-                    return Err(self.error(value.span(), field, "`code_at` at the top of the pack, to know where codes stand"));
+                    return Err(self.error(
+                        value.span(),
+                        field,
+                        "`code_at` at the top of the pack, to know where codes stand",
+                    ));
                 }
                 let Pattern::AnyOf(codes) = self.pattern(value, field)? else {
                     return Err(self.error(value.span(), field, "a code, or a list of codes"));
@@ -221,8 +239,17 @@ impl Text<'_> {
                 ));
             }
         }
-        if when.headers.is_empty() && when.body.is_empty() && when.path.is_empty() && when.text.is_empty() && when.request.is_empty() {
-            return Err(self.error(value.span(), "recognise", "at least one of headers, body, text, path, request"));
+        if when.headers.is_empty()
+            && when.body.is_empty()
+            && when.path.is_empty()
+            && when.text.is_empty()
+            && when.request.is_empty()
+        {
+            return Err(self.error(
+                value.span(),
+                "recognise",
+                "at least one of headers, body, text, path, request",
+            ));
         }
         Ok(when)
     }
@@ -269,7 +296,10 @@ impl Text<'_> {
             Remedy::Adopt => class == Class::Duplicate,
             Remedy::Rebase => class == Class::Stale,
             Remedy::HandOff => class == Class::Blocked,
-            Remedy::Wait => !matches!(class, Class::KeyReuse | Class::Invalid | Class::Blocked | Class::Unclear),
+            Remedy::Wait => !matches!(
+                class,
+                Class::KeyReuse | Class::Invalid | Class::Blocked | Class::Unclear
+            ),
             Remedy::Stop => true,
         };
         if !fits {
@@ -360,7 +390,12 @@ impl Text<'_> {
                     for (header, value, field) in self.members(value, &field)? {
                         self.header(header, value.span(), &field)?;
                         let entry = (header.to_owned(), self.string(value, &field)?);
-                        if name == "request" { &mut example.request } else { &mut example.headers }.push(entry);
+                        if name == "request" {
+                            &mut example.request
+                        } else {
+                            &mut example.headers
+                        }
+                        .push(entry);
                     }
                 }
                 _ => {
@@ -383,7 +418,8 @@ impl Text<'_> {
 /// Reads a pack.
 pub(super) fn load(name: &str, text: &str) -> Result<Pack, PackError> {
     let source = Text { name, text };
-    let table = DeTable::parse(text).map_err(|error| source.error(error.span().unwrap_or(0..0), "", format!("TOML: {}", error.message())))?;
+    let table = DeTable::parse(text)
+        .map_err(|error| source.error(error.span().unwrap_or(0..0), "", format!("TOML: {}", error.message())))?;
     let top: Vec<Member<'_, '_>> = table
         .get_ref()
         .iter()
@@ -487,8 +523,18 @@ why = "it exists"
         for (from, to, line, field) in [
             ("class = \"duplicate\"", "class = \"dup\"", 10, "rule.class"),
             ("class = \"duplicate\"", "clas = \"duplicate\"", 10, "rule.clas"),
-            ("body = { \"/code\" = true }", "body = { \"code\" = true }", 7, "recognise.body.code"),
-            ("why = \"it exists\"", "remedy = \"rebase\"\nwhy = \"x\"", 8, "rule.remedy"),
+            (
+                "body = { \"/code\" = true }",
+                "body = { \"code\" = true }",
+                7,
+                "recognise.body.code",
+            ),
+            (
+                "why = \"it exists\"",
+                "remedy = \"rebase\"\nwhy = \"x\"",
+                8,
+                "rule.remedy",
+            ),
             ("title = \"X\"", "title = 7", 3, "title"),
             ("name = \"x\"", "name = x", 2, ""),
         ] {

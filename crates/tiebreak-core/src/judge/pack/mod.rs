@@ -17,10 +17,10 @@ pub(crate) use when::When;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-use crate::judge::{Asked, Judge};
 use crate::judge::body::Pointer;
 use crate::judge::view::View;
 use crate::judge::wording::excerpt;
+use crate::judge::{Asked, Judge};
 use crate::remedy::Remedy;
 use crate::response::Response;
 use crate::verdict::{Class, Confidence, Evidence, Scope, Verdict};
@@ -206,7 +206,14 @@ impl Pack {
             pointers
                 .iter()
                 .flat_map(|p| p.find(view.tree))
-                .find_map(|at| view.tree.nodes.get(at)?.value.scalar().filter(|s| *s != "null" && !s.is_empty()))
+                .find_map(|at| {
+                    view.tree
+                        .nodes
+                        .get(at)?
+                        .value
+                        .scalar()
+                        .filter(|s| *s != "null" && !s.is_empty())
+                })
                 .map(excerpt)
         };
         verdict.existing = first(&rule.existing);
@@ -224,7 +231,10 @@ pub(crate) fn check(judge: &Judge, pack: &Pack, example: &Example) -> Option<Exa
             what,
         })
     };
-    let (Ok(method), Ok(status)) = (Method::from_bytes(example.method.as_bytes()), StatusCode::from_u16(example.status)) else {
+    let (Ok(method), Ok(status)) = (
+        Method::from_bytes(example.method.as_bytes()),
+        StatusCode::from_u16(example.status),
+    ) else {
         return failure("its method or status is none".to_owned());
     };
     let (Some(request), Some(headers)) = (map(&example.request), map(&example.headers)) else {
@@ -243,16 +253,30 @@ pub(crate) fn check(judge: &Judge, pack: &Pack, example: &Example) -> Option<Exa
             complete: true,
         },
     );
-    let got = || format!("{}/{}: {}", verdict.class.as_str(), verdict.remedy.as_str(), verdict.reason());
+    let got = || {
+        format!(
+            "{}/{}: {}",
+            verdict.class.as_str(),
+            verdict.remedy.as_str(),
+            verdict.reason()
+        )
+    };
     if verdict.dialect.as_deref() != Some(pack.name.as_str()) {
-        return failure(format!("dialect {:?} spoke, {}", verdict.dialect.as_deref().unwrap_or("none"), got()));
+        return failure(format!(
+            "dialect {:?} spoke, {}",
+            verdict.dialect.as_deref().unwrap_or("none"),
+            got()
+        ));
     }
     if verdict.class != example.class || example.remedy.is_some_and(|r| r != verdict.remedy) {
         let wanted = example.remedy.map_or("any", Remedy::as_str);
         return failure(format!("expected {}/{wanted}, got {}", example.class.as_str(), got()));
     }
     if example.existing.is_some() && example.existing != verdict.existing {
-        return failure(format!("expected existing {:?}, got {:?}", example.existing, verdict.existing));
+        return failure(format!(
+            "expected existing {:?}, got {:?}",
+            example.existing, verdict.existing
+        ));
     }
     None
 }

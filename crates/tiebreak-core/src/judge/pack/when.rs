@@ -62,7 +62,9 @@ impl Glob {
             [] => text.is_empty(),
             [only] => only == text,
             [first, middle @ .., last] => {
-                let Some(mut rest) = text.strip_prefix(first.as_str()) else { return false };
+                let Some(mut rest) = text.strip_prefix(first.as_str()) else {
+                    return false;
+                };
                 for part in middle {
                     match rest.find(part.as_str()) {
                         Some(at) => rest = rest.get(at + part.len()..).unwrap_or(""),
@@ -87,7 +89,12 @@ impl When {
         let seen = self.holds(view, codes)?;
         let mut said = None;
         if !self.text.is_empty() {
-            said = Some(self.text.iter().find(|phrase| view.lower().contains(phrase.as_str()))?.as_str());
+            said = Some(
+                self.text
+                    .iter()
+                    .find(|phrase| view.lower().contains(phrase.as_str()))?
+                    .as_str(),
+            );
         }
         Some(match (seen, said) {
             (Some((spot, text)), _) => Seen {
@@ -127,12 +134,16 @@ impl When {
         match self.demand {
             Some(DemandIs::Absent) if demand.absent.is_none() => return None,
             Some(DemandIs::Version) if demand.version.is_none() => return None,
-            Some(DemandIs::Nothing) if demand.absent.is_some() || demand.version.is_some() || !demand.whole => return None,
+            Some(DemandIs::Nothing) if demand.absent.is_some() || demand.version.is_some() || !demand.whole => {
+                return None;
+            }
             _ => {}
         }
         let mut seen: Option<(Spot<'_>, &str)> = None;
         if let Some(wanted) = &self.code {
-            let found = codes.iter().find(|(_, text)| wanted.iter().any(|glob| glob.matches(text)))?;
+            let found = codes
+                .iter()
+                .find(|(_, text)| wanted.iter().any(|glob| glob.matches(text)))?;
             seen = Some(*found);
         }
         for (name, pattern) in &self.headers {
@@ -189,7 +200,7 @@ impl When {
             .body
             .iter()
             .filter(|(_, p)| *p != Pattern::Missing)
-            .filter_map(|(pointer, _)| pointer.last_name());
+            .flat_map(|(pointer, _)| pointer.names_on_the_way());
         fields.chain(members)
     }
 }
@@ -207,7 +218,11 @@ impl Spot<'_> {
             Spot::Header(name) => format!("header {name}"),
             Spot::Node(at) => {
                 let path = view.tree.path(at);
-                if path.is_empty() { "body".to_owned() } else { format!("body {path}") }
+                if path.is_empty() {
+                    "body".to_owned()
+                } else {
+                    format!("body {path}")
+                }
             }
         }
     }
@@ -249,7 +264,9 @@ fn scalar<'v>(pointer: &'v Pointer, view: &'v View<'_, '_>, pattern: &Pattern) -
     match pattern {
         Pattern::Missing => found.next().is_none().then_some(None),
         Pattern::Exists => found.next().map(Some),
-        Pattern::AnyOf(globs) => found.find(|(_, text)| globs.iter().any(|glob| glob.matches(text))).map(Some),
+        Pattern::AnyOf(globs) => found
+            .find(|(_, text)| globs.iter().any(|glob| glob.matches(text)))
+            .map(Some),
     }
 }
 

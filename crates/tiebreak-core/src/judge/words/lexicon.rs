@@ -135,10 +135,20 @@ impl Lexicon {
             let (start, mut end) = (found.start(), found.end());
             let before = text.get(..start).unwrap_or("");
             let after = text.get(end..).unwrap_or("");
-            if !phrase.open_start && joins(before.chars().next_back(), text.get(start..).and_then(|t| t.chars().next())) {
+            if !phrase.open_start
+                && joins(
+                    before.chars().next_back(),
+                    text.get(start..).and_then(|t| t.chars().next()),
+                )
+            {
                 continue;
             }
-            if !phrase.open_end && joins(text.get(..end).and_then(|t| t.chars().next_back()), after.chars().next()) {
+            if !phrase.open_end
+                && joins(
+                    text.get(..end).and_then(|t| t.chars().next_back()),
+                    after.chars().next(),
+                )
+            {
                 continue;
             }
             if let Some(then) = &phrase.then {
@@ -166,7 +176,9 @@ impl Lexicon {
 
 /// Whether two characters belong to one word. Scripts that set no blanks have no word boundaries.
 fn joins(left: Option<char>, right: Option<char>) -> bool {
-    let word = |c: char| c.is_alphanumeric() && !matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7AF}' | '\u{F900}'..='\u{FAFF}');
+    let word = |c: char| {
+        c.is_alphanumeric() && !matches!(c, '\u{2E80}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7AF}' | '\u{F900}'..='\u{FAFF}')
+    };
     left.is_some_and(word) && right.is_some_and(word)
 }
 
@@ -180,7 +192,19 @@ fn negated(before: &str) -> bool {
         .any(|w| {
             matches!(
                 w,
-                "not" | "no" | "never" | "without" | "nicht" | "kein" | "keine" | "pas" | "não" | "non" | "niet" | "не" | "nie"
+                "not"
+                    | "no"
+                    | "never"
+                    | "without"
+                    | "nicht"
+                    | "kein"
+                    | "keine"
+                    | "pas"
+                    | "não"
+                    | "non"
+                    | "niet"
+                    | "не"
+                    | "nie"
             ) || w.ends_with("n't")
         })
 }
@@ -205,7 +229,11 @@ mod tests {
             for line in file.lines().filter(|l| !l.starts_with('#') && !l.starts_with('[')) {
                 let mut normal = Vec::new();
                 super::super::normalise(&line.replace(" ... ", " "), false, &mut normal);
-                assert_eq!(String::from_utf8_lossy(&normal), line.replace(" ... ", " "), "not in normal form");
+                assert_eq!(
+                    String::from_utf8_lossy(&normal),
+                    line.replace(" ... ", " "),
+                    "not in normal form"
+                );
             }
         }
     }

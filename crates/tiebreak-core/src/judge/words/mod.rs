@@ -58,7 +58,9 @@ pub(crate) fn normalise(text: &str, code: bool, out: &mut Vec<u8>) {
                     out.push(b' ');
                 }
             }
-            _ => c.to_lowercase().for_each(|c| out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes())),
+            _ => c
+                .to_lowercase()
+                .for_each(|c| out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes())),
         }
     }
 }
