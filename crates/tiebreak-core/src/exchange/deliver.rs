@@ -98,9 +98,15 @@ impl Exchange {
         let exit = LaneExit {
             carried: produced.clone(),
             suspect_until: self.suspicion(),
+            ..LaneExit::default()
         };
         let item_conflict = (verdict.class != Class::Other).then_some(verdict);
-        let mut answer = Answer::from_origin(response, item_conflict, self.report(Outcome::Applied));
+        let report = self.report(Outcome::Applied);
+        let mut answer = if response.complete {
+            Answer::from_origin(response, item_conflict, report)
+        } else {
+            Answer::ours(cut(&response), report)
+        };
         answer.produced = produced;
         self.settle(now, answer, exit)
     }
@@ -108,10 +114,15 @@ impl Exchange {
     fn accepted(&mut self, now: Time, response: Response) -> Step {
         // The operation goes on behind the answer; until it has ended nothing is known of the version.
         let exit = LaneExit {
-            carried: None,
             suspect_until: Some(now.after(self.context.policy.late_after)),
+            ..LaneExit::default()
         };
-        let answer = Answer::from_origin(response, None, self.report(Outcome::Accepted));
+        let report = self.report(Outcome::Accepted);
+        let answer = if response.complete {
+            Answer::from_origin(response, None, report)
+        } else {
+            Answer::ours(cut(&response), report)
+        };
         self.settle(now, answer, exit)
     }
 
@@ -223,10 +234,15 @@ impl Exchange {
         report.class = Some(verdict.class);
         let view = self.view.carried.take().filter(|_| verdict.class != Class::Stale);
         let carried = self.seen.take().or(view).filter(|c| c.etag.is_some());
-        let answer = Answer::from_origin(response, Some(verdict), report);
+        let answer = if response.complete {
+            Answer::from_origin(response, Some(verdict), report)
+        } else {
+            Answer::ours(cut(&response), report)
+        };
         let exit = LaneExit {
             carried,
             suspect_until: self.suspicion(),
+            ..LaneExit::default()
         };
         if passing {
             self.release(now, answer, exit)
@@ -258,6 +274,15 @@ impl Exchange {
         (self.rounds < policy.attempts.saturating_mul(2) && self.attempts < policy.attempts && at <= self.gives_up_at())
             .then_some(at)
     }
+}
+
+/// What is said instead of an answer that did not come in whole.
+fn cut(response: &Response) -> Problem {
+    Problem::new(
+        Kind::BadAnswer,
+        "the origin answered, but its answer was cut or is too large to be passed on; read the resource to see it",
+    )
+    .with("origin_status", response.status.as_u16())
 }
 
 /// Our own preference is not the origin's business (RFC 7240 §2).

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::delivery::Unknown;
 use crate::exchange::answer::{Answer, kept_fields};
 use crate::exchange::reply::{answer, step};
-use crate::exchange::{Effect, Entry, Exchange, LaneExit, LedgerFailure, Stage, Step};
+use crate::exchange::{DoubtMark, Effect, Entry, Exchange, LaneExit, LedgerFailure, Stage, Step};
 use crate::outcome::Outcome;
 use crate::problem::{Kind, Problem};
 use crate::record::{Doubt, Settlement};
@@ -48,11 +48,15 @@ impl Exchange {
                 .take()
                 .or_else(|| self.view.carried.take())
                 .filter(|c| c.etag.is_some()),
-            suspect_until: None,
+            ..LaneExit::default()
         };
         if self.attempts > 0 {
             answer_.report.outcome = Outcome::Refused;
-            return self.settle(now, answer_, exit);
+            // What cannot be merged is final; an origin that was out of reach is not.
+            let finally = |p: &Problem| matches!(p.kind(), Kind::Overlap | Kind::Stale | Kind::BaseUnknown);
+            if answer_.problem.as_ref().is_none_or(finally) {
+                return self.settle(now, answer_, exit);
+            }
         }
         self.release(now, answer_, exit)
     }
@@ -70,7 +74,7 @@ impl Exchange {
         if let Some(id) = report.id {
             problem = problem.with("id", id.to_string());
         }
-        let guarantee = report.guarantee;
+        let (guarantee, report_id) = (report.guarantee, report.id);
         let doubtful = Answer::ours(problem, report);
         let guarded = self
             .plan
@@ -81,6 +85,11 @@ impl Exchange {
         let exit = LaneExit {
             carried: None,
             suspect_until: (!guarded && late > now).then_some(late),
+            doubt: report_id.map(|id| DoubtMark {
+                caller: self.context.caller,
+                fingerprint: self.context.fingerprint,
+                id,
+            }),
         };
         match (self.fence, &self.resumed) {
             (Some(fence), None) => {

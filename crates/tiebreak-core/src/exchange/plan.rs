@@ -15,7 +15,7 @@ use crate::outcome::Outcome;
 use crate::policy::{OnStale, Unguarded};
 use crate::precondition::TagList;
 use crate::problem::{Kind, Problem};
-use crate::validator::EntityTag;
+use crate::validator::{EntityTag, EtagKind};
 
 /// What a claim holds where the guard is `If-None-Match: *`.
 pub(super) const CREATES: &str = "*";
@@ -136,6 +136,8 @@ impl Exchange {
         Some(match decision {
             BaseDecision::Absent => return None,
             BaseDecision::FetchCurrent => Planned::NeedCurrent,
+            // A weak tag names nothing that an If-Match could match (RFC 9110 §13.1.1).
+            BaseDecision::TagOnly(tag) if tag.is_weak() => return None,
             BaseDecision::TagOnly(tag) => {
                 Planned::Ready(Box::new(self.under(tag, None, Stale::BaseGone, Guarantee::C)))
             }
@@ -174,6 +176,12 @@ impl Exchange {
         self.own_tag()
     }
 
+    /// Whether the caller's preference for a rebase had a say.
+    #[must_use]
+    pub fn honours_preference(&self) -> bool {
+        self.prefers_rebase() && !self.is_signed() && self.named_tag().is_some()
+    }
+
     /// `Prefer: tiebreak=rebase` (RFC 7240).
     fn prefers_rebase(&self) -> bool {
         let asks = |value: &HeaderValue| {
@@ -200,7 +208,7 @@ impl Exchange {
             .field("authorization")
             .unwrap_or_default()
             .to_ascii_lowercase();
-        ["aws4-", "sharedkey", "signature ", "hmac", "aws ", "goog4-"]
+        ["aws4-", "sharedkey", "signature ", "hmac", "aws ", "goog4-", "oauth "]
             .iter()
             .any(|s| scheme.starts_with(s))
             || [
@@ -219,7 +227,7 @@ impl Exchange {
                 .target
                 .uri()
                 .query()
-                .is_some_and(|q| q.contains("X-Amz-Signature=") || q.contains("sig="))
+                .is_some_and(|q| q.split('&').any(|p| p.starts_with("X-Amz-Signature=") || p.starts_with("X-Goog-Signature=") || p.starts_with("sig=")))
     }
 
     /// Whether an attempt of this write may have carried merged content, which nobody has kept: an edit that was
@@ -487,18 +495,18 @@ impl Exchange {
     }
 
     fn guard(&self, tag: EntityTag, content: Option<&Representation>) -> Guard {
-        let version = self
-            .context
-            .policy
-            .etag
-            .is_version(&tag, content.map(Representation::content));
+        let kind = match self.context.policy.etag {
+            EtagKind::Auto if self.context.candidates.recurring => EtagKind::Digest,
+            kind => kind,
+        };
+        let version = kind.is_version(&tag, content.map(Representation::content));
         Guard { tag, version }
     }
 
     /// The key that this write brings along where the origin honours keys and the caller sent none.
     fn own_key(&self) -> Vec<(HeaderName, HeaderValue)> {
         let name = HeaderName::from_static("idempotency-key");
-        if !self.context.policy.honours_keys || self.write.headers.contains_key(&name) {
+        if !self.context.policy.honours_keys || self.is_signed() || self.write.headers.contains_key(&name) {
             return Vec::new();
         }
         let id = self.resumed.as_ref().map_or(self.context.id, |r| r.claim.id);
@@ -547,14 +555,20 @@ fn if_match(tag: &EntityTag) -> Option<(HeaderName, HeaderValue)> {
         .map(|value| (header::IF_MATCH, value))
 }
 
-/// The values of the fields by which a representation is negotiated (RFC 9110 §12.5).
+/// The values of the fields by which a representation may be chosen: those of RFC 9110 §12.5, and any of the API's
+/// own (a tenant, a profile, a version). Fields that only trace or steer a request do not choose one.
 pub(super) fn variant_of(headers: &HeaderMap) -> Vec<String> {
-    ["accept", "accept-language"]
+    const TRACES: [&str; 8] =
+        ["x-request-", "x-correlation-", "x-b3-", "x-amzn-trace", "x-cloud-trace", "x-forwarded-", "x-stainless-", "x-real-ip"];
+    let chooses = |name: &str| {
+        name == "accept" || name == "accept-language" || name.starts_with("accept-") && name != "accept-encoding"
+            || name.starts_with("x-") && !TRACES.iter().any(|t| name.starts_with(t))
+    };
+    let mut chosen: Vec<String> = headers
         .iter()
-        .map(|name| {
-            headers
-                .get(*name)
-                .map_or_else(String::new, |v| String::from_utf8_lossy(v.as_bytes()).into_owned())
-        })
-        .collect()
+        .filter(|(name, _)| chooses(name.as_str()))
+        .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
+        .collect();
+    chosen.sort_unstable();
+    chosen
 }

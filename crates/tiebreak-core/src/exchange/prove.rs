@@ -211,12 +211,15 @@ impl Exchange {
 
     fn landed(&mut self, now: Time, response: Response, outcome: Outcome) -> Step {
         self.refused = None;
+        // What is adopted may be somebody else's: our own attempt may still arrive.
+        let suspect_until = self.suspicion().filter(|_| outcome == Outcome::Adopted);
         self.unknown = None;
         let exit = LaneExit {
-            carried: self.as_current(&response).filter(|c| c.strong_tag().is_some()),
-            suspect_until: None,
+            carried: self.as_current(&response),
+            suspect_until,
+            ..LaneExit::default()
         };
-        let answer = if self.write.method == Method::DELETE {
+        let answer = if self.write.method == Method::DELETE || response.status != http::StatusCode::OK {
             Response {
                 status: http::StatusCode::NO_CONTENT,
                 headers: http::HeaderMap::new(),

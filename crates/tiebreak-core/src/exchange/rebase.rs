@@ -36,7 +36,9 @@ impl Exchange {
         for (name, value) in &self.write.headers {
             let about_content = name.as_str().starts_with("content-") || name == header::EXPECT;
             let conditional = name.as_str().starts_with("if-") || name == "idempotency-key" || name == "prefer";
-            if !about_content && !conditional {
+            // A method override would make a write of this read.
+            let overrides = name.as_str().starts_with("x-http-method") || name == "x-method-override" || name == "if";
+            if !about_content && !conditional && !overrides {
                 headers.append(name, value.clone());
             }
         }
@@ -204,6 +206,7 @@ impl Exchange {
         let exit = LaneExit {
             carried: existing.etag.is_some().then(|| existing.clone()),
             suspect_until: self.suspicion(),
+            ..LaneExit::default()
         };
         self.settle(now, answer, exit)
     }
@@ -267,6 +270,7 @@ impl Exchange {
                 let exit = LaneExit {
                     carried: self.seen.take(),
                     suspect_until: self.suspicion(),
+                    ..LaneExit::default()
                 };
                 self.settle(now, *answer, exit)
             }

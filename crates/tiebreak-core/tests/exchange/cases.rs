@@ -147,8 +147,7 @@ impl Case {
         };
         Candidates {
             served,
-            complete: true,
-            connections: Connections::Unknown,
+            ..Candidates::default()
         }
     }
 
@@ -175,10 +174,11 @@ impl Case {
         LaneView {
             carried: self.carried.map(|n| Carried {
                 caller: CALLER,
-                variant: vec![String::new(), String::new()],
+                variant: Vec::new(),
                 etag: self.tags.of(n).map(|t| EntityTag::parse(&t).unwrap()),
                 representation: Representation::new("application/json", document("old", n)),
             }),
+            doubts: Vec::new(),
         }
     }
 

@@ -159,6 +159,10 @@ impl Node {
             Effect::Register(..) => vec![choice("registered", Input::Registered)],
             Effect::Await(_) | Effect::Answer { .. } => Vec::new(),
             Effect::LookUp(..) => vec![choice("looked up", Input::Found(case.record().map(Box::new)))],
+            Effect::Get(_) => vec![
+                choice("still in doubt", Input::Found(case.record().map(Box::new))),
+                choice("gone meanwhile", Input::Found(None)),
+            ],
             Effect::EnterLanes { near, .. } => {
                 let mut out = vec![choice("turn", Input::Turn(case.view()))];
                 if *near {
@@ -211,6 +215,7 @@ impl Node {
         let ledger = matches!(
             self.effect,
             Effect::LookUp(..)
+                | Effect::Get(_)
                 | Effect::Claim(_)
                 | Effect::Amend { .. }
                 | Effect::Retake { .. }

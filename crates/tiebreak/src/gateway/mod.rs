@@ -18,4 +18,5 @@ mod upstream;
 mod write;
 
 pub(crate) use serve::{ServeArgs, run};
+pub(crate) use upstream::EmbeddedTransport;
 

@@ -55,7 +55,15 @@ async fn over_http(gateway: &Arc<Gateway>, remote: &Remote, request: Request<Inc
     head.version = http::Version::HTTP_11;
     head.headers.insert(header::HOST, remote.host.clone());
     add_via(&mut head.headers);
-    let body = if body.is_end_stream() { Either::Left(Full::new(Bytes::new())) } else { Either::Right(body) };
+    let body = if body.is_end_stream() {
+        Either::Left(Full::new(Bytes::new()))
+    } else {
+        if !head.headers.contains_key(header::CONTENT_LENGTH) {
+            // Of unknown length; without this field hyper would leave it out of a GET.
+            head.headers.insert(header::TRANSFER_ENCODING, http::HeaderValue::from_static("chunked"));
+        }
+        Either::Right(body)
+    };
     let limit = gateway.engine.options().policy.attempt_timeout;
     let sent = gateway.readers[connection.worker].forward_to(&remote.authority, Request::from_parts(head, body));
     let response = match tokio::time::timeout(limit, sent).await {
@@ -77,15 +85,30 @@ async fn over_http(gateway: &Arc<Gateway>, remote: &Remote, request: Request<Inc
         Some(reader) if reader.wants(head.status, &head.headers) => {
             let limit = gateway.engine.options().reads.content;
             let read = Served::of(head.status, &head.headers);
-            let remembered = Remembered::new(body, limit, move |content| reader.note(read, Some(content)));
+            let remembered = Remembered::new(body, limit, move |content| reader.note(read, content));
             Response::from_parts(head, Content::Remembered(Box::new(remembered)))
         }
-        Some(reader) if head.status == StatusCode::NOT_MODIFIED => {
+        // A compressed or oddly negotiated representation cannot be kept, but it was served.
+        Some(reader) if head.status == StatusCode::NOT_MODIFIED || could_be_base(head.status, &head.headers) => {
             reader.note(Served::of(head.status, &head.headers), None);
             Response::from_parts(head, Content::Streamed(body))
         }
         _ => Response::from_parts(head, Content::Streamed(body)),
     }
+}
+
+/// Whether somebody could edit what this answer holds, and it could be merged.
+fn could_be_base(status: StatusCode, headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    status == StatusCode::OK && is_mergeable_type(kind)
+}
+
+/// Whether the representation was chosen by fields of the API's own, which a later write need not carry.
+fn varies(headers: &HeaderMap) -> bool {
+    const USUAL: [&str; 7] =
+        ["accept", "accept-encoding", "accept-language", "accept-charset", "origin", "authorization", "cookie"];
+    let names = headers.get_all(header::VARY).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    names.map(|name| name.trim().to_ascii_lowercase()).any(|name| !name.is_empty() && !USUAL.contains(&name.as_str()))
 }
 
 /// What of an answer is remembered with its content.
@@ -129,15 +152,14 @@ impl Reader {
         })
     }
 
-    /// Whether the content of this answer could ever be merged.
+    /// Whether the content of this answer can be kept as a base.
     fn wants(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        status == StatusCode::OK && !headers.contains_key(header::CONTENT_ENCODING) && is_mergeable_type(kind)
+        could_be_base(status, headers) && !headers.contains_key(header::CONTENT_ENCODING) && !varies(headers)
     }
 
     fn note(self, served: Served, content: Option<Bytes>) {
         if served.status == StatusCode::NOT_MODIFIED && served.etag.is_none() {
-            return;
+            return; // it says only that nothing was served
         }
         let read = Read {
             caller: self.gateway.callers.of(&self.credential),

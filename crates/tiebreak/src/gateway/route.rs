@@ -61,11 +61,16 @@ impl Gateway {
         }
         strip_hop_by_hop(request.headers_mut());
         request.headers_mut().remove("tiebreak");
-        if is_safe(request.method()) {
+        if is_safe(request.method()) && !overrides_method(request.headers()) {
             return read::forward(&self, request, connection).await;
         }
         write::perform(self, request, connection.number).await
     }
+}
+
+/// Whether fields ask for another method than the request line: such a GET may be a write.
+fn overrides_method(headers: &HeaderMap) -> bool {
+    ["x-http-method", "x-http-method-override", "x-method-override"].iter().any(|name| headers.contains_key(*name))
 }
 
 /// Requests that mean different things to different readers, or that are none of ours.

@@ -61,7 +61,8 @@ impl Remote {
 
     /// The target at the origin for a request target of the gateway, in origin-form.
     pub(super) fn path(&self, asked: &PathAndQuery) -> Option<PathAndQuery> {
-        if self.base.is_empty() {
+        // `OPTIONS *` asks about the server as a whole (RFC 9110 §7.1).
+        if self.base.is_empty() || asked.as_str() == "*" {
             return Some(asked.clone());
         }
         format!("{}{asked}", self.base).parse().ok()
@@ -75,6 +76,15 @@ impl Upstream {
             Upstream::Http(remote) => format!("{}{}{asked}", remote.prefix, remote.base),
             Upstream::Embedded(_) => format!("{EMBEDDED}{asked}"),
         }
+    }
+
+    /// The value of a `Destination` field (RFC 4918 §10.3) as the origin must see it; `here` is our own authority.
+    pub(super) fn destination(&self, value: &str, here: &str) -> Option<String> {
+        let path = match value.split_once("://") {
+            Some((_, rest)) => rest.strip_prefix(here).filter(|p| p.starts_with('/'))?,
+            None => value,
+        };
+        Some(self.target(&path.parse().ok()?))
     }
 
     /// The prefix that `Location` fields of the origin begin with, and what stands for it here.

@@ -67,6 +67,9 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
     };
     let caller = gateway.callers.of(&head.headers);
     let prefers = prefers_rebase(&head.headers);
+    if let Some(Ok(there)) = destination(&gateway, &head.headers) {
+        head.headers.insert("destination", there);
+    }
     head.headers.remove(header::HOST);
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::EXPECT);
@@ -105,6 +108,13 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
     }
 }
 
+/// The `Destination` of a MOVE or COPY, where it names this gateway.
+fn destination(gateway: &Gateway, headers: &HeaderMap) -> Option<Result<HeaderValue, header::InvalidHeaderValue>> {
+    let value = headers.get("destination")?.to_str().ok()?;
+    let here = headers.get(header::HOST)?.to_str().ok()?;
+    Some(HeaderValue::from_str(&gateway.upstream.destination(value, here)?))
+}
+
 fn too_large(limit: usize) -> Problem {
     Problem::new(
         Kind::TooLarge,
@@ -121,11 +131,12 @@ fn prefers_rebase(headers: &HeaderMap) -> bool {
 }
 
 fn respond(gateway: &Gateway, answer: Answer, prefers: bool) -> Response<Content> {
+    let applied = answer.honours_preference;
     let bodiless = answer.status == http::StatusCode::NO_CONTENT;
     let mut response = into_response(answer).map(|content| whole(if bodiless { Bytes::new() } else { content }));
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
-    if prefers {
+    if prefers && applied {
         headers.append(
             HeaderName::from_static("preference-applied"),
             HeaderValue::from_static(PREFERENCE),
