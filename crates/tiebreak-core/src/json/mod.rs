@@ -4,16 +4,18 @@
 //! change on the way through (binary64), cannot be merged or compared safely. So documents are read
 //! here: duplicates are errors, depth is bounded, and every number keeps its spelling.
 
+mod fault;
 mod json_patch;
 mod merge_patch;
 mod number;
 mod parse;
 mod pointer;
 
+pub use fault::{JsonError, JsonFault};
 pub use json_patch::{JsonPatch, Operation, PatchError, PatchSyntaxError};
 pub use merge_patch::merge_patch;
 pub use number::same_number;
-pub use parse::{JsonError, parse_strict};
+pub use parse::{find_strict, parse_strict};
 pub use pointer::{Pattern, Pointer, PointerError, join, step};
 
 use serde_json::Value;
