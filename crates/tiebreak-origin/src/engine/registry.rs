@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Collection, Engine};
 use crate::refusal;
@@ -76,8 +76,8 @@ impl<S: Store> Engine<S> {
                 .store
                 .find(SETTINGS_COLLECTION, &name)
                 .map_err(|e| failed(e.to_string()))?;
-            let content = document.map_or(Bytes::from_static(b"{}"), |d| d.content);
-            let value: Value = serde_json::from_slice(&content).map_err(|e| failed(e.to_string()))?;
+            let value = document.map_or(Ok(Value::Object(Map::new())), |d| d.value());
+            let value = value.map_err(|e| failed(e.to_string()))?;
             let rules = CollectionSettings::read(&value).and_then(|settings| self.compile(&settings));
             let rules = rules.map_err(|v| failed(format!("{}: {}", v.pointer, v.detail)))?;
             self.register(Collection { number, name, rules });
@@ -99,7 +99,7 @@ impl<S: Store> Engine<S> {
             .store
             .find(SETTINGS_COLLECTION, name)
             .map_err(|e| failed(e.to_string()))?;
-        if stored.is_some_and(|d| serde_json::from_slice::<Value>(&d.content).is_ok_and(|v| v == document)) {
+        if stored.is_some_and(|d| d.value().is_ok_and(|v| v == document)) {
             return Ok(());
         }
         match self.set_up(name, settings, document.to_string().into(), now) {
