@@ -169,16 +169,13 @@ fn patch(document: &Value) -> Result<JsonPatch, Box<Answer>> {
 
 /// The key belongs to a caller, here: to the credential that came with it, mixed with the store's secret.
 fn keyed(head: &Parts, content: &Bytes, secret: &[u8; 32]) -> Result<Option<Keyed>, Box<Answer>> {
-    let mut lines = head.headers.get_all("idempotency-key").iter();
-    let Some(line) = lines.next() else {
-        return Ok(None);
-    };
     let refused = |detail: String| Box::new(refusal::plain(Kind::KeyInvalid, detail));
-    if lines.next().is_some() {
+    if head.headers.get_all("idempotency-key").iter().nth(1).is_some() {
         return Err(refused("two Idempotency-Key fields were sent; send one".to_owned()));
     }
-    let text = line.to_str().unwrap_or_default();
-    let key = IdempotencyKey::parse(text).map_err(|e| refused(format!("failed to {e}")))?;
+    let Some(key) = IdempotencyKey::of(&head.headers).map_err(|e| refused(format!("failed to {e}")))? else {
+        return Ok(None);
+    };
     let caller = match head.headers.get(AUTHORIZATION) {
         Some(credential) => CallerId(Digest::of(&[secret, credential.as_bytes()])),
         None => CallerId::ANONYMOUS,
