@@ -49,14 +49,7 @@ impl<S: Store> Engine<S> {
             None => self.make(name)?,
         };
         let old = self.store.find(SETTINGS_COLLECTION, name)?;
-        let version = self.next();
-        let document = Document {
-            born: old.map_or(version, |old| old.born),
-            version,
-            epoch: self.epoch,
-            modified: now,
-            content: text,
-        };
+        let document = self.succeed(old.as_ref(), text, now);
         self.store.write(SETTINGS_COLLECTION, name, &document)?;
         let name = name.to_owned();
         let collection = self.register(Collection { number, name, rules });

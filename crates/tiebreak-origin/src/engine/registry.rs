@@ -32,14 +32,7 @@ impl<S: Store> Engine<S> {
             return Ok(known);
         }
         let number = self.make(name)?;
-        let version = self.next();
-        let document = Document {
-            born: version,
-            version,
-            epoch: self.epoch,
-            modified: now,
-            content: Bytes::from_static(b"{}"),
-        };
+        let document = self.succeed(None, Bytes::from_static(b"{}"), now);
         self.store.write(SETTINGS_COLLECTION, name, &document)?;
         let rules = Rules::bare(self.limits.require_preconditions, self.limits.stale_status);
         let name = name.to_owned();
@@ -62,6 +55,18 @@ impl<S: Store> Engine<S> {
     pub(super) fn next(&mut self) -> u64 {
         self.last += 1;
         self.last
+    }
+
+    /// A new version with this content, in place of `old` if there is one.
+    pub(super) fn succeed(&mut self, old: Option<&Document>, content: Bytes, now: u64) -> Document {
+        let version = self.next();
+        Document {
+            born: old.map_or(version, |old| old.born),
+            version,
+            epoch: self.epoch,
+            modified: now,
+            content,
+        }
     }
 
     /// Forgets the collections and takes those in the store instead: `stored` are numbers and names.

@@ -62,14 +62,7 @@ impl<S: Store> Engine<S> {
             self.nobody_else_holds(collection, id, &claims, &value)?;
         }
         let collection = self.collection_or_new(name, now)?;
-        let version = self.next();
-        let document = Document {
-            born: old.map_or(version, |old| old.born),
-            version,
-            epoch: self.epoch,
-            modified: now,
-            content: text,
-        };
+        let document = self.succeed(old, text, now);
         self.store.write(collection.collected(), id, &document)?;
         for held in releases.iter().filter(|held| !claims.contains(held)) {
             self.store.release(collection.collected(), held.digest)?;
