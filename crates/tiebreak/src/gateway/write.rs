@@ -31,14 +31,9 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
         Ok(target) => target,
         Err(error) => return problem(&Problem::new(Kind::BadRequest, format!("failed to {error}"))),
     };
-    let key = match head
-        .headers
-        .get("idempotency-key")
-        .map(|v| IdempotencyKey::parse(&String::from_utf8_lossy(v.as_bytes())))
-    {
-        None => None,
-        Some(Ok(key)) => Some(key),
-        Some(Err(error)) => return problem(&Problem::new(Kind::KeyInvalid, format!("failed to {error}"))),
+    let key = match IdempotencyKey::of(&head.headers) {
+        Ok(key) => key,
+        Err(error) => return problem(&Problem::new(Kind::KeyInvalid, format!("failed to {error}"))),
     };
     let length = head
         .headers
