@@ -38,7 +38,9 @@ impl Place {
 
     /// Reads the value of `--to`: a URL, or a path at the embedded origin.
     pub(super) fn to(text: &str) -> Result<Place, String> {
-        let fail = |why: &str| format!("use --to {text}: {why}; write it like https://api.example.com/contacts");
+        // What stands before an @ may be a password.
+        let shown = text.rsplit_once('@').map_or(text, |_| "(not shown)");
+        let fail = |why: &str| format!("use --to {shown}: {why}; write it like https://api.example.com/contacts");
         let local = text.starts_with('/');
         let whole = if local {
             format!("{EMBEDDED}{text}")

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::dispatch::Tally;
 use super::notes::{NoteError, Notes};
-use super::outcome::{Came, LineResult};
+use super::outcome::{Came, LineResult, kind_of};
 use super::place::EMBEDDED;
 
 /// So many lines that need a person are told on the terminal; all are in the file.
@@ -99,9 +99,16 @@ pub(super) fn told(result: &LineResult) -> String {
         Came::Invalid => "not valid",
         Came::InDoubt => "in doubt",
         Came::NotSent => "not sent",
-        _ => result.class.as_deref().unwrap_or("refused"),
+        _ => match result.problem.as_ref().and_then(kind_of) {
+            Some(kind) => kind.slug(),
+            None => result.class.as_deref().unwrap_or("refused"),
+        },
     };
-    let why = fields(result).unwrap_or_else(|| result.evidence.clone());
+    let why = match result.outcome {
+        // What to do about doubts is said once, below.
+        Came::InDoubt => result.evidence.split(';').next().unwrap_or_default().to_owned(),
+        _ => fields(result).unwrap_or_else(|| result.evidence.clone()),
+    };
     format!("  line {}: {what}{kind}: {}", result.line, printable(&why))
 }
 
