@@ -1,11 +1,11 @@
 //! Bad usage and bad input: named, with an exit code, and in the way of nothing else.
 
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::job::{Job, ran};
+use crate::job::{Job, ran, spawn};
 
 fn put(n: u64) -> Value {
     json!({"method": "PUT", "path": format!("/items/{n}"), "body": {"n": n}})
@@ -81,7 +81,12 @@ fn standard_input_is_read_too() {
     use std::io::Write;
     let job = Job::new();
     let mut command = job.command(&["-"]);
-    let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = spawn(
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null()),
+    );
     child
         .stdin
         .take()
@@ -154,13 +159,15 @@ fn a_disk_that_takes_no_more_loses_nothing() {
     let lines: Vec<Value> = (0..3000).map(put).collect();
     let job = Job::of(&lines);
     assert_eq!(job.run(&["in.ndjson", "--forget"]).code, 0);
-    // No file may grow beyond 40,000 blocks of 512 bytes: less than the ledger sets aside.
+    // No file may grow beyond 400 KiB.
     let mut limited = Command::new("bash");
     limited
         .arg0("limited")
         .args(["-c", "trap '' XFSZ; ulimit -f 400; exec \"$0\" submit in.ndjson"]);
     limited.arg(env!("CARGO_BIN_EXE_tiebreak")).current_dir(job.path("."));
-    let failed = ran(&limited.output().unwrap());
+    let failed = ran(&spawn(limited.stdout(Stdio::piped()).stderr(Stdio::piped()))
+        .wait_with_output()
+        .unwrap());
     assert!(failed.code == 1 || failed.code == 2, "{} {}", failed.code, failed.err);
     assert!(failed.err.contains("failed to"), "{}", failed.err);
     assert!(!failed.err.contains("panicked"), "{}", failed.err);

@@ -2,10 +2,21 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde_json::Value;
 use tiebreak_origin::{Origin, OriginOptions};
+
+/// A child that is being started has copies of all open files for a moment, locks among them: nothing is started while
+/// a test of this process holds the lock of an origin.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// Starts a process.
+pub(crate) fn spawn(command: &mut Command) -> Child {
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    command.spawn().unwrap()
+}
 
 /// A directory with the files of a job.
 pub(crate) struct Job {
@@ -55,15 +66,11 @@ impl Job {
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        ran(&self.command(args).output().unwrap())
+        ran(&self.start(args).wait_with_output().unwrap())
     }
 
     pub(crate) fn start(&self, args: &[&str]) -> Child {
-        self.command(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+        spawn(self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()))
     }
 
     /// `results.ndjson`.
@@ -100,6 +107,7 @@ pub(crate) fn read(data: &Path, paths: &[String]) -> Vec<Option<Value>> {
         .enable_all()
         .build()
         .unwrap();
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     runtime.block_on(async {
         let origin = Origin::open(data.to_owned(), OriginOptions::default()).unwrap();
         let mut documents = Vec::new();

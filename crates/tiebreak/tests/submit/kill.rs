@@ -84,7 +84,7 @@ fn plan(size: usize, random: &mut Seeded) -> Plan {
 /// Kills a job of `size` lines up to `kills` times, lets it finish, and looks at all that it did. Returns how many
 /// kills hit a running job.
 fn torment(seed: u64, size: usize, kills: usize, longest_ms: u64) -> usize {
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut random = Seeded(seed);
     let plan = plan(size, &mut random);
     let job = Job::of(&plan.lines);
@@ -137,6 +137,6 @@ fn small_jobs_killed_over_and_over_apply_each_line_once() {
 
 #[test]
 fn a_job_of_two_thousand_writes_killed_again_and_again_applies_each_line_once() {
-    let hit = torment(2000, 2000, 40, 700);
-    assert!(hit >= 3, "{hit}");
+    let hit = torment(2000, 2000, 40, 400);
+    assert!(hit >= 20, "too few kills hit the running job: {hit}");
 }

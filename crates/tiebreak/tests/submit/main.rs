@@ -1,5 +1,7 @@
 //! `tiebreak submit`, run as its users run it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod bad_input;
 mod examples;
 mod job;

@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::job::{Job, ran};
+use crate::job::{Job, ran, spawn};
 use crate::scripted::{Does, Target};
 
 fn interrupt(child: &Child) {
-    let sent = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
+    let sent = spawn(Command::new("kill").args(["-INT", &child.id().to_string()]))
+        .wait()
         .unwrap();
     assert!(sent.success());
 }

@@ -57,7 +57,11 @@ fn a_target_that_goes_away_ends_the_job_and_what_landed_stays() {
     assert_eq!(ran.code, 3, "{}", ran.err);
     let landed = job.outcomes().iter().filter(|o| *o == "created").count();
     assert!((36..=60).contains(&landed), "{landed}");
-    let untried = job.results().iter().filter(|r| r["evidence"] == "the job was stopped before its turn").count();
+    let untried = job
+        .results()
+        .iter()
+        .filter(|r| r["evidence"] == "the job was stopped before its turn")
+        .count();
     assert!(untried > 400, "the rest was not tried one by one: {untried}");
 
     // It comes back: what landed is not sent again, all the rest is.
