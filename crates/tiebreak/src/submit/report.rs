@@ -136,11 +136,10 @@ fn fields(result: &LineResult) -> Option<String> {
     let told: Vec<String> = errors
         .iter()
         .filter_map(|e| {
-            Some(format!(
-                "{} {}",
-                e.get("pointer")?.as_str()?,
-                e.get("detail")?.as_str()?
-            ))
+            // A pointer as a fragment (RFC 6901 §6), as the problem documents of RFC 9457 have it.
+            let pointer = e.get("pointer")?.as_str()?.trim_start_matches('#');
+            let detail = e.get("detail")?.as_str()?;
+            Some(format!("{pointer} {detail}").trim().to_owned())
         })
         .collect();
     (!told.is_empty()).then(|| told.join("; "))
