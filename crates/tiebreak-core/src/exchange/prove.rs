@@ -124,7 +124,8 @@ impl Exchange {
             return self.look_again(now);
         };
         let sent = Representation::new(current.representation.content_type(), plan.content.clone());
-        let adds_nothing = plan.rebased && merge::same(&sent, &current.representation, &self.context.policy.merge).is_ok();
+        let adds_nothing =
+            plan.rebased && merge::same(&sent, &current.representation, &self.context.policy.merge).is_ok();
         if !unchanged && !own_key {
             // A caller that brought its base asked for these changes; they are there, whoever made them.
             return if adds_nothing && self.context.base.is_some() {
@@ -132,6 +133,9 @@ impl Exchange {
             } else {
                 self.look_again(now)
             };
+        }
+        if self.attempts >= self.context.policy.attempts || now > self.gives_up_at() {
+            return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
         }
         match &plan.guard {
             // Under the same version at most one of the two attempts can be applied; with the same key, too.
