@@ -1,6 +1,6 @@
 //! What is shown while a job runs: a bar on a terminal, a plain line now and then in a pipe.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -63,7 +63,7 @@ impl Progress {
                 .size
                 .filter(|s| *s > 0)
                 .map(|s| format!("{:3} %, ", (self.done * 100 / s).min(100)));
-            eprintln!("tiebreak: {}{}", share.unwrap_or_default(), counts(tally));
+            say(&format!("{}{}", share.unwrap_or_default(), counts(tally)));
         }
     }
 
@@ -73,8 +73,13 @@ impl Progress {
             bar.finish_and_clear();
         }
         let seconds = self.started.elapsed().as_secs_f64();
-        eprintln!("tiebreak: {} lines in {seconds:.1} s", tally.lines());
+        say(&format!("{} lines in {seconds:.1} s", tally.lines()));
     }
+}
+
+/// One line for people. A pipe that nobody reads any more must not end a job in the middle of its writes.
+pub(super) fn say(text: &str) {
+    let _unread = writeln!(std::io::stderr(), "tiebreak: {text}");
 }
 
 fn bar(size: Option<u64>) -> ProgressBar {

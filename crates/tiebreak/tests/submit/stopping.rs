@@ -69,3 +69,12 @@ fn the_second_stops_at_once_and_leaves_doubts() {
     assert_eq!(forgot.code, 1, "doubts are not forgotten: {}", forgot.err);
     assert!(forgot.err.contains("4 writes in it are in doubt"), "{}", forgot.err);
 }
+
+#[test]
+fn a_closed_pipe_does_not_end_a_job() {
+    let job = Job::of(&posts(3000));
+    let mut child = job.start(&["in.ndjson"]);
+    drop((child.stdout.take(), child.stderr.take()));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(job.outcomes().iter().all(|o| o == "created"));
+}
