@@ -1,21 +1,55 @@
 //! Whose request is it?
 
 use hmac::{Hmac, KeyInit, Mac};
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use sha2::Sha256;
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::fingerprint::Digest;
 
-/// Where credentials are carried: the first of these that is present counts.
-const CREDENTIALS: [&str; 7] = [
-    "authorization",
-    "x-api-key",
-    "api-key",
-    "x-auth-token",
-    "x-access-token",
-    "private-token",
-    "cookie",
-];
+/// Words in the names of fields that carry credentials (`X-Api-Key`, `X-Vault-Token`, `Ocp-Apim-Subscription-Key`, `apikey`, …).
+const CREDENTIALS: [&str; 6] = ["key", "token", "auth", "secret", "session", "cookie"];
+
+/// Fields with such a word that carry none.
+const NONE_OF_THEM: [&str; 3] = ["idempotency-key", "x-idempotency-key", "sec-websocket-key"];
+
+/// The fields of `headers` that carry the caller's credentials; empty for an anonymous caller.
+///
+/// `Authorization` speaks for itself. Without it everything counts that may be a credential: a public key of the application
+/// beside the session of a user must not make one caller of all users.
+#[must_use]
+pub fn credential_of(headers: &HeaderMap) -> HeaderMap {
+    let mut credential = HeaderMap::new();
+    if headers.contains_key(header::AUTHORIZATION) {
+        for value in headers.get_all(header::AUTHORIZATION) {
+            credential.append(header::AUTHORIZATION, value.clone());
+        }
+        return credential;
+    }
+    for (name, value) in headers {
+        let text = name.as_str();
+        if CREDENTIALS.iter().any(|word| text.contains(word)) && !NONE_OF_THEM.contains(&text) {
+            credential.append(name, value.clone());
+        }
+    }
+    credential
+}
+
+/// What of an `Authorization` value names the caller. A signature differs with each request, so of the schemes that sign only the
+/// name of the key counts: AWS Signature Version 4, Azure SharedKey, HTTP signatures and their like.
+fn principal(authorization: &str) -> &str {
+    let scheme = authorization.split(' ').next().unwrap_or_default().to_ascii_lowercase();
+    let after = |mark: &str| authorization.split_once(mark).map(|(_, rest)| rest);
+    if scheme.starts_with("aws4-") || scheme.starts_with("goog4-") {
+        return after("Credential=").and_then(|c| c.split(['/', ',']).next()).unwrap_or(authorization);
+    }
+    if scheme.starts_with("sharedkey") || scheme == "aws" {
+        return after(" ").and_then(|c| c.split(':').next()).unwrap_or(authorization);
+    }
+    if scheme == "signature" {
+        return after("keyId=\"").and_then(|c| c.split('"').next()).unwrap_or(authorization);
+    }
+    authorization
+}
 
 /// Tells callers apart by their credentials, without keeping any.
 #[derive(Clone)]
@@ -41,13 +75,65 @@ impl Callers {
     /// The caller of a request with these fields.
     #[must_use]
     pub fn of(&self, headers: &HeaderMap) -> CallerId {
-        let Some((name, value)) = CREDENTIALS.iter().find_map(|n| headers.get(*n).map(|v| (n, v))) else {
+        let credential = credential_of(headers);
+        if credential.is_empty() {
             return CallerId::ANONYMOUS;
-        };
+        }
+        let mut fields: Vec<(&str, &[u8])> = Vec::with_capacity(credential.len());
+        for (name, value) in &credential {
+            let text = value.to_str().ok().filter(|_| name == header::AUTHORIZATION);
+            fields.push((name.as_str(), text.map_or(value.as_bytes(), |t| principal(t).as_bytes())));
+        }
+        fields.sort_unstable();
         let mut mac = self.keyed.clone();
-        mac.update(name.as_bytes());
-        mac.update(b"\0");
-        mac.update(value.as_bytes());
+        for (name, value) in fields {
+            mac.update(&(name.len() as u64).to_be_bytes());
+            mac.update(name.as_bytes());
+            mac.update(&(value.len() as u64).to_be_bytes());
+            mac.update(value);
+        }
         CallerId(Digest(mac.finalize().into_bytes().into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn caller(fields: &[(&'static str, &'static str)]) -> CallerId {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        Callers::new(&[7; 32]).of(&headers)
+    }
+
+    #[test]
+    fn users_are_told_apart_also_behind_one_application_key() {
+        let a = caller(&[("x-api-key", "app"), ("cookie", "session=a")]);
+        let b = caller(&[("x-api-key", "app"), ("cookie", "session=b")]);
+        assert_ne!(a, b);
+        assert_ne!(caller(&[("x-vault-token", "a")]), caller(&[("x-vault-token", "b")]));
+        assert_eq!(caller(&[("x-vault-token", "a"), ("accept", "x")]), caller(&[("x-vault-token", "a")]));
+        assert_ne!(caller(&[("authorization", "Bearer a")]), caller(&[("authorization", "Bearer b")]));
+    }
+
+    #[test]
+    fn cookies_beside_an_authorization_and_idempotency_keys_do_not_count() {
+        let bare = caller(&[("authorization", "Bearer a")]);
+        assert_eq!(bare, caller(&[("authorization", "Bearer a"), ("cookie", "lb=17")]));
+        assert!(caller(&[("idempotency-key", "k")]).is_anonymous());
+    }
+
+    #[test]
+    fn a_signature_does_not_change_its_caller() {
+        let one = caller(&[("authorization", "AWS4-HMAC-SHA256 Credential=AK/20261122/eu/s3/aws4_request, Signature=1")]);
+        let two = caller(&[("authorization", "AWS4-HMAC-SHA256 Credential=AK/20261123/eu/s3/aws4_request, Signature=2")]);
+        assert_eq!(one, two);
+        let one = caller(&[("authorization", "SharedKey account:abc=")]);
+        assert_eq!(one, caller(&[("authorization", "SharedKey account:def=")]));
+        assert_ne!(one, caller(&[("authorization", "SharedKey other:abc=")]));
     }
 }

@@ -8,7 +8,7 @@ use tiebreak_core::exchange::{
     Answer, Effect, Entry, Exchange, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Step,
 };
 use tiebreak_core::time::Time;
-use tiebreak_ledger::{Claimed, LedgerError, ResolvedBy};
+use tiebreak_ledger::{Claimed, LedgerError, Pending, ResolvedBy};
 use tokio::sync::oneshot;
 
 use crate::engine::Engine;
@@ -32,7 +32,10 @@ impl Driver<'_> {
         loop {
             let Step { effect, deadline } = self.exchange.handle(self.engine.clock().now(), input);
             input = match effect {
-                Effect::Answer { answer, exit } => return self.end(*answer, exit),
+                Effect::Answer { mut answer, exit } => {
+                    answer.honours_preference = self.exchange.honours_preference();
+                    return self.end(*answer, exit);
+                }
                 effect => self.perform(effect, deadline).await,
             };
         }
@@ -75,6 +78,10 @@ impl Driver<'_> {
                     Err(error) => failed(&error),
                 }
             }
+            Effect::Get(id) => match engine.ledger().get(id).await {
+                Ok(found) => Input::Found(found.map(Box::new)),
+                Err(error) => failed(&error),
+            },
             Effect::EnterLanes { lanes, near } => {
                 if lanes.is_empty() {
                     return Input::Turn(LaneView::default());
@@ -101,12 +108,18 @@ impl Driver<'_> {
             Effect::Fetch(outgoing) => self.within(deadline, self.send(*outgoing), Input::Fetched).await,
             Effect::Send(outgoing) => self.within(deadline, self.send(*outgoing), Input::Delivered).await,
             Effect::Sleep(until) => {
-                tokio::time::sleep_until(engine.clock().instant(until)).await;
-                Input::Elapsed
+                let rest = tokio::time::sleep_until(engine.clock().instant(until));
+                self.unless_abandoned(async {
+                    rest.await;
+                    Input::Elapsed
+                })
+                .await
             }
             Effect::Record { entry, exit } => {
+                // Submitted before the lane moves on, so that whoever claims after this finds it.
+                let recording = record(engine, *entry);
                 self.leave(exit);
-                match self.record(*entry).await {
+                match recording.await {
                     Ok(()) => Input::Recorded,
                     Err(error) => failed(&error),
                 }
@@ -134,16 +147,28 @@ impl Driver<'_> {
                 None => standing.await,
             }
         };
-        match &mut self.gone {
-            Some(gone) if self.exchange.can_be_abandoned() => {
-                tokio::select! {
-                    biased;
-                    input = standing => input,
-                    _ = gone => Input::CallerGone,
-                }
-            }
-            _ => standing.await,
+        Self::unless_gone(&mut self.gone, self.exchange.can_be_abandoned(), standing).await
+    }
+
+    async fn unless_abandoned(&mut self, work: impl Future<Output = Input>) -> Input {
+        let abandons = self.exchange.can_be_abandoned();
+        Self::unless_gone(&mut self.gone, abandons, work).await
+    }
+
+    /// Does `work`, unless the client goes away first and may take the write with it.
+    async fn unless_gone(gone: &mut Option<oneshot::Receiver<()>>, abandons: bool, work: impl Future<Output = Input>) -> Input {
+        let Some(client) = gone.as_mut().filter(|_| abandons) else {
+            return work.await;
+        };
+        let input = tokio::select! {
+            biased;
+            input = work => input,
+            _ = client => Input::CallerGone,
+        };
+        if matches!(input, Input::CallerGone) {
+            *gone = None;
         }
+        input
     }
 
     async fn within<T>(
@@ -174,17 +199,18 @@ impl Driver<'_> {
             .send(request, self.engine.options().max_answer)
             .await
     }
+}
 
-    async fn record(&self, entry: Entry) -> Result<(), LedgerError> {
-        let ledger = self.engine.ledger();
-        match entry {
-            Entry::Settle(id, fence, settlement) => ledger.settle(id, fence, settlement).await,
-            Entry::Doubt(id, fence, doubt) => ledger.doubt(id, fence, doubt).await,
-            Entry::Release(id, fence) => ledger.release(id, fence).await,
-            Entry::Resolve(id, settlement, reason) => ledger
-                .resolve(id, settlement, ResolvedBy::Proof, reason)
-                .await
-                .map(drop),
+/// Submits the entry; what comes back waits until it is durable.
+fn record(engine: &Engine, entry: Entry) -> Pending<'_, ()> {
+    let ledger = engine.ledger();
+    match entry {
+        Entry::Settle(id, fence, settlement) => ledger.settle(id, fence, settlement),
+        Entry::Doubt(id, fence, doubt) => ledger.doubt(id, fence, doubt),
+        Entry::Release(id, fence) => ledger.release(id, fence),
+        Entry::Resolve(id, settlement, reason) => {
+            let resolving = ledger.resolve(id, settlement, ResolvedBy::Proof, reason);
+            Box::pin(async move { resolving.await.map(drop) })
         }
     }
 }

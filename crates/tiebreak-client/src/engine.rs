@@ -9,10 +9,12 @@ use tiebreak_core::judge::Judge;
 use tiebreak_core::key::{IdempotencyKey, KeyDigest};
 use tiebreak_core::lane::default_lanes;
 use tiebreak_core::merge::Representation;
+use tiebreak_core::outcome::Outcome;
 use tiebreak_core::policy::Policy;
-use tiebreak_core::record::WriteId;
+use tiebreak_core::record::{State, WriteId};
 use tiebreak_core::request::WriteRequest;
-use tiebreak_ledger::Ledger;
+use tiebreak_core::validator::EntityTag;
+use tiebreak_ledger::{Ledger, LedgerError};
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
@@ -140,8 +142,9 @@ impl Engine {
             check_first: submission.check_first,
             seed,
         };
-        let (connection, target) = (submission.connection, request.target.as_str().to_owned());
-        let exchange = Exchange::new(Arc::new(request), context, Arc::clone(&self.judge));
+        let connection = submission.connection;
+        let request = Arc::new(request);
+        let exchange = Exchange::new(Arc::clone(&request), context, Arc::clone(&self.judge));
         let driver = Driver {
             engine: self,
             exchange,
@@ -153,21 +156,56 @@ impl Engine {
         if answer.pooled {
             self.reads.note_pooled(caller, self.clock.now());
         }
-        if let (Some(connection), Some(produced)) = (connection, &answer.produced) {
-            // An answer that holds the new representation is a read of it.
+        if let Some(connection) = connection {
             let read = Read {
                 caller,
-                target,
+                target: request.target.as_str().to_owned(),
                 connection,
             };
-            self.reads.note(
-                read,
-                produced.etag.clone(),
-                Some(produced.representation.clone()),
-                self.clock.now(),
-            );
+            self.note_own(read, &request, &answer);
         }
         answer
+    }
+
+    /// A caller knows what it wrote: the new representation where the answer holds it, else what it sent.
+    fn note_own(&self, read: Read, request: &WriteRequest, answer: &Answer) {
+        let now = self.clock.now();
+        if let Some(produced) = &answer.produced {
+            let content = Some(produced.representation.clone());
+            return self.reads.note(read, produced.etag.clone(), content, now);
+        }
+        let may_be_there = matches!(answer.report.outcome, Outcome::Applied | Outcome::Accepted | Outcome::InDoubt);
+        if request.method != http::Method::PUT || !may_be_there {
+            return;
+        }
+        let etag = answer.headers.get(http::header::ETAG).and_then(|v| EntityTag::parse(v.to_str().ok()?).ok());
+        let unaltered = answer.report.outcome == Outcome::Applied && !answer.report.rebased;
+        let sent = Representation::new(request.field("content-type").unwrap_or_default(), request.content.clone());
+        self.reads.note(read, etag.filter(|_| unaltered), Some(sent), now);
+    }
+
+    /// Takes over what an earlier process left in the ledger: a request of it that no version guards may still arrive,
+    /// so its lanes are suspect for as long as we reckon with that. Returns how many writes are in doubt.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub async fn recover(&self) -> Result<usize, LedgerError> {
+        let until = self.clock.now().after(self.options.policy.late_after);
+        let (mut after, mut count) = (None, 0);
+        loop {
+            let page = self.ledger.doubts(after, 256).await?;
+            let Some(last) = page.last() else { return Ok(count) };
+            after = Some(last.claim.id);
+            count += page.len();
+            for record in page {
+                let recent = matches!(&record.state, State::InDoubt(d) if d.since.after(self.options.policy.late_after) > self.clock.now());
+                let guarded = record.claim.held.as_deref().and_then(|h| EntityTag::parse(h).ok());
+                let guarded = guarded.is_some_and(|tag| self.options.policy.etag.is_version(&tag, None));
+                if recent && !guarded && !self.options.policy.honours_keys {
+                    record.claim.lanes.iter().for_each(|lane| self.lanes.suspect(lane, until));
+                }
+            }
+        }
     }
 
     /// What was served to whom; a door that serves reads tells it here.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tiebreak_core::exchange::{Carried, LaneExit, LaneView};
+use tiebreak_core::exchange::{Carried, DoubtMark, LaneExit, LaneView};
 use tiebreak_core::lane::LaneId;
 use tiebreak_core::time::Time;
 use tokio::sync::Notify;
@@ -38,6 +38,14 @@ impl Default for LaneLimits {
     }
 }
 
+/// Larger representations are read again when they are needed.
+const MAX_CARRIED: usize = 1 << 20;
+
+/// Only what a precondition can name: without that, merging into it would be blind to other writers.
+fn worth_carrying(carried: &Carried) -> bool {
+    carried.strong_tag().is_some() && carried.representation.content().len() <= MAX_CARRIED
+}
+
 /// The lane is full; nothing was queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneFull;
@@ -64,6 +72,8 @@ struct Lane {
     queue: VecDeque<Arc<Place>>,
     carried: Option<Carried>,
     suspect_until: Option<Time>,
+    /// Writes that ended in doubt while others stood behind them, whose claims were made before.
+    doubts: Vec<DoubtMark>,
     idle: Option<u64>,
 }
 
@@ -172,10 +182,11 @@ impl Lanes {
             }
             if let Some(exit) = &exit {
                 if single {
-                    lane.carried.clone_from(&exit.carried);
+                    lane.carried = exit.carried.clone().filter(worth_carrying);
                 } else {
                     lane.carried = None;
                 }
+                lane.doubts.extend(exit.doubt);
                 if let Some(until) = exit.suspect_until {
                     lane.suspect_until = lane.suspect_until.max(Some(until));
                 }
@@ -188,6 +199,16 @@ impl Lanes {
         }
         for place in behind {
             state.promote(&place, self.limits.ahead);
+        }
+    }
+
+    /// An unguarded request of an earlier process may still arrive in this lane until then.
+    pub fn suspect(&self, id: &LaneId, until: Time) {
+        let mut state = self.lock();
+        let lane = state.lanes.entry(id.clone()).or_default();
+        lane.suspect_until = lane.suspect_until.max(Some(until));
+        if lane.queue.is_empty() && lane.idle.is_none() {
+            state.fall_idle(id, self.clock.now(), self.limits.idle);
         }
     }
 
@@ -226,6 +247,8 @@ impl State {
         if lane.suspect_until.is_some_and(|until| until <= now) {
             lane.suspect_until = None;
         }
+        // Whoever comes now finds them in the ledger.
+        lane.doubts.clear();
         if lane.carried.is_none() && lane.suspect_until.is_none() {
             self.lanes.remove(id);
             return;
@@ -236,18 +259,14 @@ impl State {
         self.idle.insert(number, id.clone());
         // What is carried may be forgotten at any time; a suspicion may not.
         while self.idle.len() > keep {
-            let Some((number, oldest)) = self.idle.pop_first() else {
-                break;
-            };
-            let Some(lane) = self.lanes.get_mut(&oldest) else {
-                continue;
-            };
+            let Some((_, oldest)) = self.idle.pop_first() else { break };
+            let Some(lane) = self.lanes.get_mut(&oldest) else { continue };
             lane.carried = None;
             if lane.suspect_until.is_none_or(|until| until <= now) {
                 self.lanes.remove(&oldest);
             } else {
-                self.idle.insert(number, oldest);
-                break;
+                // It leaves the order; whoever enters it next finds it still suspect.
+                lane.idle = None;
             }
         }
     }
@@ -290,15 +309,17 @@ impl Ticket {
         let state = self.lanes.lock();
         let mut suspect: Option<Time> = None;
         let mut carried = None;
+        let mut doubts = Vec::new();
         for id in &self.place.lanes {
             let lane = &state.lanes[id];
+            doubts.extend_from_slice(&lane.doubts);
             suspect = suspect.max(lane.suspect_until.filter(|until| *until > now));
             carried = lane.carried.clone();
         }
         if self.place.lanes.len() > 1 {
             carried = None;
         }
-        (LaneView { carried }, suspect)
+        (LaneView { carried, doubts }, suspect)
     }
 
     /// Leaves all lanes, telling them what the next write may know.

@@ -20,6 +20,8 @@ pub struct ReadLimits {
     pub content: usize,
     /// All content together, in bytes.
     pub total: usize,
+    /// At most so many targets.
+    pub targets: usize,
     /// At most so many reads of one target by one caller.
     pub per_target: usize,
     /// How long content may be the base of a write.
@@ -33,6 +35,7 @@ impl Default for ReadLimits {
         ReadLimits {
             content: 1 << 20,
             total: 128 << 20,
+            targets: 65_536,
             per_target: 512,
             window: Duration::from_secs(15 * 60),
             tags: Duration::from_secs(24 * 60 * 60),
@@ -73,9 +76,22 @@ struct State {
 #[derive(Debug, Default)]
 struct Target {
     reads: VecDeque<Served>,
+    /// Bytes of the distinct contents.
+    bytes: usize,
+    /// When something was served, or dropped, that is not among the reads.
     dropped_at: Option<Time>,
     used: u64,
+    /// The tags that were served last, each with the time at which another took its place.
+    tags: VecDeque<(EntityTag, Option<Time>)>,
+    /// Whether a tag came back after another had taken its place: then tags follow the content.
+    recurring: bool,
 }
+
+/// So many tags are watched for coming back.
+const WATCHED: usize = 16;
+
+/// Answers overtake each other; a tag that comes back later than this has recurred.
+const OVERTAKING: Duration = Duration::from_secs(5);
 
 /// How long it is remembered that a caller's connections are pooled.
 const POOLED_FOR: Duration = Duration::from_secs(60 * 60);
@@ -95,73 +111,68 @@ impl Reads {
         let mut state = self.lock();
         let key = (read.caller, read.target);
         let used = state.touch(&key);
-        let mut bytes = 0_isize;
         let target = state.targets.entry(key).or_default();
         target.used = used;
-        let twin = target
-            .reads
-            .iter()
-            .rev()
-            .find(|s| etag.is_some() && s.etag == etag && s.content.is_some());
+        target.watch(etag.as_ref(), now);
+        if etag.is_none() && content.is_none() {
+            // Something was served that cannot be kept: whoever read it must not be taken to have read something else.
+            target.dropped_at = Some(now);
+            return;
+        }
+        let before = target.bytes;
+        let twin = target.reads.iter().rev().find(|s| etag.is_some() && s.etag == etag && s.content.is_some());
         let content = match (twin.and_then(|t| t.content.clone()), content) {
             (Some(twin), None) => Some(twin),
             (Some(twin), Some(new)) if twin.same_bytes(&new) => Some(twin),
-            (_, new) => {
-                bytes += new.as_ref().map_or(0, |c| size(c.content().len()));
-                new
-            }
+            (_, new) => new,
         };
         // An older read of the same version on the same connection says nothing more than this one.
         let same = |s: &Served| s.connection == Some(read.connection) && s.etag == etag && etag.is_some();
-        target.reads.retain(|s| !same(s));
-        target.reads.push_back(Served {
+        if let Some(at) = target.reads.iter().position(same) {
+            target.remove(at);
+        }
+        target.push(Served {
             etag,
             content,
             at: now,
             connection: Some(read.connection),
             written_since: false,
         });
-        bytes -= target.trim(&self.limits, now);
-        state.bytes = state.bytes.saturating_add_signed(bytes);
-        state.evict(self.limits.total);
+        target.trim(&self.limits, now);
+        let after = target.bytes;
+        state.bytes = (state.bytes + after).saturating_sub(before);
+        state.evict(&self.limits, now);
     }
 
     /// The candidates for the base of a write that comes now; from here on the connection's reads have been written from.
     pub fn candidates(&self, caller: CallerId, target: &str, connection: Option<u64>, now: Time) -> Candidates {
         let mut state = self.lock();
         let pooled = state.pooled.get(&caller).is_some_and(|until| *until > now);
-        let connections = if pooled {
-            Connections::Pooled
-        } else {
-            Connections::Unknown
-        };
+        let connections = if pooled { Connections::Pooled } else { Connections::Unknown };
         let key = (caller, target.to_owned());
         let Some(found) = state.targets.get_mut(&key) else {
             return Candidates {
-                served: Vec::new(),
-                complete: true,
                 connections,
+                ..Candidates::default()
             };
         };
-        let freed = found.trim(&self.limits, now);
-        // A version whose content has aged out counts only where nothing newer was served.
+        let before = found.bytes;
+        found.trim(&self.limits, now);
+        let after = found.bytes;
+        // A version whose content has aged out counts only for the connection that read it.
+        let own = |read: &Served| read.connection.is_some() && read.connection == connection;
         let within = |read: &Served| read.at.until(now) <= self.limits.window;
-        let aged = !found.reads.iter().any(within);
-        let served: Vec<Served> = found.reads.iter().filter(|read| aged || within(read)).cloned().collect();
-        let complete = found.dropped_at.is_none_or(|at| at.after(self.limits.window) <= now);
-        for read in found
-            .reads
-            .iter_mut()
-            .filter(|r| r.connection.is_some() && r.connection == connection)
-        {
+        let candidates = Candidates {
+            served: found.reads.iter().filter(|read| own(read) || within(read)).cloned().collect(),
+            complete: found.dropped_at.is_none_or(|at| at.after(self.limits.window) <= now),
+            connections,
+            recurring: found.recurring,
+        };
+        for read in found.reads.iter_mut().filter(|read| own(read)) {
             read.written_since = true;
         }
-        state.bytes = state.bytes.saturating_add_signed(-freed);
-        Candidates {
-            served,
-            complete,
-            connections,
-        }
+        state.bytes = (state.bytes + after).saturating_sub(before);
+        candidates
     }
 
     /// It was seen that this caller's connections are pooled among several readers.
@@ -184,78 +195,117 @@ impl Reads {
 
 impl State {
     fn touch(&mut self, key: &Key) -> u64 {
-        self.uses += 1;
         // One entry for each burst of uses is enough, and keeps the queue short.
-        let recent = self.targets.get(key).is_some_and(|t| t.used + 64 > self.uses);
-        if recent && let Some(target) = self.targets.get(key) {
+        if let Some(target) = self.targets.get(key)
+            && target.used != 0
+            && target.used + 64 > self.uses
+        {
             return target.used;
         }
+        self.uses += 1;
         self.order.push_back((self.uses, key.clone()));
         self.uses
     }
 
-    /// Drops the contents of the targets that were used longest ago; their versions stay known by their tags.
-    fn evict(&mut self, total: usize) {
-        while self.bytes > total {
-            let Some((used, key)) = self.order.pop_front() else {
-                return;
-            };
-            let Some(target) = self.targets.get_mut(&key).filter(|t| t.used == used) else {
-                continue;
-            };
-            let mut freed = 0;
-            for read in &mut target.reads {
-                freed += read.content.take().map_or(0, |c| size(c.content().len()));
+    /// Forgets the targets that were used longest ago.
+    fn evict(&mut self, limits: &ReadLimits, now: Time) {
+        while self.bytes > limits.total || self.targets.len() > limits.targets || self.order.len() > 4 * limits.targets {
+            let Some((used, key)) = self.order.pop_front() else { return };
+            let Some(target) = self.targets.get_mut(&key).filter(|t| t.used == used) else { continue };
+            self.bytes = self.bytes.saturating_sub(target.bytes);
+            if self.targets.len() > limits.targets {
+                self.targets.remove(&key);
+            } else if let Some(target) = self.targets.get_mut(&key) {
+                target.drop_contents(now);
+                self.uses += 1;
+                target.used = self.uses;
+                self.order.push_back((self.uses, key));
+                if self.bytes == 0 {
+                    return;
+                }
             }
-            self.bytes = self.bytes.saturating_add_signed(-freed);
-            target.reads.retain(|r| r.etag.is_some());
         }
     }
 }
 
 impl Target {
-    /// Drops what is too old or too much; returns the bytes that this frees. Shared content is counted with the read that brought it.
-    fn trim(&mut self, limits: &ReadLimits, now: Time) -> isize {
-        let mut freed = 0;
+    fn push(&mut self, read: Served) {
+        self.bytes += self.weight(&read);
+        self.reads.push_back(read);
+    }
+
+    fn remove(&mut self, at: usize) {
+        if let Some(read) = self.reads.remove(at) {
+            self.bytes = self.bytes.saturating_sub(self.weight(&read));
+        }
+    }
+
+    /// The bytes of a read's content that no other read shares.
+    fn weight(&self, read: &Served) -> usize {
+        let Some(content) = &read.content else { return 0 };
+        let shared = |other: &Served| other.content.as_ref().is_some_and(|c| c.is(content));
+        if self.reads.iter().any(shared) { 0 } else { content.content().len() }
+    }
+
+    /// Drops what is too old or too much.
+    fn trim(&mut self, limits: &ReadLimits, now: Time) {
         while let Some(oldest) = self.reads.front() {
             let age = oldest.at.until(now);
             let expired = age > limits.tags || (age > limits.window && oldest.etag.is_none());
             if !expired && self.reads.len() <= limits.per_target {
                 break;
             }
-            if !expired && age <= limits.window {
+            if age <= limits.window {
                 self.dropped_at = Some(now);
             }
-            if let Some(read) = self.reads.pop_front() {
-                freed += self.weight(&read);
-            }
+            self.remove(0);
         }
         for at in 0..self.reads.len() {
             if self.reads[at].at.until(now) <= limits.window {
                 break;
             }
-            if let Some(content) = self.reads[at].content.take() {
-                let read = Served {
-                    content: Some(content),
+            if self.reads[at].content.is_some() {
+                let tag_only = Served {
+                    content: None,
                     ..self.reads[at].clone()
                 };
-                freed += self.weight(&read);
+                let read = std::mem::replace(&mut self.reads[at], tag_only);
+                self.bytes = self.bytes.saturating_sub(self.weight(&read));
             }
         }
-        freed
     }
 
-    /// What dropping this read frees: nothing while another read shares its content.
-    fn weight(&self, read: &Served) -> isize {
-        let Some(content) = &read.content else { return 0 };
-        let shared = self
-            .reads
-            .iter()
-            .any(|r| r.content.as_ref().is_some_and(|c| c.same_bytes(content)));
-        if shared { 0 } else { size(content.content().len()) }
+    /// Drops all content, for want of memory; the versions stay known by their tags.
+    fn drop_contents(&mut self, now: Time) {
+        self.reads.iter_mut().for_each(|read| read.content = None);
+        let known = self.reads.len();
+        self.reads.retain(|read| read.etag.is_some());
+        if self.reads.len() < known {
+            self.dropped_at = Some(now);
+        }
+        self.bytes = 0;
     }
-}
 
-fn size(bytes: usize) -> isize {
-    isize::try_from(bytes).unwrap_or(isize::MAX)
+    /// Watches for a tag that comes back.
+    fn watch(&mut self, etag: Option<&EntityTag>, now: Time) {
+        let Some(etag) = etag else { return };
+        match self.tags.iter().position(|(tag, _)| tag == etag) {
+            Some(at) => {
+                if let Some(replaced) = self.tags[at].1
+                    && replaced.after(OVERTAKING) < now
+                {
+                    self.recurring = true;
+                }
+            }
+            None => {
+                for (_, replaced) in &mut self.tags {
+                    replaced.get_or_insert(now);
+                }
+                self.tags.push_back((etag.clone(), None));
+                if self.tags.len() > WATCHED {
+                    self.tags.pop_front();
+                }
+            }
+        }
+    }
 }

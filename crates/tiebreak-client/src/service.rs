@@ -80,14 +80,9 @@ async fn perform(engine: &Engine, callers: &Callers, request: Request<Bytes>) ->
             );
         }
     };
-    let key = match head
-        .headers
-        .get("idempotency-key")
-        .map(|v| IdempotencyKey::parse(&String::from_utf8_lossy(v.as_bytes())))
-    {
-        None => None,
-        Some(Ok(key)) => Some(key),
-        Some(Err(error)) => {
+    let key = match IdempotencyKey::of(&head.headers) {
+        Ok(key) => key,
+        Err(error) => {
             return refusal(
                 Problem::new(Kind::KeyInvalid, format!("failed to {error}")),
                 Outcome::NotSent,

@@ -1,5 +1,7 @@
 //! Idempotency keys (draft-ietf-httpapi-idempotency-key-header).
 
+use http::HeaderMap;
+
 use crate::caller::CallerId;
 use crate::fingerprint::Digest;
 
@@ -50,6 +52,16 @@ impl IdempotencyKey {
         IdempotencyKey::new(value)
     }
 
+    /// The key of a request, if it has one: of several fields the first.
+    ///
+    /// # Errors
+    /// If it is none; see [`IdempotencyKey::parse`].
+    pub fn of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, KeyError> {
+        let field = headers.get("idempotency-key");
+        let key = field.map(|value| IdempotencyKey::parse(&String::from_utf8_lossy(value.as_bytes())));
+        key.transpose()
+    }
+
     /// Takes a key from elsewhere than a header field.
     ///
     /// # Errors
@@ -98,6 +110,16 @@ mod tests {
         assert_eq!(parsed("a b"), Err(KeyError::Malformed));
         assert_eq!(parsed("\"\""), Err(KeyError::Empty));
         assert_eq!(parsed(&"x".repeat(256)), Err(KeyError::TooLong(256)));
+    }
+
+    #[test]
+    fn keys_of_requests() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(IdempotencyKey::of(&headers), Ok(None));
+        headers.insert("idempotency-key", "\"a\"".parse().unwrap());
+        assert_eq!(IdempotencyKey::of(&headers), IdempotencyKey::new("a").map(Some));
+        headers.insert("idempotency-key", http::HeaderValue::from_bytes(b"\xff").unwrap());
+        assert_eq!(IdempotencyKey::of(&headers), Err(KeyError::Malformed));
     }
 
     #[test]

@@ -208,7 +208,8 @@ mod tests {
         let tag = EntityTag::strong("a");
         let old = "Sun, 06 Nov 1994 08:49:36 GMT"; // a second before
         let same = "Sun, 06 Nov 1994 08:49:37 GMT";
-        let table: &[(Method, &[(&str, &str)], Evaluation)] = &[
+        type Fields<'a> = &'a [(&'a str, &'a str)];
+        let table: &[(Method, Fields<'_>, Evaluation)] = &[
             (PUT, &[], Perform),
             (PUT, &[("if-match", "\"a\"")], Perform),
             (PUT, &[("if-match", "\"b\", \"a\"")], Perform),

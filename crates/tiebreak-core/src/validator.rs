@@ -112,9 +112,9 @@ pub enum EtagKind {
 impl EtagKind {
     /// Whether `tag`, on a representation with this content, may be taken for a version that never recurs.
     ///
-    /// Where nobody said (`Auto`), only a strong tag that has the shape of a version is: a number, a UUID, or
-    /// parts of which one counts (`17-9f2c`, `v3`, `0x8DC…`). A bare run of hexadecimal or base64 digits is
-    /// what a digest looks like, and nobody knows every digest function.
+    /// Where nobody said (`Auto`), only a strong tag that has the form of a version is: a number (`17`, `v17`), a UUID, a
+    /// point in time (`0x8DC…`) or a revision (`3-967a…`). Anything else may be a digest, and nobody knows every
+    /// digest function; a size and a time of whole seconds come back, too.
     #[must_use]
     pub fn is_version(self, tag: &EntityTag, content: Option<&Bytes>) -> bool {
         match self {
@@ -125,19 +125,18 @@ impl EtagKind {
     }
 }
 
-/// Whether an opaque tag has a part that counts.
+/// Whether an opaque tag has the form of a version.
 fn counts(opaque: &str) -> bool {
-    if opaque.len() > 2 && opaque.starts_with("0x") && opaque[2..].bytes().all(|b| b.is_ascii_hexdigit()) {
-        return true; // the form of Azure Storage, a point in time
-    }
-    if is_uuid(opaque) {
+    let digits = |text: &str| !text.is_empty() && text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit());
+    let hexadecimal = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if digits(opaque.trim_start_matches(['v', 'V', 'r'])) || is_uuid(opaque) {
         return true;
     }
-    let mut parts = opaque.split(['-', '.', ':', ';', '_', ',', '/', '|']);
-    parts.any(|part| {
-        let digits = part.trim_start_matches(['v', 'V', 'r']);
-        !digits.is_empty() && digits.len() <= 20 && digits.bytes().all(|b| b.is_ascii_digit())
-    })
+    if let Some(time) = opaque.strip_prefix("0x") {
+        return hexadecimal(time); // the form of Azure Storage, a point in time
+    }
+    // The form of CouchDB: how many revisions, and a digest. A length or a time of whole seconds before a digest is no version.
+    opaque.split_once('-').is_some_and(|(count, digest)| digits(count) && digest.len() == 32 && hexadecimal(digest))
 }
 
 /// The form of RFC 9562.

@@ -99,3 +99,12 @@ fn the_200_of_a_wall_does_not_mean_applied() {
         assert_eq!(reading, allowed, "{}", case["id"]);
     }
 }
+
+#[test]
+fn the_waiting_time_of_a_wall_is_kept() {
+    let case = cases(CORPUS).find(|c| c["id"] == "cf-004").expect("Cloudflare's 1015");
+    assert_eq!(
+        judge(&response(&case)).retry_after,
+        Some(std::time::Duration::from_secs(30))
+    );
+}

@@ -37,6 +37,7 @@ fn ask<'q>(edit: &'q Edit, served: &'q [Served], change: impl FnOnce(&mut Questi
         if_match: None,
         connection: Some(1),
         served,
+        complete: true,
         current: None,
         rules: &RULES,
         connections: Connections::Unknown,

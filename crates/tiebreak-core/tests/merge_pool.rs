@@ -157,6 +157,7 @@ impl World {
             if_match: None,
             connection: Some(wire),
             served: &self.served,
+            complete: true,
             current: None,
             rules: &rules,
             connections: self.connections,

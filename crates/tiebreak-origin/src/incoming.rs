@@ -6,19 +6,22 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, Method};
+use serde_json::Value;
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::fingerprint::Digest;
+use tiebreak_core::json::{JsonPatch, find_strict, parse_strict};
 use tiebreak_core::key::{IdempotencyKey, KeyDigest};
 use tiebreak_core::precondition::Preconditions;
 use tiebreak_core::problem::Kind;
 
 use crate::answer::Answer;
-use crate::json::json_patch::Patch;
-use crate::json::scan::{Scanned, scan};
 use crate::options::OriginOptions;
 use crate::refusal;
 use crate::settings::Violation;
 use crate::target::{Target, is_id};
+
+/// What is kept must be readable later, also as part of a listing, for readers that give up at 128 levels.
+const MAX_DEPTH: usize = 120;
 
 /// A write that is well-formed.
 #[derive(Debug, Clone)]
@@ -48,9 +51,9 @@ pub(crate) enum Action {
     /// PUT.
     Replace(Content),
     /// PATCH with a merge patch (RFC 7396).
-    Merge(Bytes),
+    Merge(Value),
     /// PATCH with a JSON Patch (RFC 6902).
-    Patch(Patch),
+    Patch(JsonPatch),
     /// DELETE.
     Remove,
 }
@@ -66,8 +69,13 @@ impl Content {
     /// Checks `text`.
     pub(crate) fn check(text: Bytes, max_depth: usize) -> Result<Content, Box<Answer>> {
         let text = text.slice_ref(text.trim_ascii());
-        let Scanned { id, .. } = scan(&text, max_depth).map_err(|e| Box::new(refusal::unreadable(&e)))?;
+        let id = find_strict(&text, max_depth.min(MAX_DEPTH), "id").map_err(|e| Box::new(refusal::unreadable(&e)))?;
         Ok(Content { text, id })
+    }
+
+    /// The text, read. It was checked, so that nothing is refused here.
+    pub(crate) fn value(&self) -> Result<Value, Box<Answer>> {
+        value(&self.text, MAX_DEPTH)
     }
 
     /// The member `id`, if there is one: a string or an integer that can be a path segment.
@@ -117,10 +125,10 @@ pub(crate) fn read(
     let action = match head.method {
         Method::DELETE => Action::Remove,
         Method::PATCH => {
-            let checked = |content| Content::check(content, options.max_depth);
+            let change = |text: &[u8]| value(text, options.max_depth);
             match essence.as_str() {
-                "application/merge-patch+json" => Action::Merge(checked(content)?.text),
-                "application/json-patch+json" => Action::Patch(patch(&checked(content)?.text)?),
+                "application/merge-patch+json" => Action::Merge(change(&content)?),
+                "application/json-patch+json" => Action::Patch(patch(&change(&content)?)?),
                 _ => return Err(Box::new(refusal::wrong_type(sent, true))),
             }
         }
@@ -151,25 +159,23 @@ pub(crate) fn preconditions(headers: &HeaderMap) -> Result<Preconditions, Box<An
     Preconditions::of(headers).map_err(|e| Box::new(refusal::plain(Kind::BadRequest, format!("failed to {e}"))))
 }
 
-fn patch(text: &[u8]) -> Result<Patch, Box<Answer>> {
-    Patch::parse(text).map_err(|e| {
-        let detail = format!("it is no JSON Patch: {e}");
-        Box::new(refusal::invalid(&[Violation::new("", detail)]))
-    })
+fn value(text: &[u8], max_depth: usize) -> Result<Value, Box<Answer>> {
+    parse_strict(text, max_depth.min(MAX_DEPTH)).map_err(|e| Box::new(refusal::unreadable(&e)))
+}
+
+fn patch(document: &Value) -> Result<JsonPatch, Box<Answer>> {
+    JsonPatch::read(document).map_err(|e| Box::new(refusal::invalid(&[Violation::new("", format!("failed to {e}"))])))
 }
 
 /// The key belongs to a caller, here: to the credential that came with it, mixed with the store's secret.
 fn keyed(head: &Parts, content: &Bytes, secret: &[u8; 32]) -> Result<Option<Keyed>, Box<Answer>> {
-    let mut lines = head.headers.get_all("idempotency-key").iter();
-    let Some(line) = lines.next() else {
-        return Ok(None);
-    };
     let refused = |detail: String| Box::new(refusal::plain(Kind::KeyInvalid, detail));
-    if lines.next().is_some() {
+    if head.headers.get_all("idempotency-key").iter().nth(1).is_some() {
         return Err(refused("two Idempotency-Key fields were sent; send one".to_owned()));
     }
-    let text = line.to_str().unwrap_or_default();
-    let key = IdempotencyKey::parse(text).map_err(|e| refused(format!("failed to {e}")))?;
+    let Some(key) = IdempotencyKey::of(&head.headers).map_err(|e| refused(format!("failed to {e}")))? else {
+        return Ok(None);
+    };
     let caller = match head.headers.get(AUTHORIZATION) {
         Some(credential) => CallerId(Digest::of(&[secret, credential.as_bytes()])),
         None => CallerId::ANONYMOUS,

@@ -10,7 +10,6 @@
 mod answer;
 mod engine;
 mod incoming;
-mod json;
 mod options;
 mod origin;
 mod reading;

@@ -3,12 +3,11 @@
 use http::StatusCode;
 use http::header::{self, HeaderValue};
 use serde_json::{Value, json};
+use tiebreak_core::json::{JsonError, JsonFault, PatchError};
 use tiebreak_core::precondition::{FailedPrecondition, Preconditions, TagList};
 use tiebreak_core::problem::{Kind, Problem};
 
 use crate::answer::{Answer, http_date};
-use crate::json::json_patch::{Misfit, Why};
-use crate::json::scan::ScanError;
 use crate::settings::{StaleStatus, Violation};
 use crate::store::{Document, StoreError};
 use crate::target::Target;
@@ -132,53 +131,39 @@ pub(crate) fn invalid(violations: &[Violation]) -> Answer {
 }
 
 /// 409: the patch presumes another state (RFC 5789 §2.2, "conflicting state").
-pub(crate) fn misfit(misfit: &Misfit, current: &Document) -> Answer {
-    let Misfit { index, pointer, why } = misfit;
-    let what = match why {
-        Why::TestFailed => "the test finds another value at",
-        Why::Missing => "there is nothing at",
-        Why::IntoItself => "a value would be moved into itself at",
-        Why::TooLarge => {
-            let detail = "the copies in this patch make the document larger than allowed; send less, or use PUT";
+pub(crate) fn misfit(error: &PatchError, current: &Document) -> Answer {
+    let (at, path, what) = match error {
+        PatchError::TestFailed { at, path } => (*at, path, "the test finds another value at"),
+        PatchError::Missing { at, path } => (*at, path, "there is nothing at"),
+        PatchError::NotPossible { at, path } => (
+            *at,
+            path,
+            "a document cannot be removed, nor a value moved into itself:",
+        ),
+        PatchError::TooLarge { .. } => {
+            let detail = "this patch makes the document larger or deeper than allowed; send less, or use PUT";
             return plain(Kind::TooLarge, detail);
         }
     };
-    let detail = format!("operation {index}: {what} `{pointer}`; read the document again and make the patch anew");
+    let detail = format!("operation {at}: {what} `{path}`; read the document again and make the patch anew");
     let problem = Problem::new(Kind::PatchConflict, detail)
-        .with("operation", *index)
-        .with("pointer", format!("#{pointer}"))
+        .with("operation", at)
+        .with("pointer", format!("#{path}"))
         .with("current", current.etag().to_string());
     Answer::problem(&problem).with_validators(current)
 }
 
 /// 400 or 413: the text is no acceptable JSON.
-pub(crate) fn unreadable(error: &ScanError) -> Answer {
-    let (kind, detail, at, member) = match error {
-        ScanError::Syntax { what, at } => (Kind::BadRequest, (*what).to_owned(), at, None),
-        ScanError::Duplicate { name, pointer, at } => (
-            Kind::BadRequest,
-            format!("the member name `{name}` occurs twice in one object; send it once"),
-            at,
-            Some(pointer),
-        ),
-        ScanError::Reserved { at } => (
-            Kind::BadRequest,
-            "this member name cannot be stored; choose another".to_owned(),
-            at,
-            None,
-        ),
-        ScanError::TooDeep { limit, at } => (
-            Kind::TooLarge,
-            format!("it is nested deeper than {limit} levels; send a flatter document"),
-            at,
-            None,
-        ),
+pub(crate) fn unreadable(error: &JsonError) -> Answer {
+    let JsonError { line, column, fault } = error;
+    let (kind, remedy) = match fault {
+        JsonFault::Syntax(_) => (Kind::BadRequest, ""),
+        JsonFault::Duplicate { .. } => (Kind::BadRequest, "; send it once"),
+        JsonFault::TooDeep(_) => (Kind::TooLarge, "; send a flatter document"),
     };
-    let detail = format!("line {}, column {}: {detail}", at.line, at.column);
-    let mut problem = Problem::new(kind, detail)
-        .with("line", at.line)
-        .with("column", at.column);
-    if let Some(pointer) = member {
+    let detail = format!("line {line}, column {column}: {fault}{remedy}");
+    let mut problem = Problem::new(kind, detail).with("line", *line).with("column", *column);
+    if let JsonFault::Duplicate { pointer, .. } = fault {
         problem = problem.with("pointer", format!("#{pointer}"));
     }
     Answer::problem(&problem)

@@ -3,8 +3,7 @@
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 use tiebreak_core::fingerprint::Digest;
-
-use crate::json::equality::canonical;
+use tiebreak_core::json::{canonical, join};
 
 /// The most violations of a schema that are reported at once.
 const MAX_ERRORS: usize = 50;
@@ -89,10 +88,9 @@ impl CollectionSettings {
                 }
                 ("stale_status", _) => return Err(Violation::new("/stale_status", "409 or 412 is expected")),
                 (other, _) => {
-                    let pointer = format!("/{}", other.replace('~', "~0").replace('/', "~1"));
                     let detail = "there is no such setting; there are unique, schema, require_preconditions and \
                                   stale_status";
-                    return Err(Violation::new(pointer, detail));
+                    return Err(Violation::new(join([other]), detail));
                 }
             }
         }
@@ -209,13 +207,13 @@ impl Rules {
     /// What `document` holds under each unique rule that applies to it.
     pub(crate) fn unique_values(&self, document: &Value) -> Vec<UniqueValue> {
         let held = self.unique.iter().enumerate().filter_map(|(rule, pointers)| {
-            let mut bytes = Vec::new();
+            let mut parts = vec![pointers.join("\n")];
             for pointer in pointers {
                 let value = document.pointer(pointer).filter(|v| !v.is_null())?;
-                canonical(value, &mut bytes);
+                parts.push(canonical(value));
             }
-            let name = pointers.join("\n");
-            let digest = Digest::of(&[name.as_bytes(), &bytes]);
+            let parts: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
+            let digest = Digest::of(&parts);
             Some(UniqueValue { rule, digest })
         });
         held.collect()

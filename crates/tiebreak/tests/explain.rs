@@ -188,6 +188,20 @@ fn a_har_file_is_searched_for_conflicts() {
 }
 
 #[test]
+fn a_conflict_inside_a_200_is_found() {
+    let answer = r#"HTTP/1.1 200 OK
+Content-Type: application/json
+
+{"took":3,"errors":true,"items":[{"index":{"_id":"1","status":201,"result":"created"}},{"create":{"_id":"2","status":409,"error":{"type":"version_conflict_engine_exception","reason":"[2]: version conflict, document already exists (current version [1])"}}}]}"#;
+    let said = out(&tiebreak(&["explain", "--method", "POST", "--path", "/_bulk"], answer));
+    assert!(
+        said.starts_with("200 OK on POST /_bulk: 1 item of this bulk request did not go through"),
+        "{said}"
+    );
+    assert!(said.contains("item 1 (2): duplicate"), "{said}");
+}
+
+#[test]
 fn json_is_for_programs() {
     let path = fixture("curl-v-412.txt");
     let output = tiebreak(&["explain", "--json", path.to_str().expect("a path")], "");

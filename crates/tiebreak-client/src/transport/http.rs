@@ -42,7 +42,7 @@ impl Default for HttpTransport {
     fn default() -> HttpTransport {
         HttpTransport {
             pool: SharedPool::default(),
-            connect_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
         }
     }
 }
@@ -93,6 +93,11 @@ impl HttpTransport {
     }
 
     async fn exchange(&self, request: Request<Bytes>, keep: usize) -> Delivery {
+        let mut request = request;
+        if request.body().is_empty() && !is_safe(request.method()) && request.method() != http::Method::DELETE {
+            // Content that is empty is said to be (RFC 9110 §8.6): some origins answer 411 otherwise.
+            request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let request = request.map(|content| Either::Left(Full::new(content)));
         let response = match self.forward(request).await {
             Ok(response) => response,

@@ -19,6 +19,9 @@ use super::tls;
 /// A write is never put on a connection that was idle for longer: the origin may be about to close it.
 pub(super) const FRESH: Duration = Duration::from_secs(1);
 
+/// A connection whose answer was read to the end takes the next request within this time, or not at all.
+const SETTLES: Duration = Duration::from_millis(10);
+
 const MAX_IDLE: Duration = Duration::from_secs(30);
 const IDLE_PER_AUTHORITY: usize = 512;
 
@@ -44,7 +47,7 @@ impl Pool {
     ) -> Result<SendRequest<OutBody>, NotSent> {
         while let Some(mut idle) = self.pop(to) {
             let limit = if fresh { FRESH } else { MAX_IDLE };
-            if idle.since.elapsed() < limit && !idle.sender.is_closed() && idle.sender.ready().await.is_ok() {
+            if idle.since.elapsed() < limit && !idle.sender.is_closed() && is_ready(&mut idle.sender).await {
                 return Ok(idle.sender);
             }
         }
@@ -82,6 +85,11 @@ impl Pool {
             });
         }
     }
+}
+
+/// Whether the connection can take a request at once; one that is still busy with the end of the last is left alone.
+async fn is_ready(sender: &mut SendRequest<OutBody>) -> bool {
+    tokio::time::timeout(SETTLES, sender.ready()).await.is_ok_and(|ready| ready.is_ok())
 }
 
 async fn connect(to: &Authority) -> Result<SendRequest<OutBody>, NotSent> {

@@ -54,6 +54,8 @@ pub struct Candidates {
     pub complete: bool,
     /// How the caller's connections are used.
     pub connections: Connections,
+    /// Whether a tag of this target was seen to come back.
+    pub recurring: bool,
 }
 
 impl Default for Candidates {
@@ -63,6 +65,7 @@ impl Default for Candidates {
             served: Vec::new(),
             complete: true,
             connections: Connections::Unknown,
+            recurring: false,
         }
     }
 }
@@ -162,6 +165,9 @@ pub fn decide(question: &Question<'_>) -> BaseDecision {
             (true, _) => BaseDecision::Unknown(BaseUnknown::NotServed),
         };
     }
+    if let Some(tag) = aged_on_connection(question) {
+        return BaseDecision::TagOnly(tag);
+    }
     let candidates: Vec<usize> = all.into_iter().filter(|&at| could_be_read(question, at)).collect();
     let candidates = distinct(question, candidates);
     if candidates.is_empty() {
@@ -256,6 +262,19 @@ fn last_on_connection(question: &Question<'_>) -> Option<usize> {
         .rposition(|served| served.connection == Some(connection))?;
     let served = &question.served[last];
     (served.content.is_some() && !served.written_since && could_be_read(question, last)).then_some(last)
+}
+
+/// The version that was last read on the write's connection, where only its tag is left.
+fn aged_on_connection(question: &Question<'_>) -> Option<EntityTag> {
+    if question.connections == Connections::Pooled {
+        return None;
+    }
+    let connection = question.connection?;
+    let last = question.served.iter().rev().find(|served| served.connection == Some(connection))?;
+    match (&last.content, &last.etag) {
+        (None, Some(tag)) if !last.written_since => Some(tag.clone()),
+        _ => None,
+    }
 }
 
 /// Rule 3, and the simple case that there is but one candidate.

@@ -29,6 +29,8 @@ pub struct Answer {
     pub replayed: bool,
     /// The representation that the write produced, where the answer holds it.
     pub produced: Option<Carried>,
+    /// Whether `Prefer: tiebreak=rebase` was honoured.
+    pub honours_preference: bool,
     /// Whether the write showed that its caller's connections are pooled among several readers.
     pub pooled: bool,
 }
@@ -47,6 +49,7 @@ impl Answer {
             replayed: false,
             produced: None,
             pooled: false,
+            honours_preference: false,
         }
     }
 
@@ -72,6 +75,7 @@ impl Answer {
             replayed: false,
             produced: None,
             pooled: false,
+            honours_preference: false,
         }
     }
 
@@ -103,6 +107,7 @@ impl Answer {
             replayed: true,
             produced: None,
             pooled: false,
+            honours_preference: false,
         }
     }
 

@@ -86,7 +86,7 @@ impl Exchange {
 
     /// Without a ledger nothing is sent.
     pub(super) fn ledger_down(&mut self, now: Time, failure: &LedgerFailure) -> Step {
-        if self.resumed.is_some() || self.attempts > 0 {
+        if self.resumed.is_some() || self.unknown.is_some() {
             let why = self.unknown.unwrap_or(crate::delivery::Unknown::Crash);
             return self.in_doubt(now, why);
         }
@@ -97,6 +97,13 @@ impl Exchange {
             .headers
             .insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("5"));
         self.finish_unsent(now, refusal)
+    }
+
+    /// The client has gone while its write, claimed perhaps, waited for its first attempt.
+    pub(super) fn abandoned_later(&mut self, now: Time) -> Step {
+        let report = self.report(Outcome::NotSent);
+        let problem = Problem::new(Kind::Stopping, "the client has gone; nothing was sent");
+        self.finish_unsent(now, Answer::ours(problem, report))
     }
 
     pub(super) fn abandoned(&mut self) -> Step {

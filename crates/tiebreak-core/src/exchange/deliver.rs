@@ -22,7 +22,8 @@ impl Exchange {
     pub(super) fn dispatch(&mut self, now: Time) -> Step {
         self.stage = Stage::Sending;
         self.attempts += 1;
-        self.sent_at = now;
+        self.quiet_since = now;
+        self.refused = None;
         let outgoing = self.outgoing();
         step_until(
             Effect::Send(Box::new(outgoing)),
@@ -67,11 +68,7 @@ impl Exchange {
                     Reading::Applied => self.applied(now, response, verdict),
                     Reading::Accepted => self.accepted(now, response),
                     Reading::Refused => self.refused(now, response, verdict),
-                    Reading::Unknown => {
-                        let status = response.status.as_u16();
-                        self.refused = Some(Box::new((response, verdict)));
-                        self.lost(now, Unknown::Status(status))
-                    }
+                    Reading::Unknown => self.lost(now, Unknown::Status(response.status.as_u16())),
                 }
             }
         }
@@ -80,7 +77,8 @@ impl Exchange {
     fn not_sent(&mut self, now: Time, why: NotSent) -> Step {
         self.attempts -= 1;
         if self.unknown.is_some() {
-            return self.wait_then(now, Next::Prove, None);
+            let by_key = self.context.policy.honours_keys;
+            return self.wait_then(now, if by_key { Next::Send } else { Next::Prove }, None);
         }
         if let Some(at) = self.next_round(now, None) {
             self.stage = Stage::Waiting(Next::Send);
@@ -100,9 +98,15 @@ impl Exchange {
         let exit = LaneExit {
             carried: produced.clone(),
             suspect_until: self.suspicion(),
+            ..LaneExit::default()
         };
         let item_conflict = (verdict.class != Class::Other).then_some(verdict);
-        let mut answer = Answer::from_origin(response, item_conflict, self.report(Outcome::Applied));
+        let report = self.report(Outcome::Applied);
+        let mut answer = if response.complete {
+            Answer::from_origin(response, item_conflict, report)
+        } else {
+            Answer::ours(cut(&response), report)
+        };
         answer.produced = produced;
         self.settle(now, answer, exit)
     }
@@ -110,10 +114,15 @@ impl Exchange {
     fn accepted(&mut self, now: Time, response: Response) -> Step {
         // The operation goes on behind the answer; until it has ended nothing is known of the version.
         let exit = LaneExit {
-            carried: None,
             suspect_until: Some(now.after(self.context.policy.late_after)),
+            ..LaneExit::default()
         };
-        let answer = Answer::from_origin(response, None, self.report(Outcome::Accepted));
+        let report = self.report(Outcome::Accepted);
+        let answer = if response.complete {
+            Answer::from_origin(response, None, report)
+        } else {
+            Answer::ours(cut(&response), report)
+        };
         self.settle(now, answer, exit)
     }
 
@@ -126,7 +135,7 @@ impl Exchange {
             .is_some_and(|g| g.version);
         match self.unknown {
             Some(_) if !guarded && !self.context.policy.honours_keys => {
-                Some(self.sent_at.after(self.context.policy.late_after))
+                Some(self.quiet_since.after(self.context.policy.late_after))
             }
             _ => None,
         }
@@ -158,12 +167,6 @@ impl Exchange {
     fn refused(&mut self, now: Time, response: Response, verdict: Verdict) -> Step {
         let (class, remedy, retry_after) = (verdict.class, verdict.remedy, verdict.retry_after);
         self.refused = Some(Box::new((response, verdict)));
-        if self.earlier() == Earlier::MayHaveApplied
-            && matches!(class, Class::Stale | Class::Duplicate | Class::Unclear | Class::State)
-        {
-            // The conflict may be with our own write.
-            return self.prove(now);
-        }
         if self.earlier() == Earlier::MayHaveApplied && class == Class::KeyReuse {
             // Nobody else has the key that this write brought along: an attempt of ours, with content that was
             // merged into another version, is what it was used for. A caller's own key may have been used before.
@@ -171,6 +174,10 @@ impl Exchange {
                 return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
             }
             self.performed = true;
+            return self.prove(now);
+        }
+        if self.earlier() == Earlier::MayHaveApplied && remedy != Remedy::Wait {
+            // It may have met our own write; and whatever it met, the attempt before it may have been applied.
             return self.prove(now);
         }
         match remedy {
@@ -207,7 +214,9 @@ impl Exchange {
         let checks = plan.is_some_and(|p| matches!(p.on_stale, Stale::CheckAgain));
         let adopts =
             self.context.policy.on_duplicate == OnDuplicate::Adopt && !self.write.headers.contains_key("if-none-match");
-        if checks || adopts {
+        // What a POST has met is at its target only if the answer says so.
+        let somewhere = self.write.method != http::Method::POST || self.existing().is_some();
+        if (checks || adopts) && somewhere {
             self.refetch(now)
         } else {
             self.tell(now)
@@ -225,10 +234,15 @@ impl Exchange {
         report.class = Some(verdict.class);
         let view = self.view.carried.take().filter(|_| verdict.class != Class::Stale);
         let carried = self.seen.take().or(view).filter(|c| c.etag.is_some());
-        let answer = Answer::from_origin(response, Some(verdict), report);
+        let answer = if response.complete {
+            Answer::from_origin(response, Some(verdict), report)
+        } else {
+            Answer::ours(cut(&response), report)
+        };
         let exit = LaneExit {
             carried,
             suspect_until: self.suspicion(),
+            ..LaneExit::default()
         };
         if passing {
             self.release(now, answer, exit)
@@ -260,6 +274,15 @@ impl Exchange {
         (self.rounds < policy.attempts.saturating_mul(2) && self.attempts < policy.attempts && at <= self.gives_up_at())
             .then_some(at)
     }
+}
+
+/// What is said instead of an answer that did not come in whole.
+fn cut(response: &Response) -> Problem {
+    Problem::new(
+        Kind::BadAnswer,
+        "the origin answered, but its answer was cut or is too large to be passed on; read the resource to see it",
+    )
+    .with("origin_status", response.status.as_u16())
 }
 
 /// Our own preference is not the origin's business (RFC 7240 §2).

@@ -34,6 +34,8 @@ pub enum Effect {
     Await(KeyDigest),
     /// Look the key up in the ledger → `Found` or `LedgerFailed`.
     LookUp(KeyDigest, CallerId, Fingerprint),
+    /// Read a record again → `Found` or `LedgerFailed`.
+    Get(WriteId),
     /// Queue in these lanes → `Near` (only if asked for), `Turn` or `LaneFull`.
     EnterLanes {
         /// The lanes, sorted.
@@ -146,7 +148,7 @@ pub enum Input {
     Recorded,
     /// The deadline has passed.
     Elapsed,
-    /// The client has gone. Ends a write that has no key and was not claimed; otherwise never said.
+    /// The client has gone. Ends a write that has no key and was not sent; otherwise never said.
     CallerGone,
 }
 
@@ -162,6 +164,19 @@ pub struct LedgerFailure {
 pub struct LaneView {
     /// What its last write produced.
     pub carried: Option<Carried>,
+    /// Writes that ended in doubt while this one, claimed already, stood behind them.
+    pub doubts: Vec<DoubtMark>,
+}
+
+/// A write that ended in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DoubtMark {
+    /// Who wrote.
+    pub caller: CallerId,
+    /// What.
+    pub fingerprint: Fingerprint,
+    /// Its id.
+    pub id: WriteId,
 }
 
 /// Version and representation that the last write in a lane produced: only from an answer that held both.
@@ -199,6 +214,8 @@ pub struct LaneExit {
     pub carried: Option<Carried>,
     /// An unguarded request may still arrive until then.
     pub suspect_until: Option<Time>,
+    /// That this write ended in doubt.
+    pub doubt: Option<DoubtMark>,
 }
 
 /// Shorthand: a fetched answer that is a whole response.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::delivery::Unknown;
 use crate::exchange::answer::{Answer, kept_fields};
 use crate::exchange::reply::{answer, step};
-use crate::exchange::{Effect, Entry, Exchange, LaneExit, LedgerFailure, Stage, Step};
+use crate::exchange::{DoubtMark, Effect, Entry, Exchange, LaneExit, LedgerFailure, Stage, Step};
 use crate::outcome::Outcome;
 use crate::problem::{Kind, Problem};
 use crate::record::{Doubt, Settlement};
@@ -38,7 +38,7 @@ impl Exchange {
     }
 
     /// Ends without having sent anything (now, or since a doubt was taken up).
-    pub(super) fn finish_unsent(&mut self, now: Time, answer_: Answer) -> Step {
+    pub(super) fn finish_unsent(&mut self, now: Time, mut answer_: Answer) -> Step {
         if self.resumed.is_some() || self.unknown.is_some() {
             return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
         }
@@ -48,10 +48,15 @@ impl Exchange {
                 .take()
                 .or_else(|| self.view.carried.take())
                 .filter(|c| c.etag.is_some()),
-            suspect_until: None,
+            ..LaneExit::default()
         };
         if self.attempts > 0 {
-            return self.settle(now, answer_, exit);
+            answer_.report.outcome = Outcome::Refused;
+            // What cannot be merged is final; an origin that was out of reach is not.
+            let finally = |p: &Problem| matches!(p.kind(), Kind::Overlap | Kind::Stale | Kind::BaseUnknown);
+            if answer_.problem.as_ref().is_none_or(finally) {
+                return self.settle(now, answer_, exit);
+            }
         }
         self.release(now, answer_, exit)
     }
@@ -69,17 +74,22 @@ impl Exchange {
         if let Some(id) = report.id {
             problem = problem.with("id", id.to_string());
         }
-        let guarantee = report.guarantee;
+        let (guarantee, report_id) = (report.guarantee, report.id);
         let doubtful = Answer::ours(problem, report);
         let guarded = self
             .plan
             .as_deref()
             .and_then(|p| p.guard.as_ref())
             .is_some_and(|g| g.version);
-        let late = self.sent_at.after(self.context.policy.late_after);
+        let late = self.quiet_since.after(self.context.policy.late_after);
         let exit = LaneExit {
             carried: None,
             suspect_until: (!guarded && late > now).then_some(late),
+            doubt: report_id.map(|id| DoubtMark {
+                caller: self.context.caller,
+                fingerprint: self.context.fingerprint,
+                id,
+            }),
         };
         match (self.fence, &self.resumed) {
             (Some(fence), None) => {
@@ -87,7 +97,7 @@ impl Exchange {
                     reason: why,
                     attempts: self.attempts,
                     guarantee,
-                    since: self.sent_at,
+                    since: self.quiet_since,
                 };
                 self.record(Entry::Doubt(self.context.id, fence, doubt), doubtful, exit)
             }

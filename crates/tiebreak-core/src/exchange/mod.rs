@@ -28,7 +28,7 @@ mod reply;
 use std::sync::Arc;
 
 pub use answer::Answer;
-pub use effect::{Carried, Effect, Entry, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Step};
+pub use effect::{Carried, DoubtMark, Effect, Entry, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Step};
 
 use crate::base::Candidates;
 use crate::caller::CallerId;
@@ -104,9 +104,9 @@ pub struct Exchange {
     unknown: Option<Unknown>,
     /// Whether the origin showed that it has performed an attempt of this write already.
     performed: bool,
-    /// When the last attempt was sent.
-    sent_at: Time,
-    /// The last answer that refused the write.
+    /// When the last attempt was sent or, if it got no answer, given up: what is late counts from here.
+    quiet_since: Time,
+    /// The answer that refused the last attempt.
     refused: Option<Box<(Response, Verdict)>>,
     /// What was read last in the lane, for whoever comes next.
     seen: Option<Carried>,
@@ -119,6 +119,7 @@ enum Stage {
     Registering,
     Joining,
     LookingUp,
+    Rereading,
     Queueing,
     ClaimingAhead,
     AwaitingTurn,
@@ -171,16 +172,16 @@ impl Exchange {
             rounds: 0,
             unknown: None,
             performed: false,
-            sent_at: Time::default(),
+            quiet_since: Time::default(),
             refused: None,
             seen: None,
         }
     }
 
-    /// Whether a client that goes away may take the write with it: it has no key and nothing was claimed.
+    /// Whether a client that goes away may take the write with it: it has no key and was not sent.
     #[must_use]
     pub fn can_be_abandoned(&self) -> bool {
-        self.context.key.is_none() && self.fence.is_none() && self.resumed.is_none() && self.attempts == 0
+        self.context.key.is_none() && self.resumed.is_none() && self.attempts == 0 && self.unknown.is_none()
     }
 
     /// Takes one input and says what to do next. Total: an input that does not fit the stage ends the
@@ -198,6 +199,9 @@ impl Exchange {
             (Stage::LookingUp, Input::Found(Some(record))) => self.known(now, record),
             (Stage::Queueing, Input::LaneFull | Input::Elapsed) => self.never_had_a_turn(),
             (Stage::Queueing, Input::CallerGone) => self.abandoned(),
+            (Stage::AwaitingTurn | Stage::Waiting(_), Input::CallerGone) => self.abandoned_later(now),
+            (Stage::Rereading, Input::Found(record)) => self.reread(now, record),
+            (Stage::Rereading, Input::LedgerFailed(failure)) => self.ledger_down(now, &failure),
             (Stage::Queueing, Input::Near) => self.claim_ahead(now),
             (Stage::Queueing | Stage::AwaitingTurn, Input::Turn(view)) => self.turn(now, view),
             (Stage::ClaimingAhead, Input::Granted(fence)) => self.await_turn(fence),

@@ -15,13 +15,18 @@ use crate::outcome::Outcome;
 use crate::policy::{OnStale, Unguarded};
 use crate::precondition::TagList;
 use crate::problem::{Kind, Problem};
-use crate::validator::EntityTag;
+use crate::validator::{EntityTag, EtagKind};
+
+/// What a claim holds where the guard is `If-None-Match: *`.
+pub(super) const CREATES: &str = "*";
 
 /// How the next attempt is made.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     /// The content that is sent.
     pub(super) content: Bytes,
+    /// Whether `content` may go out under this guard. Of a doubt that is not known: it may have been merged first.
+    pub(super) fits: bool,
     /// Fields that replace those of the caller.
     pub(super) attach: Vec<(HeaderName, HeaderValue)>,
     /// The validator that guards it.
@@ -131,6 +136,8 @@ impl Exchange {
         Some(match decision {
             BaseDecision::Absent => return None,
             BaseDecision::FetchCurrent => Planned::NeedCurrent,
+            // A weak tag names nothing that an If-Match could match (RFC 9110 §13.1.1).
+            BaseDecision::TagOnly(tag) if tag.is_weak() => return None,
             BaseDecision::TagOnly(tag) => {
                 Planned::Ready(Box::new(self.under(tag, None, Stale::BaseGone, Guarantee::C)))
             }
@@ -166,10 +173,13 @@ impl Exchange {
         if !may || !self.edits() || p.if_none_match.is_some() || p.if_unmodified_since.is_some() {
             return None;
         }
-        match &p.if_match {
-            Some(TagList::Tags(tags)) if tags.len() == 1 && !tags[0].is_weak() => tags.first(),
-            _ => None,
-        }
+        self.own_tag()
+    }
+
+    /// Whether the caller's preference for a rebase had a say.
+    #[must_use]
+    pub fn honours_preference(&self) -> bool {
+        self.prefers_rebase() && !self.is_signed() && self.named_tag().is_some()
     }
 
     /// `Prefer: tiebreak=rebase` (RFC 7240).
@@ -198,7 +208,7 @@ impl Exchange {
             .field("authorization")
             .unwrap_or_default()
             .to_ascii_lowercase();
-        ["aws4-", "sharedkey", "signature ", "hmac", "aws ", "goog4-"]
+        ["aws4-", "sharedkey", "signature ", "hmac", "aws ", "goog4-", "oauth "]
             .iter()
             .any(|s| scheme.starts_with(s))
             || [
@@ -217,7 +227,7 @@ impl Exchange {
                 .target
                 .uri()
                 .query()
-                .is_some_and(|q| q.contains("X-Amz-Signature=") || q.contains("sig="))
+                .is_some_and(|q| q.split('&').any(|p| p.starts_with("X-Amz-Signature=") || p.starts_with("X-Goog-Signature=") || p.starts_with("sig=")))
     }
 
     /// Whether an attempt of this write may have carried merged content, which nobody has kept: an edit that was
@@ -244,16 +254,22 @@ impl Exchange {
             .filter(|c| c.caller == self.context.caller && c.variant == variant_of(&self.write.headers))
     }
 
-    fn literal(&self) -> Plan {
-        let tag = match &self.preconditions.if_match {
+    /// The one strong tag that the client's own `If-Match` names.
+    pub(super) fn own_tag(&self) -> Option<&EntityTag> {
+        match &self.preconditions.if_match {
             Some(TagList::Tags(tags)) if tags.len() == 1 && !tags[0].is_weak() => tags.first(),
             _ => None,
-        };
+        }
+    }
+
+    fn literal(&self) -> Plan {
+        let tag = self.own_tag();
         let before = tag.and_then(|t| self.content_of(t));
         let guard = tag.map(|t| self.guard(t.clone(), before.as_ref()));
         let unguarded = !self.preconditions.guard_writes();
         Plan {
             content: self.write.content.clone(),
+            fits: true,
             attach: self.own_key(),
             guarantee: self.strength(guard.as_ref(), Guarantee::A),
             guard,
@@ -321,6 +337,7 @@ impl Exchange {
         attach.extend(if_match(&guard.tag));
         Plan {
             content: self.write.content.clone(),
+            fits: true,
             attach,
             guarantee: self.strength(Some(&guard), best),
             guard: Some(guard),
@@ -379,24 +396,49 @@ impl Exchange {
         }
     }
 
-    /// The plan of an attempt that an earlier exchange made and left in doubt, guarded by `held`.
-    pub(super) fn plan_of_doubt(&self, held: Option<EntityTag>) -> Plan {
-        let creates = self.context.check_first && held.is_none() && self.write.method == Method::PUT;
-        let mut plan = match held {
-            Some(tag) if !tag.is_weak() => {
+    /// The plan of an attempt that an earlier exchange made and left in doubt, guarded by what its claim `held`.
+    ///
+    /// What exactly was sent is not known any more: under a version that the caller does not name, it may have been merged.
+    /// And a precondition that only this repeat brings did not guard the attempt before it.
+    pub(super) fn plan_of_doubt(&self, held: Option<&str>) -> Plan {
+        let tag = held.and_then(|h| EntityTag::parse(h).ok()).filter(|t| !t.is_weak());
+        let mut plan = match tag {
+            Some(tag) => {
                 let before = self.content_of(&tag);
-                self.under(tag, before, Stale::Tell, Guarantee::A)
+                let fits = self.own_tag() == Some(&tag);
+                Plan {
+                    fits,
+                    ..self.under(tag, before, Stale::Tell, Guarantee::A)
+                }
             }
-            _ => self.literal(),
+            None => Plan {
+                guard: None,
+                fits: false,
+                guarantee: self.strength(None, Guarantee::D),
+                ..self.literal()
+            },
         };
-        if creates {
+        if held == Some(CREATES) && self.context.check_first && self.write.method == Method::PUT {
             plan.creates = true;
+            plan.fits = true;
             plan.attach.push((header::IF_NONE_MATCH, HeaderValue::from_static("*")));
         }
         if self.context.check_first {
             plan.on_stale = Stale::CheckAgain;
         }
         plan
+    }
+
+    /// The plan by which the write may go out again under `guard`, which names the version that was read now: made anew
+    /// from what the caller is known to have read.
+    pub(super) fn plan_again(&self, guard: &Guard) -> Option<Box<Plan>> {
+        match self.make_plan() {
+            Planned::Ready(plan) => {
+                let same = plan.guard.as_ref().is_some_and(|g| g.version && g.tag == guard.tag);
+                same.then_some(plan)
+            }
+            Planned::NeedCurrent | Planned::Finish(_) => None,
+        }
     }
 
     /// Writes over what a bulk job has just read; `None`: there is nothing yet.
@@ -453,18 +495,18 @@ impl Exchange {
     }
 
     fn guard(&self, tag: EntityTag, content: Option<&Representation>) -> Guard {
-        let version = self
-            .context
-            .policy
-            .etag
-            .is_version(&tag, content.map(Representation::content));
+        let kind = match self.context.policy.etag {
+            EtagKind::Auto if self.context.candidates.recurring => EtagKind::Digest,
+            kind => kind,
+        };
+        let version = kind.is_version(&tag, content.map(Representation::content));
         Guard { tag, version }
     }
 
     /// The key that this write brings along where the origin honours keys and the caller sent none.
     fn own_key(&self) -> Vec<(HeaderName, HeaderValue)> {
         let name = HeaderName::from_static("idempotency-key");
-        if !self.context.policy.honours_keys || self.write.headers.contains_key(&name) {
+        if !self.context.policy.honours_keys || self.is_signed() || self.write.headers.contains_key(&name) {
             return Vec::new();
         }
         let id = self.resumed.as_ref().map_or(self.context.id, |r| r.claim.id);
@@ -513,14 +555,20 @@ fn if_match(tag: &EntityTag) -> Option<(HeaderName, HeaderValue)> {
         .map(|value| (header::IF_MATCH, value))
 }
 
-/// The values of the fields by which a representation is negotiated (RFC 9110 §12.5).
+/// The values of the fields by which a representation may be chosen: those of RFC 9110 §12.5, and any of the API's
+/// own (a tenant, a profile, a version). Fields that only trace or steer a request do not choose one.
 pub(super) fn variant_of(headers: &HeaderMap) -> Vec<String> {
-    ["accept", "accept-language"]
+    const TRACES: [&str; 8] =
+        ["x-request-", "x-correlation-", "x-b3-", "x-amzn-trace", "x-cloud-trace", "x-forwarded-", "x-stainless-", "x-real-ip"];
+    let chooses = |name: &str| {
+        name == "accept" || name == "accept-language" || name.starts_with("accept-") && name != "accept-encoding"
+            || name.starts_with("x-") && !TRACES.iter().any(|t| name.starts_with(t))
+    };
+    let mut chosen: Vec<String> = headers
         .iter()
-        .map(|name| {
-            headers
-                .get(*name)
-                .map_or_else(String::new, |v| String::from_utf8_lossy(v.as_bytes()).into_owned())
-        })
-        .collect()
+        .filter(|(name, _)| chooses(name.as_str()))
+        .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
+        .collect();
+    chosen.sort_unstable();
+    chosen
 }

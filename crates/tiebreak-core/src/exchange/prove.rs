@@ -14,7 +14,6 @@ use crate::policy::OnDuplicate;
 use crate::record::{Record, State};
 use crate::response::Response;
 use crate::time::Time;
-use crate::validator::EntityTag;
 
 /// What a look at the target says about a lost attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +32,7 @@ impl Exchange {
     /// Nothing is known of the last attempt.
     pub(super) fn lost(&mut self, now: Time, why: Unknown) -> Step {
         self.unknown = Some(why);
+        self.quiet_since = now;
         if self.context.policy.honours_keys {
             // The origin tells a repeat from a new write by its key.
             return self.wait_then(now, Next::Send, None);
@@ -47,7 +47,7 @@ impl Exchange {
         };
         self.unknown = Some(doubt.reason);
         self.attempts = doubt.attempts.max(1);
-        self.sent_at = doubt.since;
+        self.quiet_since = doubt.since;
         self.resumed = Some(record);
         match self.place {
             Place::Outside => self.queue(),
@@ -58,16 +58,12 @@ impl Exchange {
 
     /// The doubt is taken up, in its lanes.
     pub(super) fn take_up(&mut self, now: Time) -> Step {
-        let held = self.resumed.as_ref().and_then(|r| r.claim.held.clone());
-        let tag = held.and_then(|h| EntityTag::parse(&h).ok());
-        let merged = tag.is_some() && self.may_have_merged();
-        self.plan = Some(Box::new(self.plan_of_doubt(tag)));
-        if self.context.policy.honours_keys && !merged {
-            return match self.plan.clone() {
-                Some(plan) => self.claim_for(now, plan),
-                None => self.in_doubt(now, Unknown::Crash),
-            };
+        if self.context.policy.honours_keys {
+            // Under the same key, from the caller's own base: the origin tells whether it has it already.
+            return self.plan_and_send(now);
         }
+        let held = self.resumed.as_ref().and_then(|r| r.claim.held.as_deref());
+        self.plan = Some(Box::new(self.plan_of_doubt(held)));
         self.prove(now)
     }
 
@@ -102,7 +98,7 @@ impl Exchange {
         match (finding, response) {
             (Finding::Applied, Some(response)) => self.landed(now, response, Outcome::Applied),
             (Finding::Adoptable, Some(response)) => self.landed(now, response, Outcome::Adopted),
-            (Finding::SendAgain, _) => self.send_again(now),
+            (Finding::SendAgain, response) => self.send_again(now, response),
             (Finding::Open | Finding::Applied | Finding::Adoptable, _) => self.look_again(now),
         }
     }
@@ -117,16 +113,14 @@ impl Exchange {
             return self.look_again(now);
         };
         let unchanged = held.version && current.etag.as_ref().is_some_and(|e| e.strong_eq(&held.tag));
-        let own_key = self.context.policy.honours_keys && !self.write.headers.contains_key("idempotency-key");
         self.seen = Some(current.clone());
         self.view.carried = Some(current.clone());
         let Planned::Ready(plan) = self.make_plan() else {
             return self.look_again(now);
         };
         let sent = Representation::new(current.representation.content_type(), plan.content.clone());
-        let adds_nothing =
-            plan.rebased && merge::same(&sent, &current.representation, &self.context.policy.merge).is_ok();
-        if !unchanged && !own_key {
+        let adds_nothing = plan.rebased && merge::same(&sent, &current.representation, &self.context.policy.merge).is_ok();
+        if !unchanged {
             // A caller that brought its base asked for these changes; they are there, whoever made them.
             return if adds_nothing && self.context.base.is_some() {
                 self.landed(now, response, Outcome::Adopted)
@@ -134,12 +128,9 @@ impl Exchange {
                 self.look_again(now)
             };
         }
-        if self.attempts >= self.context.policy.attempts || now > self.gives_up_at() {
-            return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
-        }
         match &plan.guard {
-            // Under the same version at most one of the two attempts can be applied; with the same key, too.
-            Some(guard) if own_key || guard.tag.strong_eq(&held.tag) => self.claim_for(now, plan),
+            // Under the same version at most one of the two attempts can be applied.
+            Some(guard) if guard.tag.strong_eq(&held.tag) => self.claim_for(now, plan),
             _ => self.look_again(now),
         }
     }
@@ -158,8 +149,8 @@ impl Exchange {
             };
         }
         if gone {
-            let waited = now >= self.sent_at.after(self.context.policy.late_after);
-            return if plan.creates && waited {
+            let waited = now >= self.quiet_since.after(self.context.policy.late_after);
+            return if plan.creates && waited && self.refused.is_none() {
                 Finding::SendAgain
             } else {
                 Finding::Open
@@ -171,7 +162,12 @@ impl Exchange {
         if let Some(Guard { tag, version: true }) = &plan.guard
             && current.etag.as_ref().is_some_and(|e| e.strong_eq(tag))
         {
-            return Finding::SendAgain;
+            // Not applied so far. But what was refused since for another reason than waiting would cure is not sent again.
+            return if self.refused.is_none() {
+                Finding::SendAgain
+            } else {
+                Finding::Open
+            };
         }
         if self.write.method == Method::DELETE {
             return Finding::Open;
@@ -215,12 +211,15 @@ impl Exchange {
 
     fn landed(&mut self, now: Time, response: Response, outcome: Outcome) -> Step {
         self.refused = None;
+        // What is adopted may be somebody else's: our own attempt may still arrive.
+        let suspect_until = self.suspicion().filter(|_| outcome == Outcome::Adopted);
         self.unknown = None;
         let exit = LaneExit {
-            carried: self.as_current(&response).filter(|c| c.strong_tag().is_some()),
-            suspect_until: None,
+            carried: self.as_current(&response),
+            suspect_until,
+            ..LaneExit::default()
         };
-        let answer = if self.write.method == Method::DELETE {
+        let answer = if self.write.method == Method::DELETE || response.status != http::StatusCode::OK {
             Response {
                 status: http::StatusCode::NO_CONTENT,
                 headers: http::HeaderMap::new(),
@@ -234,14 +233,33 @@ impl Exchange {
         self.settle(now, answer, exit)
     }
 
-    fn send_again(&mut self, now: Time) -> Step {
-        let Some(plan) = self.plan.clone() else {
-            return self.in_doubt(now, Unknown::Crash);
+    fn send_again(&mut self, now: Time, response: Option<Response>) -> Step {
+        let why = self.unknown.unwrap_or(Unknown::Crash);
+        let Some(mut plan) = self.plan.clone() else {
+            return self.in_doubt(now, why);
         };
-        if self.attempts >= self.context.policy.attempts || now > self.gives_up_at() {
-            return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
+        if !plan.fits {
+            let Some(guard) = plan.guard.take() else {
+                return self.in_doubt(now, why);
+            };
+            self.view.carried = response.as_ref().and_then(|r| self.as_current(r));
+            match self.plan_again(&guard) {
+                Some(fitting) => plan = fitting,
+                None => return self.in_doubt(now, why),
+            }
         }
-        self.claim_for(now, plan)
+        let at = now.after(self.jitter.wait(self.rounds, self.context.policy.backoff));
+        self.rounds += 1;
+        if self.attempts >= self.context.policy.attempts || at > self.gives_up_at() {
+            return self.in_doubt(now, why);
+        }
+        if plan.creates {
+            // It has waited for `late_after` already, and the look is fresh.
+            return self.claim_for(now, plan);
+        }
+        self.plan = Some(plan);
+        self.stage = Stage::Waiting(Next::Send);
+        step(Effect::Sleep(at))
     }
 
     /// Looks again for as long as the attempt may still arrive, within the caller's patience.
@@ -249,7 +267,7 @@ impl Exchange {
         let why = self.unknown.unwrap_or(Unknown::Crash);
         let wait = self.jitter.wait(self.rounds.max(2), self.context.policy.backoff);
         self.rounds += 1;
-        let late = self.sent_at.after(self.context.policy.late_after);
+        let late = self.quiet_since.after(self.context.policy.late_after);
         let creates = self.plan.as_deref().is_some_and(|p| p.creates);
         let until = late.min(self.gives_up_at());
         if now >= until {

@@ -1,11 +1,11 @@
 //! Lanes and claim.
 
-use crate::exchange::plan::Planned;
+use crate::exchange::plan::{CREATES, Planned};
 use crate::exchange::reply::{step, step_until};
-use crate::exchange::{Effect, Exchange, LaneView, Place, Stage, Step};
+use crate::exchange::{Answer, DoubtMark, Effect, Exchange, LaneExit, LaneView, Place, Stage, Step};
 use crate::outcome::Outcome;
 use crate::problem::{Kind, Problem};
-use crate::record::{Claim, Fence, WriteId};
+use crate::record::{Claim, Fence, Record, State, WriteId};
 use crate::time::Time;
 
 impl Exchange {
@@ -20,7 +20,7 @@ impl Exchange {
         let detail = "too many writes to this resource wait already, or an earlier one is in doubt; \
                       nothing was sent, try again later";
         let report = self.report(Outcome::NotSent);
-        let mut refusal = super::Answer::ours(Problem::new(Kind::Busy, detail), report);
+        let mut refusal = Answer::ours(Problem::new(Kind::Busy, detail), report);
         refusal
             .headers
             .insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("5"));
@@ -32,7 +32,7 @@ impl Exchange {
         self.stage = Stage::ClaimingAhead;
         self.place = Place::Queued;
         // A client's own precondition is known by now; a version that the lane carries is not.
-        let held = self.write.field("if-match").map(str::to_owned);
+        let held = self.own_tag().map(ToString::to_string);
         step(Effect::Claim(Box::new(self.claim_of(now, held))))
     }
 
@@ -49,13 +49,60 @@ impl Exchange {
     pub(super) fn turn(&mut self, now: Time, view: LaneView) -> Step {
         self.view = view;
         self.place = Place::Front;
-        if self.resumed.is_some() {
-            return self.take_up(now);
+        if let Some(record) = &self.resumed {
+            // Somebody may have proven it while this repeat stood in the lane.
+            self.stage = Stage::Rereading;
+            return step(Effect::Get(record.claim.id));
+        }
+        if let Some(id) = self.twin_in_doubt() {
+            return self.not_beside_its_doubt(now, id);
         }
         match self.carried().cloned() {
             Some(current) if self.context.check_first => self.onto(now, current),
             _ => self.plan_and_send(now),
         }
+    }
+
+    /// The record of the doubt that is to be taken up, as it is now.
+    pub(super) fn reread(&mut self, now: Time, record: Option<Box<Record>>) -> Step {
+        match record {
+            Some(record) if matches!(record.state, State::InDoubt(_)) => {
+                self.resumed = Some(record);
+                self.take_up(now)
+            }
+            other => {
+                self.resumed = None;
+                self.unknown = None;
+                self.attempts = 0;
+                match other {
+                    Some(record) => self.known(now, record),
+                    // It was proven not to have been sent, and its key is free.
+                    None => self.plan_and_send(now),
+                }
+            }
+        }
+    }
+
+    /// The same write, which ended in doubt in this lane after this one's claim had been made.
+    fn twin_in_doubt(&self) -> Option<WriteId> {
+        let same = |d: &&DoubtMark| d.caller == self.context.caller && d.fingerprint == self.context.fingerprint;
+        self.view.doubts.iter().find(same).map(|d| d.id)
+    }
+
+    fn not_beside_its_doubt(&mut self, now: Time, id: WriteId) -> Step {
+        let mut report = self.report(Outcome::InDoubt);
+        report.id = Some(id);
+        let problem = Problem::new(
+            Kind::InDoubt,
+            "the same write was sent before and it is not known whether it was applied; it is not sent again while that is open",
+        )
+        .with("target", self.write.target.as_str())
+        .with("id", id.to_string());
+        let exit = LaneExit {
+            carried: self.view.carried.take(),
+            ..LaneExit::default()
+        };
+        self.release(now, Answer::ours(problem, report), exit)
     }
 
     /// Sends the planned attempt again after a wait.
@@ -77,7 +124,10 @@ impl Exchange {
 
     /// Makes the claim durable for this plan, unless it is already.
     pub(super) fn claim_for(&mut self, now: Time, plan: Box<super::Plan>) -> Step {
-        let held = plan.guard.as_ref().map(|g| g.tag.to_string());
+        let held = match &plan.guard {
+            Some(guard) => Some(guard.tag.to_string()),
+            None => plan.creates.then(|| CREATES.to_owned()),
+        };
         self.plan = Some(plan);
         if let Some(refusal) = self.too_weak() {
             return self.finish_unsent(now, refusal);

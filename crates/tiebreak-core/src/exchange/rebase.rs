@@ -36,7 +36,9 @@ impl Exchange {
         for (name, value) in &self.write.headers {
             let about_content = name.as_str().starts_with("content-") || name == header::EXPECT;
             let conditional = name.as_str().starts_with("if-") || name == "idempotency-key" || name == "prefer";
-            if !about_content && !conditional {
+            // A method override would make a write of this read.
+            let overrides = name.as_str().starts_with("x-http-method") || name == "x-method-override" || name == "if";
+            if !about_content && !conditional && !overrides {
                 headers.append(name, value.clone());
             }
         }
@@ -90,18 +92,17 @@ impl Exchange {
         }
         match response.as_ref().map(|r| r.status.as_u16()) {
             Some(404 | 410) => self.onto_nothing(now),
-            // Not readable at all: what is written goes out as it is.
-            Some(405 | 406 | 501) => {
+            // Not readable at all: what is written goes out as it is, unless it has to be merged.
+            Some(status @ (405 | 406 | 501)) => {
                 self.context.check_first = false;
                 self.context.base = None;
-                self.plan_and_send(now)
+                match self.make_plan() {
+                    Planned::Ready(plan) => self.claim_for(now, plan),
+                    Planned::Finish(answer) => self.finish_unsent(now, *answer),
+                    Planned::NeedCurrent => self.unreadable(now, status),
+                }
             }
-            Some(status @ (200..=407 | 409..=428 | 430..=499)) => {
-                let detail = format!(
-                    "the resource could not be read before writing: the origin answered {status}; nothing was sent"
-                );
-                self.give_up_reading(now, Problem::new(Kind::BadAnswer, detail))
-            }
+            Some(status @ (200..=407 | 409..=428 | 430..=499)) => self.unreadable(now, status),
             Some(_) | None => match self.next_round(now, None) {
                 Some(at) => {
                     self.stage = Stage::Waiting(Next::Check);
@@ -120,6 +121,12 @@ impl Exchange {
                 }
             },
         }
+    }
+
+    fn unreadable(&mut self, now: Time, status: u16) -> Step {
+        let detail =
+            format!("the resource could not be read before writing: the origin answered {status}; nothing was sent");
+        self.give_up_reading(now, Problem::new(Kind::BadAnswer, detail))
     }
 
     fn give_up_reading(&mut self, now: Time, problem: Problem) -> Step {
@@ -199,6 +206,7 @@ impl Exchange {
         let exit = LaneExit {
             carried: existing.etag.is_some().then(|| existing.clone()),
             suspect_until: self.suspicion(),
+            ..LaneExit::default()
         };
         self.settle(now, answer, exit)
     }
@@ -212,8 +220,10 @@ impl Exchange {
         let Some(plan) = self.plan.clone() else {
             return self.in_doubt(now, Unknown::Crash);
         };
+        let exhausted = self.attempts >= self.context.policy.attempts || now >= self.gives_up_at();
         let Some(current) = self.as_current(&response) else {
             return match (response.status.as_u16(), &plan.on_stale) {
+                _ if exhausted => self.tell(now),
                 (404 | 410, Stale::CheckAgain) if !elsewhere => self.onto_nothing(now),
                 (408 | 429 | 500..=599, _) => self.wait_then(now, Next::Refetch, None),
                 _ => self.tell(now),
@@ -241,10 +251,11 @@ impl Exchange {
         self.view.carried = Some(current.clone());
         let planned = match &plan.on_stale {
             Stale::MergeFrom(base) => self.merged_onto(base, &current, plan.guarantee),
-            Stale::CheckAgain => self.over(Some(&current)),
+            // Planned anew: what was merged before was made for another version.
+            Stale::CheckAgain => self.make_plan(),
             Stale::Tell | Stale::BaseGone => return self.tell(now),
         };
-        if self.attempts >= self.context.policy.attempts || now >= self.gives_up_at() {
+        if exhausted {
             return self.tell(now);
         }
         match planned {
@@ -259,6 +270,7 @@ impl Exchange {
                 let exit = LaneExit {
                     carried: self.seen.take(),
                     suspect_until: self.suspicion(),
+                    ..LaneExit::default()
                 };
                 self.settle(now, *answer, exit)
             }
@@ -267,7 +279,7 @@ impl Exchange {
 
     /// Where the resource is that a POST would have created again: only at the same authority, since the
     /// caller's credentials go with the read.
-    fn existing(&self) -> Option<Target> {
+    pub(super) fn existing(&self) -> Option<Target> {
         if self.write.method != Method::POST {
             return None;
         }

@@ -4,16 +4,18 @@
 //! change on the way through (binary64), cannot be merged or compared safely. So documents are read
 //! here: duplicates are errors, depth is bounded, and every number keeps its spelling.
 
+mod fault;
 mod json_patch;
 mod merge_patch;
 mod number;
 mod parse;
 mod pointer;
 
+pub use fault::{JsonError, JsonFault};
 pub use json_patch::{JsonPatch, Operation, PatchError, PatchSyntaxError};
 pub use merge_patch::merge_patch;
 pub use number::same_number;
-pub use parse::{JsonError, parse_strict};
+pub use parse::{find_strict, parse_strict};
 pub use pointer::{Pattern, Pointer, PointerError, join, step};
 
 use serde_json::Value;
@@ -86,5 +88,35 @@ fn write_canonical(value: &Value, out: &mut String) {
             out.push('}');
         }
         scalar => out.push_str(&scalar.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_by_value_and_objects_without_order() {
+        let table = [
+            ("1", "1.0", true),
+            ("100", "1e2", true),
+            ("-0.0", "0", true),
+            ("1.50", "15E-1", true),
+            ("9007199254740993", "9007199254740992", false),
+            ("1", "-1", false),
+            ("10", "1", false),
+            ("0.1", "0.01", false),
+            ("1e99999999999999999999", "1e99999999999999999999", true),
+            (r#"{"a":1,"b":[2]}"#, r#"{"b":[2.0],"a":1}"#, true),
+            (r#"{"a":1}"#, r#"{"a":1,"b":null}"#, false),
+            ("[1,2]", "[2,1]", false),
+            ("\"1\"", "1", false),
+        ];
+        for (a, b, expected) in table {
+            let read = |text: &str| parse_strict(text.as_bytes(), 8).unwrap();
+            let (a, b) = (read(a), read(b));
+            assert_eq!(same_value(&a, &b), expected, "{a} {b}");
+            assert_eq!(canonical(&a) == canonical(&b), expected, "canonical {a} {b}");
+        }
     }
 }

@@ -3,64 +3,90 @@
 //! Not `serde_json::from_slice::<Value>`: it keeps the last of several members with one name, respells
 //! exponents, and takes an object with a certain private member name for a number.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use serde_json::{Map, Number, Value};
 
-/// Why bytes are no JSON that can be merged.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("read JSON at line {line}, column {column}: {why}")]
-pub struct JsonError {
-    /// Line of the fault, from 1.
-    pub line: usize,
-    /// Column of the fault in bytes, from 1.
-    pub column: usize,
-    /// What is wrong.
-    pub why: String,
-}
+use super::{JsonError, JsonFault, Pointer};
 
 /// Reads one JSON text: UTF-8, at most `max_depth` arrays and objects inside each other, no member name
 /// twice in one object (compared after unescaping), no lone surrogates, nothing after it. Numbers keep
 /// their spelling, members their order.
 ///
 /// # Errors
-/// At the first fault, with its place.
+/// At the first fault, with its place. A name that stands twice is found when its object ends.
 pub fn parse_strict(bytes: &[u8], max_depth: usize) -> Result<Value, JsonError> {
-    Parser {
-        bytes,
-        at: 0,
-        max_depth,
-    }
-    .document()
-    .map_err(|(at, why)| {
-        let before = &bytes[..at.min(bytes.len())];
-        let line_start = before
-            .iter()
-            .rposition(|b| *b == b'\n')
-            .map_or(0, |newline| newline + 1);
-        JsonError {
-            line: 1 + before.iter().filter(|b| **b == b'\n').count(),
-            column: 1 + before.len() - line_start,
-            why,
-        }
-    })
+    read(bytes, max_depth, Purpose::Build).map(|(value, _)| value)
 }
 
-type Fault = (usize, String);
+/// Checks one JSON text as [`parse_strict`] does, without building the value: for texts that are kept as they
+/// are. Says where the value of the member `name` of the outermost object is in `bytes`, if there is one.
+///
+/// # Errors
+/// Those of [`parse_strict`].
+pub fn find_strict(bytes: &[u8], max_depth: usize, name: &str) -> Result<Option<Range<usize>>, JsonError> {
+    read(bytes, max_depth, Purpose::Find(name)).map(|(_, found)| found)
+}
 
-struct Parser<'a> {
-    bytes: &'a [u8],
+fn read(bytes: &[u8], max_depth: usize, purpose: Purpose<'_>) -> Result<(Value, Option<Range<usize>>), JsonError> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|e| JsonError::at(bytes, e.valid_up_to(), JsonFault::Syntax("it is not UTF-8")))?;
+    let mut parser = Parser {
+        text,
+        at: 0,
+        max_depth,
+        purpose,
+        names: Vec::new(),
+        found: None,
+    };
+    match parser.document() {
+        Ok(value) => Ok((value, parser.found)),
+        Err((at, fault)) => Err(JsonError::at(bytes, at, fault)),
+    }
+}
+
+type Fault = (usize, JsonFault);
+
+/// What a text is read for.
+#[derive(Clone, Copy)]
+enum Purpose<'n> {
+    /// The value.
+    Build,
+    /// Only to be checked, and for where this member is. Every value that is read comes out as null.
+    Find(&'n str),
+}
+
+struct Parser<'a, 'n> {
+    text: &'a str,
     at: usize,
     max_depth: usize,
+    purpose: Purpose<'n>,
+    /// Names of the members of all open objects, and where they are.
+    names: Vec<(Cow<'a, str>, usize)>,
+    found: Option<Range<usize>>,
 }
 
 /// An array or object that is not closed yet.
-enum Open {
-    Array(Vec<Value>),
-    Object(Map<String, Value>, String),
+enum Open<'a> {
+    Array {
+        items: Vec<Value>,
+        /// How many there were, also when none is kept.
+        count: usize,
+    },
+    Object {
+        members: Map<String, Value>,
+        /// The member that is being read, and where its value begins.
+        name: Cow<'a, str>,
+        value_at: usize,
+        /// Its names are those in `Parser::names` from here on.
+        first: usize,
+    },
 }
 
-impl Parser<'_> {
-    fn document(mut self) -> Result<Value, Fault> {
-        let mut open: Vec<Open> = Vec::new();
+impl<'a> Parser<'a, '_> {
+    fn document(&mut self) -> Result<Value, Fault> {
+        let mut open: Vec<Open<'a>> = Vec::new();
         loop {
             self.space();
             let mut done = match self.peek() {
@@ -69,7 +95,8 @@ impl Parser<'_> {
                     if self.take_after_space(b']') {
                         Value::Array(Vec::new())
                     } else {
-                        open.push(Open::Array(Vec::new()));
+                        let items = Vec::new();
+                        open.push(Open::Array { items, count: 0 });
                         continue;
                     }
                 }
@@ -78,9 +105,8 @@ impl Parser<'_> {
                     if self.take_after_space(b'}') {
                         Value::Object(Map::new())
                     } else {
-                        let members = Map::new();
-                        let name = self.name(&members)?;
-                        open.push(Open::Object(members, name));
+                        let first = self.names.len();
+                        open.push(self.member(Map::new(), first)?);
                         continue;
                     }
                 }
@@ -90,21 +116,35 @@ impl Parser<'_> {
             loop {
                 match open.pop() {
                     None => return self.end(done),
-                    Some(Open::Array(mut items)) => {
-                        items.push(done);
-                        if self.more(b']')? {
-                            open.push(Open::Array(items));
+                    Some(Open::Array { mut items, count }) => {
+                        if self.builds() {
+                            items.push(done);
+                        }
+                        if self.more(b']', "expected `,` or `]`")? {
+                            let count = count + 1;
+                            open.push(Open::Array { items, count });
                             break;
                         }
                         done = Value::Array(items);
                     }
-                    Some(Open::Object(mut members, name)) => {
-                        members.insert(name, done);
-                        if self.more(b'}')? {
-                            let name = self.name(&members)?;
-                            open.push(Open::Object(members, name));
+                    Some(Open::Object {
+                        mut members,
+                        name,
+                        value_at,
+                        first,
+                    }) => {
+                        match self.purpose {
+                            Purpose::Build => drop(members.insert(name.into_owned(), done)),
+                            Purpose::Find(wanted) if open.is_empty() && name == wanted => {
+                                self.found = Some(value_at..self.at);
+                            }
+                            Purpose::Find(_) => {}
+                        }
+                        if self.more(b'}', "expected `,` or `}`")? {
+                            open.push(self.member(members, first)?);
                             break;
                         }
+                        self.no_duplicates(first, &open)?;
                         done = Value::Object(members);
                     }
                 }
@@ -112,9 +152,13 @@ impl Parser<'_> {
         }
     }
 
-    fn end(mut self, value: Value) -> Result<Value, Fault> {
+    fn builds(&self) -> bool {
+        matches!(self.purpose, Purpose::Build)
+    }
+
+    fn end(&mut self, value: Value) -> Result<Value, Fault> {
         self.space();
-        if self.at == self.bytes.len() {
+        if self.at == self.text.len() {
             Ok(value)
         } else {
             self.fault("something follows the document")
@@ -123,14 +167,14 @@ impl Parser<'_> {
 
     fn enter(&mut self, depth: usize) -> Result<(), Fault> {
         if depth >= self.max_depth {
-            return self.fault(&format!("it is nested deeper than {}", self.max_depth));
+            return Err((self.at, JsonFault::TooDeep(self.max_depth)));
         }
         self.at += 1;
         Ok(())
     }
 
     /// After a value: true at a comma, false at `close`.
-    fn more(&mut self, close: u8) -> Result<bool, Fault> {
+    fn more(&mut self, close: u8, expected: &'static str) -> Result<bool, Fault> {
         self.space();
         match self.peek() {
             Some(b',') => {
@@ -141,31 +185,56 @@ impl Parser<'_> {
                 self.at += 1;
                 Ok(false)
             }
-            _ => self.fault(&format!("expected `,` or `{}`", close as char)),
+            _ => self.fault(expected),
         }
     }
 
-    /// A member name that `members` does not hold yet, and its colon.
-    fn name(&mut self, members: &Map<String, Value>) -> Result<String, Fault> {
+    /// A member name and its colon, up to its value.
+    fn member(&mut self, members: Map<String, Value>, first: usize) -> Result<Open<'a>, Fault> {
         self.space();
         if self.peek() != Some(b'"') {
             return self.fault("expected a member name in double quotes");
         }
-        let start = self.at;
+        let name_at = self.at;
         let name = self.string()?;
-        if members.contains_key(&name) {
-            return Err((start, format!("the member name {name:?} appears twice in one object")));
+        if !self.take_after_space(b':') {
+            return self.fault("expected `:`");
         }
-        if self.take_after_space(b':') {
-            Ok(name)
-        } else {
-            self.fault("expected `:`")
+        self.space();
+        self.names.push((name.clone(), name_at));
+        Ok(Open::Object {
+            members,
+            name,
+            value_at: self.at,
+            first,
+        })
+    }
+
+    /// Names from `first` on belong to the object that was just closed; `outside` is what it is in.
+    fn no_duplicates(&mut self, first: usize, outside: &[Open<'a>]) -> Result<(), Fault> {
+        let names = &mut self.names[first..];
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let (name, at) = &pair[1];
+            let mut way: Vec<String> = outside.iter().map(Open::token).collect();
+            way.push(name.to_string());
+            let (name, pointer) = (name.to_string(), Pointer(way));
+            return Err((*at, JsonFault::Duplicate { name, pointer }));
         }
+        self.names.truncate(first);
+        Ok(())
     }
 
     fn scalar(&mut self) -> Result<Value, Fault> {
         match self.peek() {
-            Some(b'"') => Ok(Value::String(self.string()?)),
+            Some(b'"') => {
+                let text = self.string()?;
+                Ok(if self.builds() {
+                    Value::String(text.into_owned())
+                } else {
+                    Value::Null
+                })
+            }
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b't') => self.word("true", Value::Bool(true)),
             Some(b'f') => self.word("false", Value::Bool(false)),
@@ -176,7 +245,7 @@ impl Parser<'_> {
     }
 
     fn word(&mut self, word: &str, value: Value) -> Result<Value, Fault> {
-        if self.bytes[self.at..].starts_with(word.as_bytes()) {
+        if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
             self.at += word.len();
             Ok(value)
         } else {
@@ -198,14 +267,18 @@ impl Parser<'_> {
             let _sign = self.take(b'+') || self.take(b'-');
             self.digits()?;
         }
-        let text = String::from_utf8_lossy(&self.bytes[start..self.at]).into_owned();
+        if !self.builds() {
+            return Ok(Value::Null);
+        }
         // `Number::from_str` would spell `1e5` as `1e+5`. This way in is hidden in serde_json's documentation;
         // the tests of this module would notice if it went away.
-        Ok(Value::Number(Number::from_string_unchecked(text)))
+        let spelled = self.text[start..self.at].to_owned();
+        Ok(Value::Number(Number::from_string_unchecked(spelled)))
     }
 
     fn digits(&mut self) -> Result<(), Fault> {
-        let count = self.bytes[self.at..].iter().take_while(|b| b.is_ascii_digit()).count();
+        let rest = &self.text.as_bytes()[self.at..];
+        let count = rest.iter().take_while(|b| b.is_ascii_digit()).count();
         self.at += count;
         if count == 0 {
             return self.fault("expected a digit");
@@ -213,33 +286,48 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn string(&mut self) -> Result<String, Fault> {
+    /// A string, unescaped.
+    fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
         let start = self.at;
         let mut escaped = false;
-        let mut end = start + 1;
+        self.at += 1;
         loop {
-            match self.bytes.get(end) {
+            match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
-                    end += 2;
+                    self.escape()?;
                 }
-                Some(0..=0x1f) => return Err((end, "a control character in a string must be escaped".to_owned())),
-                Some(_) => end += 1,
-                None => return Err((start, "the string does not end".to_owned())),
+                Some(0..=0x1f) => return self.fault("a control character in a string must be escaped"),
+                Some(_) => self.at += 1,
+                None => return Err((start, JsonFault::Syntax("the string does not end"))),
             }
         }
-        self.at = end + 1;
-        if escaped {
-            // Escapes and surrogate pairs are serde_json's; one string holds nothing that it would guess at.
-            serde_json::from_slice(&self.bytes[start..=end])
-                .map_err(|_| (start, "the string has a bad escape or is not UTF-8".to_owned()))
-        } else {
-            match std::str::from_utf8(&self.bytes[start + 1..end]) {
-                Ok(text) => Ok(text.to_owned()),
-                Err(error) => Err((start + 1 + error.valid_up_to(), "the string is not UTF-8".to_owned())),
-            }
+        self.at += 1;
+        let text = self.text;
+        if !escaped {
+            return Ok(Cow::Borrowed(&text[start + 1..self.at - 1]));
         }
+        // Unescaping is serde_json's; one string holds nothing that it would guess at.
+        serde_json::from_str(&text[start..self.at])
+            .map(Cow::Owned)
+            .map_err(|_| (start, JsonFault::Syntax("the string has half of a surrogate pair")))
+    }
+
+    fn escape(&mut self) -> Result<(), Fault> {
+        self.at += 1;
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                let hex = self.text.as_bytes().get(self.at + 1..self.at + 5);
+                if !hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) {
+                    return self.fault("expected four hexadecimal digits after `\\u`");
+                }
+                self.at += 5;
+            }
+            _ => return self.fault("there is no such escape"),
+        }
+        Ok(())
     }
 
     fn space(&mut self) {
@@ -262,62 +350,23 @@ impl Parser<'_> {
     }
 
     fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+        self.text.as_bytes().get(self.at).copied()
     }
 
-    fn fault<T>(&self, why: &str) -> Result<T, Fault> {
-        Err((self.at, why.to_owned()))
+    fn fault<T>(&self, why: &'static str) -> Result<T, Fault> {
+        Err((self.at, JsonFault::Syntax(why)))
+    }
+}
+
+impl Open<'_> {
+    /// The reference token of what is being read in it.
+    fn token(&self) -> String {
+        match self {
+            Open::Array { count, .. } => count.to_string(),
+            Open::Object { name, .. } => name.to_string(),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn why(text: &str) -> String {
-        match parse_strict(text.as_bytes(), 8) {
-            Ok(value) => format!("{value}"),
-            Err(error) => format!("{}:{} {}", error.line, error.column, error.why),
-        }
-    }
-
-    #[test]
-    fn keeps_spelling_and_order() {
-        for text in [
-            r#"{"z":1.0,"a":[1E5,1e+5,-0,0.10,123456789012345678901234567890],"m":{}}"#,
-            r#"{"$serde_json::private::Number":"1"}"#,
-            r#"["é",true,false,null,""]"#,
-            "0",
-        ] {
-            assert_eq!(why(text), text);
-        }
-    }
-
-    #[test]
-    fn says_where_and_why() {
-        assert_eq!(
-            why("{\"a\":1,\n \"\\u0061\":2}"),
-            "2:2 the member name \"a\" appears twice in one object"
-        );
-        assert_eq!(why("[[[[[[[[[]]]]]]]]]"), "1:9 it is nested deeper than 8");
-        assert_eq!(why("[1,]"), "1:4 expected a value");
-        assert_eq!(why("{\"a\":1,}"), "1:8 expected a member name in double quotes");
-        assert_eq!(why("01"), "1:2 something follows the document");
-        assert_eq!(why("1."), "1:3 expected a digit");
-        assert_eq!(why("-"), "1:2 expected a digit");
-        assert_eq!(why("nul"), "1:1 expected a value");
-        assert_eq!(why(""), "1:1 it ends too early");
-        assert_eq!(why("[1 2]"), "1:4 expected `,` or `]`");
-        assert_eq!(why("\"a\nb\""), "1:3 a control character in a string must be escaped");
-        assert_eq!(why(r#""\ud800""#), "1:1 the string has a bad escape or is not UTF-8");
-        assert_eq!(why("\"abc"), "1:1 the string does not end");
-        assert!(parse_strict(b"\"\xff\"", 8).is_err());
-        assert!(parse_strict(b"\"\\\"", 8).is_err());
-    }
-
-    #[test]
-    fn hostile_nesting_is_an_error_and_not_a_crash() {
-        assert!(parse_strict(&vec![b'['; 1 << 20], 128).is_err());
-        assert!(parse_strict("{\"a\":".repeat(1 << 18).as_bytes(), 128).is_err());
-    }
-}
+mod tests;

@@ -2,32 +2,33 @@
 
 use std::time::Duration;
 
+use crate::judge::body::name::{NONE, hash};
 use crate::judge::body::{HEAD, Key, Tree, Value, clip};
 use crate::judge::view::View;
 use crate::judge::wording::excerpt;
 use crate::verdict::FieldError;
 
-/// Members that name the resource that exists already, without `_` and `-`, in lower case.
-const EXISTING_MEMBERS: [&str; 19] = [
-    "existingid",
-    "existingresourceid",
-    "conflictingresourceid",
-    "conflictingid",
-    "conflictid",
-    "conflictresourceid",
-    "duplicateid",
-    "existingobjectid",
-    "existingrecordid",
-    "existingclaimid",
-    "existingresource",
-    "existingurl",
-    "existinglocation",
-    "originalid",
-    "duplicateof",
-    "existinguserid",
-    "existingcontactid",
-    "matchedrecordid",
-    "conflictwith",
+/// Members that name the resource that exists already, however they are spelled.
+const EXISTING_MEMBERS: [u32; 19] = [
+    hash(b"existingid"),
+    hash(b"existingresourceid"),
+    hash(b"conflictingresourceid"),
+    hash(b"conflictingid"),
+    hash(b"conflictid"),
+    hash(b"conflictresourceid"),
+    hash(b"duplicateid"),
+    hash(b"existingobjectid"),
+    hash(b"existingrecordid"),
+    hash(b"existingclaimid"),
+    hash(b"existingresource"),
+    hash(b"existingurl"),
+    hash(b"existinglocation"),
+    hash(b"originalid"),
+    hash(b"duplicateof"),
+    hash(b"existinguserid"),
+    hash(b"existingcontactid"),
+    hash(b"matchedrecordid"),
+    hash(b"conflictwith"),
 ];
 
 /// The identifier or URL of the resource that exists already, if the answer reveals it.
@@ -42,21 +43,13 @@ pub(crate) fn find(view: &View<'_, '_>) -> Option<String> {
 }
 
 fn member(tree: Tree<'_, '_>) -> Option<String> {
-    tree.nodes.iter().enumerate().take(HEAD).find_map(|(at, node)| {
-        let name = node.name()?;
-        if name.len() > 32 {
-            return None;
-        }
-        let plain: String = name
-            .chars()
-            .filter(|c| c.is_ascii_alphanumeric())
-            .map(|c| c.to_ascii_lowercase())
-            .collect();
-        if plain == "existing" && node.value == Value::Object {
+    tree.names.iter().enumerate().find_map(|(at, name)| {
+        let node = tree.nodes.get(at)?;
+        if *name == hash(b"existing") && node.value == Value::Object {
             return tree.scalar(at, "id").map(excerpt);
         }
         EXISTING_MEMBERS
-            .contains(&plain.as_str())
+            .contains(name)
             .then(|| node.value.scalar())
             .flatten()
             .filter(|text| !text.is_empty() && *text != "null")
@@ -64,35 +57,52 @@ fn member(tree: Tree<'_, '_>) -> Option<String> {
     })
 }
 
+/// Members with a message for people.
+const MESSAGES: [u32; 9] = [
+    hash(b"message"),
+    hash(b"detail"),
+    hash(b"msg"),
+    hash(b"description"),
+    hash(b"reason"),
+    hash(b"error"),
+    hash(b"title"),
+    hash(b"text"),
+    NONE,
+];
+
+/// How many messages are searched for an identifier.
+const MAX_MESSAGES: usize = 4;
+
 /// `Existing ID: 123`, `by container "2ce1…"`, `already exists: name`, `'name' already exists`.
 fn wording(tree: Tree<'_, '_>) -> Option<String> {
-    tree.nodes.iter().take(HEAD).find_map(|node| {
-        let Value::Text(text) = &node.value else { return None };
-        let text = clip(text, 1024);
-        let text = text.as_ref();
-        for lead in [
-            "Existing ID: ",
-            "existing ID: ",
-            "existing id: ",
-            "Existing id: ",
-            "by container \"",
-        ] {
-            if let Some((_, after)) = text.split_once(lead) {
-                return token(after);
-            }
+    tree.names
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| MESSAGES.contains(name))
+        .filter_map(|(at, _)| match &tree.nodes.get(at)?.value {
+            Value::Text(text) if text.len() >= 16 && text.contains(' ') => Some(clip(text, 512)),
+            _ => None,
+        })
+        .take(MAX_MESSAGES)
+        .find_map(|text| named_in(&text))
+}
+
+fn named_in(text: &str) -> Option<String> {
+    let find = |words: &str| memchr::memmem::find(text.as_bytes(), words.as_bytes());
+    for lead in ["xisting ID: ", "xisting id: ", "by container \""] {
+        if let Some(at) = find(lead) {
+            return token(text.get(at + lead.len()..)?);
         }
-        let at = text.find("already exist").or_else(|| text.find("already in use"))?;
-        let before = text.get(..at)?.trim_end().trim_end_matches("is").trim_end();
-        let quote = before.chars().next_back().filter(|c| matches!(c, '"' | '\''));
-        if let Some(quote) = quote {
-            let inner = before.strip_suffix(quote)?;
-            let start = inner.rfind(quote)? + quote.len_utf8();
-            return Some(excerpt(inner.get(start..)?));
-        }
-        let after = text.get(at..)?;
-        let (_, after) = after.split_once(": ")?;
-        token(after)
-    })
+    }
+    let at = find("already exist").or_else(|| find("already in use"))?;
+    let before = text.get(..at)?.trim_end().trim_end_matches("is").trim_end();
+    if let Some(quote) = before.chars().next_back().filter(|c| matches!(c, '"' | '\'')) {
+        let inner = before.strip_suffix(quote)?;
+        let start = inner.rfind(quote)? + quote.len_utf8();
+        return Some(excerpt(inner.get(start..)?));
+    }
+    let (_, after) = text.get(at..)?.split_once(": ")?;
+    token(after)
 }
 
 fn token(text: &str) -> Option<String> {
@@ -143,6 +153,32 @@ pub(crate) fn retry_after(view: &View<'_, '_>) -> Option<Duration> {
 /// How many field errors are kept.
 const MAX_FIELDS: usize = 16;
 
+/// Whether the list that holds node `at` lists faults.
+fn lists_faults(tree: Tree<'_, '_>, at: usize) -> bool {
+    let list = tree.parent(at);
+    list == 0
+        || matches!(
+            tree.nodes.get(list).and_then(|n| n.name()),
+            Some(
+                "errors"
+                    | "error"
+                    | "details"
+                    | "detail"
+                    | "violations"
+                    | "fieldErrors"
+                    | "field_errors"
+                    | "validationErrors"
+                    | "validation"
+                    | "invalid_params"
+                    | "invalid-params"
+                    | "issues"
+                    | "causes"
+                    | "errorCauses"
+                    | "messages"
+            )
+        )
+}
+
 /// What the answer says about single fields: lists of `{field, message}`, JSON:API pointers, `{"field": ["message"]}`.
 pub(crate) fn fields(tree: Tree<'_, '_>) -> Vec<FieldError> {
     let mut found: Vec<FieldError> = Vec::new();
@@ -151,7 +187,7 @@ pub(crate) fn fields(tree: Tree<'_, '_>) -> Vec<FieldError> {
             break;
         }
         match (&node.key, &node.value) {
-            (Key::Index(_), Value::Object) => {
+            (Key::Index(_), Value::Object) if lists_faults(tree, at) => {
                 let field = [
                     "field",
                     "path",

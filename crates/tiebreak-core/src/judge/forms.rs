@@ -29,6 +29,7 @@ pub(crate) fn read(view: &View<'_, '_>, said: Option<&Said>) -> Option<Verdict> 
     verdict.scope = scope;
     verdict.remedy = match class {
         Class::Duplicate if !view.demand.safe && !said.is_some_and(|s| s.foreign) => Remedy::Adopt,
+        Class::Stale if view.demand.whole && !view.demand.versioned => Remedy::Stop,
         Class::Stale => Remedy::Rebase,
         Class::Race => Remedy::Wait,
         _ => Remedy::Stop,

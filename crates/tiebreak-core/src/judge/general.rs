@@ -172,6 +172,8 @@ fn spoken(view: &View<'_, '_>, said: &Said) -> Verdict {
     let creates = !view.demand.safe && *view.asked.method != Method::DELETE;
     let remedy = match said.class {
         Class::Duplicate if sure == Confidence::High && creates && !said.foreign => Remedy::Adopt,
+        // Without a version of its own a write cannot be rebased, whatever the words say.
+        Class::Stale if view.demand.whole && !view.demand.versioned => Remedy::Stop,
         Class::Stale if sure >= Confidence::Medium && !view.demand.safe => Remedy::Rebase,
         Class::Race | Class::InProgress if sure >= Confidence::Medium || view.status == 423 => Remedy::Wait,
         Class::Other if matches!(view.status, 425 | 429 | 502..=504) => Remedy::Wait,
@@ -325,7 +327,20 @@ fn speaks(view: &View<'_, '_>) -> bool {
             node.name(),
             Some("message" | "msg" | "detail" | "error" | "description" | "reason" | "error_description")
         );
-        matches!(&node.value, Value::Text(t) if told && t.trim().contains(' ') && !has(t, "conflict"))
+        let coded = matches!(
+            node.name(),
+            Some("code" | "error_code" | "errorCode" | "reason" | "type" | "error")
+        );
+        match &node.value {
+            Value::Text(text) if told && text.trim().contains(' ') => !has(text, "conflict"),
+            Value::Text(text) if coded => {
+                text.contains('_')
+                    && !["conflict", "://", "error", "invalid"]
+                        .iter()
+                        .any(|word| has(text, word))
+            }
+            _ => false,
+        }
     })
 }
 
@@ -443,7 +458,7 @@ fn precondition(view: &View<'_, '_>, said: Option<Said>) -> Verdict {
         return asked_for(view, Class::Duplicate, Remedy::Stop, Confidence::High);
     }
     if let Some(said) = said.as_ref().filter(|s| {
-        s.rank < SPECIFIC && matches!(s.class, Class::State | Class::Race) && (s.rank <= 36 || demand.version.is_none())
+        s.rank < SPECIFIC && matches!(s.class, Class::State | Class::Race) && (s.rank <= 28 || demand.version.is_none())
     }) {
         return spoken(view, said);
     }

@@ -1,6 +1,8 @@
 //! Bulk answers: conflicts of single items inside an answer that as a whole looks like success.
 
-use crate::judge::body::Tree;
+use crate::judge::body::name::hash;
+use crate::judge::body::{Tree, Value};
+use crate::judge::view::View;
 use crate::remedy::Remedy;
 use crate::verdict::{Class, Confidence, Evidence, Item, Verdict};
 
@@ -15,6 +17,28 @@ pub(crate) struct Found {
     pub(crate) id: Option<String>,
     /// 0 where it has none of its own.
     pub(crate) status: u16,
+}
+
+/// Names of which a bulk answer has at least one, unless it is a list.
+const SIGNS: [u32; 11] = [
+    hash(b"items"),
+    hash(b"responses"),
+    hash(b"compositeResponse"),
+    hash(b"results"),
+    hash(b"multistatus"),
+    hash(b"DeleteResult"),
+    hash(b"CancellationReasons"),
+    hash(b"Failed"),
+    hash(b"Records"),
+    hash(b"RequestResponses"),
+    hash(b"FailedRecords"),
+];
+
+/// Whether it is worth looking for items.
+pub(crate) fn may_be(view: &View<'_, '_>) -> bool {
+    let list = view.tree.nodes.first().is_some_and(|n| n.value == Value::Array);
+    let errors = (200..300).contains(&view.status) && view.names.may_have(hash(b"errors"));
+    list || errors || SIGNS.iter().any(|sign| view.names.may_have(*sign))
 }
 
 /// The items of a bulk answer that failed, and how many items there are. `None` if this is no bulk answer.

@@ -16,12 +16,16 @@ mod view;
 mod wording;
 mod words;
 
+use std::sync::Arc;
+
 use http::{HeaderMap, Method, StatusCode};
 
 pub use pack::{Dialects, Example, ExampleFailure, Pack, PackError, Probe, ProbeHow};
 
 use crate::delivery::Reading;
+use crate::judge::body::name::hashes;
 use crate::judge::body::{Form, Tree};
+use crate::judge::pack::PackSet;
 use crate::judge::request::Demand;
 use crate::judge::view::View;
 use crate::remedy::Remedy;
@@ -91,7 +95,7 @@ pub struct Judge {
 enum Packs {
     #[default]
     Standard,
-    These(Vec<Pack>),
+    These(Arc<PackSet>),
 }
 
 impl Judge {
@@ -106,16 +110,20 @@ impl Judge {
     #[must_use]
     pub fn with_packs(packs: Vec<Pack>) -> Judge {
         Judge {
-            packs: Packs::These(packs),
+            packs: Packs::These(Arc::new(PackSet::new(packs))),
         }
     }
 
     /// The packs, in the order in which they are asked.
     #[must_use]
     pub fn packs(&self) -> &[Pack] {
+        &self.set().packs
+    }
+
+    fn set(&self) -> &PackSet {
         match &self.packs {
             Packs::Standard => pack::standard(),
-            Packs::These(packs) => packs,
+            Packs::These(set) => set,
         }
     }
 
@@ -127,6 +135,7 @@ impl Judge {
         }
         let text = body::decode(response);
         let (form, nodes) = body::read(&text, response.field("content-type").unwrap_or(""));
+        let names = hashes(&nodes);
         let view = View::new(
             asked,
             Demand::of(asked),
@@ -134,7 +143,7 @@ impl Judge {
             &response.headers,
             form,
             &text,
-            Tree::whole(&nodes),
+            Tree::whole(&nodes, &names),
         );
         let mut verdict = self.bulk(&view).unwrap_or_else(|| self.single(&view));
         finish(&view, &mut verdict);
@@ -146,6 +155,9 @@ impl Judge {
         if !matches!(view.form, Form::Json | Form::Xml) {
             return None;
         }
+        if !items::may_be(view) {
+            return None;
+        }
         let (found, all) = items::find(view.tree, view.status)?;
         let none = HeaderMap::new();
         let judged = found
@@ -155,6 +167,9 @@ impl Judge {
                 let view = View::new(view.asked, view.demand, item.status, &none, view.form, "", tree);
                 let mut verdict = self.single(&view);
                 verdict.existing = verdict.existing.or_else(|| existing::find(&view));
+                if verdict.remedy == Remedy::Adopt && verdict.existing.is_none() {
+                    verdict.remedy = Remedy::Stop;
+                }
                 Item {
                     index: item.index,
                     id: item.id,
@@ -167,12 +182,7 @@ impl Judge {
     }
 
     fn single(&self, view: &View<'_, '_>) -> Verdict {
-        if let Some(verdict) = self
-            .packs()
-            .iter()
-            .filter(|pack| pack.recognises(view))
-            .find_map(|pack| pack.judge(view))
-        {
+        if let Some(verdict) = self.set().recognising(view).find_map(|pack| pack.judge(view)) {
             return verdict;
         }
         if (100..400).contains(&view.status) {
@@ -224,8 +234,11 @@ fn finish(view: &View<'_, '_>, verdict: &mut Verdict) {
             verdict.fields = existing::fields(view.tree);
         }
     }
-    // A read changes nothing: there is nothing to adopt or to rebase.
-    if view.demand.safe && matches!(verdict.remedy, Remedy::Adopt) {
+    // A read changes nothing: there is nothing to adopt. And without a pack that knows the API, only where the answer
+    // points at the very resource.
+    if verdict.remedy == Remedy::Adopt
+        && (view.demand.safe || (verdict.dialect.is_none() && verdict.existing.is_none()))
+    {
         verdict.remedy = Remedy::Stop;
     }
     if view.asked.earlier == Earlier::MayHaveApplied && !view.demand.safe && view.status >= 400 {

@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::judge::Asked;
-use crate::judge::body::{self, Tree};
+use crate::judge::body::{self, HEAD, Tree};
 use crate::method::is_safe;
 
 /// What a write demanded of the state it meets.
@@ -23,21 +23,26 @@ pub(crate) struct Demand {
     pub(crate) updates: bool,
     /// Whether its content was at hand, so that what was not found in it is not there.
     pub(crate) whole: bool,
+    /// Whether anything in it may be a version, by whatever name.
+    pub(crate) versioned: bool,
 }
 
-/// Fields that carry an idempotency key, in lower case.
-const KEY_FIELDS: [&str; 10] = [
-    "idempotency-key",
-    "x-idempotency-key",
-    "idempotence-key",
-    "idempotency-token",
-    "x-idempotent-key",
-    "paypal-request-id",
-    "x-request-idempotency-key",
-    "sd-idempotency-key",
-    "x-idempotency-token",
-    "repeatability-request-id",
-];
+/// The request field that carries an idempotency key, if `name` is one.
+fn key_field(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "idempotency-key" => "idempotency-key",
+        "x-idempotency-key" => "x-idempotency-key",
+        "idempotence-key" => "idempotence-key",
+        "idempotency-token" => "idempotency-token",
+        "x-idempotent-key" => "x-idempotent-key",
+        "x-idempotency-token" => "x-idempotency-token",
+        "paypal-request-id" => "paypal-request-id",
+        "request-idempotency-key" => "request-idempotency-key",
+        "sd-idempotency-key" => "sd-idempotency-key",
+        "repeatability-request-id" => "repeatability-request-id",
+        _ => return None,
+    })
+}
 
 /// Query parameters that name a version, in lower case, with the value that means "must not exist".
 const VERSION_PARAMETERS: [(&str, Option<&str>); 19] = [
@@ -98,10 +103,11 @@ impl Demand {
             absent: None,
             version: None,
             present: false,
-            key: KEY_FIELDS.into_iter().find(|name| asked.headers.contains_key(*name)),
+            key: asked.headers.keys().find_map(|name| key_field(name.as_str())),
             safe: is_safe(asked.method),
             updates: matches!(asked.method.as_str(), "PUT" | "PATCH"),
             whole: asked.content.is_some() || *asked.method == Method::DELETE,
+            versioned: false,
         };
         match field("if-match") {
             Some("*") => demand.present = true,
@@ -133,6 +139,7 @@ impl Demand {
         {
             demand.content(asked.method, content);
         }
+        demand.versioned = demand.versioned || demand.version.is_some() || demand.present;
         demand
     }
 
@@ -163,7 +170,8 @@ impl Demand {
             return;
         }
         let (_, nodes) = body::read(text, "application/json");
-        let tree = Tree::whole(&nodes);
+        let tree = Tree::whole(&nodes, &[]);
+        self.versioned = nodes.iter().take(HEAD).filter_map(|n| n.name()).any(may_be_version);
         let named = |at: usize| {
             VERSION_MEMBERS
                 .into_iter()
@@ -173,6 +181,26 @@ impl Demand {
             .or_else(|| tree.member(0, "metadata").and_then(named))
             .filter(|name| *method != Method::POST || *name != "version");
     }
+}
+
+/// Whether a member of the content may name a version: `JobModifyIndex`, `updated_stamp`, `cas`.
+fn may_be_version(name: &str) -> bool {
+    const PARTS: [&str; 13] = [
+        "version",
+        "rev",
+        "etag",
+        "cas",
+        "stamp",
+        "seq",
+        "sha",
+        "generation",
+        "index",
+        "lock",
+        "hash",
+        "modified",
+        "updated",
+    ];
+    name.len() <= 64 && PARTS.iter().any(|part| body::has(name, part))
 }
 
 #[cfg(test)]

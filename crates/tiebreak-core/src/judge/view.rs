@@ -5,7 +5,8 @@ use std::cell::OnceCell;
 use http::HeaderMap;
 
 use crate::judge::Asked;
-use crate::judge::body::{Form, Node, Tree, clip};
+use crate::judge::body::name::{Names, hash, hashes};
+use crate::judge::body::{Form, MAX_CONTENT, Node, Tree, clip};
 use crate::judge::request::Demand;
 
 /// How much of the text is searched for the phrases of packs.
@@ -22,7 +23,9 @@ pub(crate) struct View<'v, 'a> {
     pub(crate) text: &'v str,
     pub(crate) tree: Tree<'v, 'a>,
     lower: OnceCell<String>,
-    sent: OnceCell<Vec<Node<'v>>>,
+    sent: OnceCell<(Vec<Node<'v>>, Vec<u32>)>,
+    /// The names of the answer's first members and of its fields.
+    pub(crate) names: Names,
 }
 
 impl<'v, 'a> View<'v, 'a> {
@@ -35,6 +38,9 @@ impl<'v, 'a> View<'v, 'a> {
         text: &'v str,
         tree: Tree<'v, 'a>,
     ) -> View<'v, 'a> {
+        let mut names = Names::default();
+        tree.names.iter().for_each(|name| names.add(*name));
+        fields.keys().for_each(|name| names.add(hash(name.as_str().as_bytes())));
         View {
             asked,
             demand,
@@ -45,6 +51,7 @@ impl<'v, 'a> View<'v, 'a> {
             tree,
             lower: OnceCell::new(),
             sent: OnceCell::new(),
+            names,
         }
     }
 
@@ -73,17 +80,16 @@ impl<'v, 'a> View<'v, 'a> {
 
     /// The content of the request, where it is at hand and JSON.
     pub(crate) fn sent(&self) -> Tree<'_, 'v> {
-        Tree::whole(self.sent.get_or_init(|| {
+        let (nodes, names) = self.sent.get_or_init(|| {
             let text = self
                 .asked
                 .content
                 .and_then(|c| std::str::from_utf8(c).ok())
                 .unwrap_or("");
-            crate::judge::body::read(clip_str(text), "").1
-        }))
+            let nodes = crate::judge::body::read(text.get(..MAX_CONTENT).unwrap_or(text), "").1;
+            let names = hashes(&nodes);
+            (nodes, names)
+        });
+        Tree::whole(nodes, names)
     }
-}
-
-fn clip_str(text: &str) -> &str {
-    text.get(..crate::judge::body::MAX_CONTENT).unwrap_or(text)
 }

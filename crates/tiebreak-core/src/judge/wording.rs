@@ -1,5 +1,8 @@
 //! The general reading of codes and wording: which words stand where, and which of them counts most.
 
+use std::sync::LazyLock;
+
+use crate::judge::body::name::{NONE, hash};
 use crate::judge::body::{HEAD, Key, Tree, Value, clip, has};
 use crate::judge::request::Demand;
 use crate::judge::words::{Hit, LEXICON, Mark, normalise};
@@ -33,27 +36,31 @@ enum Source {
     Field(&'static str),
 }
 
-/// Response fields that carry a machine code.
-const CODE_FIELDS: [&str; 8] = [
-    "x-amzn-errortype",
-    "x-ms-error-code",
-    "x-error-code",
-    "x-amzn-query-error",
-    "x-oss-ec-code",
-    "x-error",
-    "x-exception",
-    "nel-error-code",
-];
+/// The response field that carries a machine code, if `name` is one.
+fn code_field(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "x-amzn-errortype" => "x-amzn-errortype",
+        "x-ms-error-code" => "x-ms-error-code",
+        "x-error-code" => "x-error-code",
+        "x-amzn-query-error" => "x-amzn-query-error",
+        "x-error" => "x-error",
+        "x-exception" => "x-exception",
+        _ => return None,
+    })
+}
 
 /// How much text is searched.
 const MAX_TEXT: usize = 16 * 1024;
 
+/// How many values of one name are read: a list of errors says the same of each item.
+const MAX_ALIKE: u8 = 4;
+
 /// Reads codes and wording.
 pub(crate) fn listen(tree: Tree<'_, '_>, fields: &http::HeaderMap, demand: &Demand) -> Option<Said> {
-    let mut text = String::with_capacity(256);
+    let mut text = Vec::with_capacity(512);
     let mut pieces: Vec<Piece> = Vec::with_capacity(8);
-    for name in CODE_FIELDS {
-        if let Some(value) = fields.get(name).and_then(|v| v.to_str().ok()) {
+    for (name, value) in fields {
+        if let (Some(name), Ok(value)) = (code_field(name.as_str()), value.to_str()) {
             add(
                 &mut text,
                 &mut pieces,
@@ -64,13 +71,21 @@ pub(crate) fn listen(tree: Tree<'_, '_>, fields: &http::HeaderMap, demand: &Dema
             );
         }
     }
+    let mut said: Vec<(u32, u8)> = Vec::with_capacity(8);
     for (at, node) in tree.nodes.iter().enumerate().take(HEAD) {
         let Value::Text(value) = &node.value else { continue };
         if text.len() > MAX_TEXT {
             break;
         }
-        let name = name_of(tree, at);
-        let Some(mut role) = role(name, value) else { continue };
+        let (name, hash) = name_of(tree, at);
+        match said.iter_mut().find(|(known, _)| *known == hash) {
+            Some((_, count)) if *count >= MAX_ALIKE => continue,
+            Some((_, count)) => *count += 1,
+            None => said.push((hash, 1)),
+        }
+        let Some(mut role) = role(name, hash, value) else {
+            continue;
+        };
         if role == Role::Stray && within_errors(tree, at) {
             role = Role::Message;
         }
@@ -85,6 +100,7 @@ pub(crate) fn listen(tree: Tree<'_, '_>, fields: &http::HeaderMap, demand: &Dema
             role != Role::Stray,
         );
     }
+    let text = String::from_utf8(text).unwrap_or_default();
     let hits = LEXICON.hits(&text);
     let heard = Heard {
         text: &text,
@@ -133,14 +149,18 @@ fn within_errors(tree: Tree<'_, '_>, at: usize) -> bool {
     false
 }
 
-fn add(text: &mut String, pieces: &mut Vec<Piece>, value: &str, source: Source, code: bool, first: bool) {
+fn add(text: &mut Vec<u8>, pieces: &mut Vec<Piece>, value: &str, source: Source, code: bool, first: bool) {
     let start = text.len();
     normalise(value, code, text);
-    if code && text.get(start..).is_some_and(|t| GENERIC.contains(&t.trim())) {
+    if code
+        && text
+            .get(start..)
+            .is_some_and(|t| GENERIC.iter().any(|g| g.as_bytes() == t.trim_ascii()))
+    {
         text.truncate(start);
         return;
     }
-    text.push_str(" \n ");
+    text.extend_from_slice(b" \n ");
     pieces.push(Piece {
         end: text.len(),
         source,
@@ -160,20 +180,27 @@ fn last_segment(value: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// The nearest name of a value: its own, or that of the array it stands in.
-fn name_of<'t>(tree: Tree<'t, '_>, at: usize) -> &'t str {
+fn name_of<'t>(tree: Tree<'t, '_>, at: usize) -> (&'t str, u32) {
     let mut at = at;
     for _ in 0..4 {
-        let Some(node) = tree.nodes.get(at) else { return "" };
+        let Some(node) = tree.nodes.get(at) else {
+            return ("", NONE);
+        };
         match &node.key {
-            Key::Name(name) => return name,
-            Key::Root => return "",
+            Key::Name(name) => {
+                return (
+                    name,
+                    tree.names.get(at).copied().unwrap_or_else(|| hash(name.as_bytes())),
+                );
+            }
+            Key::Root => return ("", NONE),
             Key::Index(_) => at = tree.parent(at),
         }
         if at == 0 {
             break;
         }
     }
-    ""
+    ("", NONE)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,12 +212,12 @@ enum Role {
 }
 
 /// What a string is for, by its name and its looks.
-fn role(name: &str, value: &str) -> Option<Role> {
+fn role(name: &str, hash: u32, value: &str) -> Option<Role> {
     if value.is_empty() || value.len() > 16 * 1024 {
         return None;
     }
     let blank = value.trim().contains(|c: char| c.is_whitespace()) || !value.is_ascii();
-    let known = known(name);
+    let known = known(hash);
     match known {
         Some(Known::Skip) => None,
         _ if blank => Some(match known {
@@ -207,6 +234,7 @@ fn role(name: &str, value: &str) -> Option<Role> {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Known {
     Code,
     Message,
@@ -214,39 +242,184 @@ enum Known {
     Skip,
 }
 
-fn known(name: &str) -> Option<Known> {
-    let mut lower = [0_u8; 24];
-    let mut len = 0;
-    for b in name.bytes().filter(|b| !matches!(b, b'_' | b'-' | b'.' | b'@' | b'$')) {
-        *lower.get_mut(len)? = b.to_ascii_lowercase();
-        len += 1;
-    }
-    Some(match lower.get(..len)? {
-        b"code" | b"errorcode" | b"errcode" | b"subcode" | b"suberrorcode" | b"errorsubcode" | b"error" | b"errors"
-        | b"reason" | b"name" | b"category" | b"kind" | b"key" | b"scimtype" | b"issue" | b"codename"
-        | b"errortype" | b"errorname" | b"exception" | b"exceptiontype" | b"class" | b"tag" | b"errorsummary"
-        | b"slug" | b"errorid" | b"messagekey" | b"symbol" | b"symbolickey" | b"status" | b"result" | b"state"
-        | b"id" | b"faultcode" | b"errorkey" | b"errcodename" | b"statuscode" | b"ename" | b"err" | b"rootcause"
-        | b"innererror" | b"messagecode" | b"validation" | b"rule" | b"constraint" | b"errormsg" | b"codigo"
-        | b"codice" | b"resultcode" | b"returncode" | b"businesscode" => Known::Code,
-        b"type" | b"errortypeuri" => Known::Type,
-        b"message" | b"msg" | b"detail" | b"details" | b"title" | b"description" | b"errordescription"
-        | b"errormessage" | b"errormessages" | b"fullmessages" | b"text" | b"info" | b"cause" | b"explanation"
-        | b"usermessage" | b"messages" | b"developermessage" | b"debugmessage" | b"localizedmessage"
-        | b"faultstring" | b"fault" | b"failure" | b"failures" | b"nonfielderrors" | b"base" | b"conflict"
-        | b"displaymessage" | b"errordetail" | b"errordetails" | b"longmessage" | b"shortmessage" | b"mensaje"
-        | b"mensagem" | b"meldung" | b"nachricht" | b"messaggio" | b"fehler" | b"erreur" | b"erro" | b"detalle"
-        | b"detalhe" | b"melding" | b"komunikat" | b"warning" | b"warnings" | b"statusmessage" | b"statustext"
-        | b"responsemessage" | b"data" | b"body" | b"content" | b"why" | b"output" | b"stderr"
-        | b"exceptionmessage" | b"innerexception" => Known::Message,
-        b"hint" | b"suggestion" | b"action" | b"help" | b"resolution" | b"path" | b"instance" | b"url" | b"uri"
-        | b"href" | b"docurl" | b"documentationurl" | b"moreinfo" | b"helpurl" | b"errorlink" | b"link" | b"links"
-        | b"requestid" | b"hostid" | b"traceid" | b"correlationid" | b"debugid" | b"timestamp" | b"time" | b"date"
-        | b"trace" | b"stack" | b"stacktrace" | b"docs" | b"apiversion" | b"requestlogurl" | b"version"
-        | b"location" | b"locationtype" | b"domain" | b"method" | b"useragent" | b"schemas" | b"xmlns" | b"lang"
-        | b"language" => Known::Skip,
-        _ => return None,
-    })
+/// Members that carry a machine code, as plain letters.
+const CODES: &[&str] = &[
+    "code",
+    "errorcode",
+    "errcode",
+    "subcode",
+    "suberrorcode",
+    "errorsubcode",
+    "error",
+    "errors",
+    "reason",
+    "name",
+    "category",
+    "kind",
+    "key",
+    "scimtype",
+    "issue",
+    "codename",
+    "errortype",
+    "errorname",
+    "exception",
+    "exceptiontype",
+    "class",
+    "tag",
+    "errorsummary",
+    "slug",
+    "errorid",
+    "messagekey",
+    "symbol",
+    "symbolickey",
+    "status",
+    "result",
+    "state",
+    "id",
+    "faultcode",
+    "errorkey",
+    "errcodename",
+    "statuscode",
+    "ename",
+    "err",
+    "rootcause",
+    "innererror",
+    "messagecode",
+    "validation",
+    "rule",
+    "constraint",
+    "errormsg",
+    "codigo",
+    "codice",
+    "resultcode",
+    "returncode",
+    "businesscode",
+];
+
+/// Members that carry a message for people.
+const MESSAGES: &[&str] = &[
+    "message",
+    "msg",
+    "detail",
+    "details",
+    "title",
+    "description",
+    "errordescription",
+    "errormessage",
+    "errormessages",
+    "fullmessages",
+    "text",
+    "info",
+    "cause",
+    "explanation",
+    "usermessage",
+    "messages",
+    "developermessage",
+    "debugmessage",
+    "localizedmessage",
+    "faultstring",
+    "fault",
+    "failure",
+    "failures",
+    "nonfielderrors",
+    "base",
+    "conflict",
+    "displaymessage",
+    "errordetail",
+    "errordetails",
+    "longmessage",
+    "shortmessage",
+    "mensaje",
+    "mensagem",
+    "meldung",
+    "nachricht",
+    "messaggio",
+    "fehler",
+    "erreur",
+    "erro",
+    "detalle",
+    "detalhe",
+    "melding",
+    "komunikat",
+    "warning",
+    "warnings",
+    "statusmessage",
+    "statustext",
+    "responsemessage",
+    "data",
+    "body",
+    "content",
+    "why",
+    "output",
+    "stderr",
+    "exceptionmessage",
+    "innerexception",
+];
+
+/// Members that say nothing about the cause: places, times, advice.
+const SKIPPED: &[&str] = &[
+    "hint",
+    "suggestion",
+    "action",
+    "help",
+    "resolution",
+    "path",
+    "instance",
+    "url",
+    "uri",
+    "href",
+    "docurl",
+    "documentationurl",
+    "moreinfo",
+    "helpurl",
+    "errorlink",
+    "link",
+    "links",
+    "requestid",
+    "hostid",
+    "traceid",
+    "correlationid",
+    "debugid",
+    "timestamp",
+    "time",
+    "date",
+    "trace",
+    "stack",
+    "stacktrace",
+    "docs",
+    "apiversion",
+    "requestlogurl",
+    "version",
+    "location",
+    "locationtype",
+    "domain",
+    "method",
+    "useragent",
+    "schemas",
+    "xmlns",
+    "lang",
+    "language",
+];
+
+/// Hash of the name → what it is for, sorted.
+static KNOWN: LazyLock<Vec<(u32, Known)>> = LazyLock::new(|| {
+    let all = [
+        (CODES, Known::Code),
+        (MESSAGES, Known::Message),
+        (SKIPPED, Known::Skip),
+        (&["type", "errortypeuri"], Known::Type),
+    ];
+    let mut table: Vec<(u32, Known)> = all
+        .iter()
+        .flat_map(|(names, known)| names.iter().map(|name| (hash(name.as_bytes()), *known)))
+        .collect();
+    table.sort_by_key(|(hash, _)| *hash);
+    table
+});
+
+fn known(wanted: u32) -> Option<Known> {
+    let at = KNOWN.binary_search_by_key(&wanted, |(hash, _)| *hash).ok()?;
+    KNOWN.get(at).map(|(_, known)| *known)
 }
 
 struct Heard<'s, 't, 'a> {
@@ -377,9 +550,10 @@ impl Heard<'_, '_, '_> {
             (0..=40, _) => Confidence::Medium,
             _ => Confidence::Low,
         };
-        let foreign = ["taken", "regist", "available", "in use", "initiali", "differen"]
-            .iter()
-            .any(|word| self.text.contains(word));
+        let foreign = class == Class::Duplicate
+            && ["taken", "regist", "available", "in use", "initiali", "differen"]
+                .iter()
+                .any(|word| memchr::memmem::find(self.text.as_bytes(), word.as_bytes()).is_some());
         Some(Said {
             class,
             rank,
@@ -393,5 +567,10 @@ impl Heard<'_, '_, '_> {
 
 /// At most 200 bytes of a text, on one line.
 pub(crate) fn excerpt(text: &str) -> String {
-    clip(text.trim(), 200).replace(['\n', '\r'], " ")
+    let text = clip(text.trim(), 200);
+    if text.contains(['\n', '\r']) {
+        text.replace(['\n', '\r'], " ")
+    } else {
+        text.into_owned()
+    }
 }

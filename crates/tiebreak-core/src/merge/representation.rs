@@ -131,6 +131,12 @@ impl Representation {
             .map_err(Clone::clone)
     }
 
+    /// Whether the two are one and the same in memory.
+    #[must_use]
+    pub fn is(&self, other: &Representation) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether the two have the same content and content coding, byte for byte.
     #[must_use]
     pub fn same_bytes(&self, other: &Representation) -> bool {

@@ -4,15 +4,14 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use http::Method;
-use serde_json::Value;
 use tiebreak_core::fingerprint::Digest;
 
 use super::{Collection, Engine, Stop, Terms};
 use crate::answer::Answer;
 use crate::incoming::Content;
 use crate::refusal;
-use crate::settings::{CollectionSettings, Rules, Violation};
-use crate::store::{Collected, Document, SETTINGS_COLLECTION, Store, StoreError};
+use crate::settings::{CollectionSettings, Rules};
+use crate::store::{Collected, Document, SETTINGS_COLLECTION, Store};
 use crate::target::{SETTINGS, path};
 
 /// How many documents are read at a time while a new unique rule is checked.
@@ -23,8 +22,7 @@ impl<S: Store> Engine<S> {
         let at = path(SETTINGS, name);
         let old = self.store.find(SETTINGS_COLLECTION, name)?;
         terms.judge(&Method::PUT, &at, old.as_ref(), (false, self.limits.stale_status))?;
-        let value: Value = serde_json::from_slice(&content.text)
-            .map_err(|e| refusal::invalid(&[Violation::new("", e.to_string())]))?;
+        let value = content.value().map_err(Stop::Refused)?;
         let settings = CollectionSettings::read(&value).map_err(|v| refusal::invalid(&[v]))?;
         let document = self.set_up(name, &settings, content.text, terms.now)?;
         Ok(terms.answer(old.is_none(), at, &document))
@@ -51,14 +49,7 @@ impl<S: Store> Engine<S> {
             None => self.make(name)?,
         };
         let old = self.store.find(SETTINGS_COLLECTION, name)?;
-        let version = self.next();
-        let document = Document {
-            born: old.map_or(version, |old| old.born),
-            version,
-            epoch: self.epoch,
-            modified: now,
-            content: text,
-        };
+        let document = self.succeed(old.as_ref(), text, now);
         self.store.write(SETTINGS_COLLECTION, name, &document)?;
         let name = name.to_owned();
         let collection = self.register(Collection { number, name, rules });
@@ -82,9 +73,7 @@ impl<S: Store> Engine<S> {
             };
             after = last.document.born;
             for listed in page {
-                let value: Value = serde_json::from_slice(&listed.document.content)
-                    .map_err(|e| StoreError::Failed(format!("a stored document cannot be read: {e}")))?;
-                for held in rules.unique_values(&value) {
+                for held in rules.unique_values(&listed.document.value()?) {
                     let holder = (listed.id.clone(), listed.document.born);
                     let before = claims.insert(held.digest, holder);
                     if let Some((first, _)) = before.filter(|(first, _)| *first != listed.id) {

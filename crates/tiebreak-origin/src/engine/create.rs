@@ -28,9 +28,9 @@ impl<S: Store> Engine<S> {
             Ok(None) => self.fresh_id()?,
             Err(violation) => return Err(refusal::invalid(&[violation]).into()),
         };
-        let value = self.look_inside(collection.as_deref(), &content.text)?;
+        let value = self.look_inside(collection.as_deref(), &content)?;
         if let Some(existing) = self.current(collection.as_deref(), &id)? {
-            let differs = Self::differences(&existing, &content.text);
+            let differs = Self::differences(&existing, &content);
             return Err(refusal::duplicate(&path(name, &id), &["/id".to_owned()], differs).into());
         }
         let document = self.save(name, &id, None, content.text, value, terms.now)?;

@@ -3,23 +3,22 @@
 use bytes::Bytes;
 use http::Method;
 use serde_json::Value;
+use tiebreak_core::json::{JsonPatch, merge_patch};
 use tiebreak_core::problem::Kind;
 
 use super::replace::other_id;
 use super::{Engine, Stop, Terms};
 use crate::answer::Answer;
 use crate::incoming::Content;
-use crate::json::json_patch::Patch;
-use crate::json::merge_patch::merge;
 use crate::refusal;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::target::path;
 
 /// The content of a PATCH.
 #[derive(Debug)]
 pub(super) enum Change {
-    Merge(Bytes),
-    Patch(Patch),
+    Merge(Value),
+    Patch(JsonPatch),
 }
 
 impl<S: Store> Engine<S> {
@@ -31,14 +30,14 @@ impl<S: Store> Engine<S> {
             return Err(refusal::not_found(&at).into());
         };
         terms.judge(&Method::PATCH, &at, Some(&old), self.demands(collection.as_deref()))?;
-        let mut value: Value = read(&old.content)?;
-        match change {
-            Change::Merge(patch) => merge(&mut value, read(&patch)?),
+        let value = old.value()?;
+        let value = match change {
+            Change::Merge(patch) => merge_patch(Some(value), &patch),
             Change::Patch(patch) => {
-                let applied = patch.apply(&mut value, self.limits.max_content);
-                applied.map_err(|misfit| refusal::misfit(&misfit, &old))?;
+                let applied = patch.apply_within(value, self.limits.max_content);
+                applied.map_err(|error| refusal::misfit(&error, &old))?
             }
-        }
+        };
         let content = self.checked(&value)?;
         match content.id() {
             Ok(Some(inner)) if inner != id => return Err(other_id(&inner, id)),
@@ -62,8 +61,4 @@ impl<S: Store> Engine<S> {
         }
         Content::check(text, self.limits.max_depth).map_err(Stop::Refused)
     }
-}
-
-fn read(text: &[u8]) -> Result<Value, StoreError> {
-    serde_json::from_slice(text).map_err(|e| StoreError::Failed(format!("a stored document cannot be read: {e}")))
 }

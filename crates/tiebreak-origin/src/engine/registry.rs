@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Collection, Engine};
 use crate::refusal;
@@ -32,14 +32,7 @@ impl<S: Store> Engine<S> {
             return Ok(known);
         }
         let number = self.make(name)?;
-        let version = self.next();
-        let document = Document {
-            born: version,
-            version,
-            epoch: self.epoch,
-            modified: now,
-            content: Bytes::from_static(b"{}"),
-        };
+        let document = self.succeed(None, Bytes::from_static(b"{}"), now);
         self.store.write(SETTINGS_COLLECTION, name, &document)?;
         let rules = Rules::bare(self.limits.require_preconditions, self.limits.stale_status);
         let name = name.to_owned();
@@ -64,6 +57,18 @@ impl<S: Store> Engine<S> {
         self.last
     }
 
+    /// A new version with this content, in place of `old` if there is one.
+    pub(super) fn succeed(&mut self, old: Option<&Document>, content: Bytes, now: u64) -> Document {
+        let version = self.next();
+        Document {
+            born: old.map_or(version, |old| old.born),
+            version,
+            epoch: self.epoch,
+            modified: now,
+            content,
+        }
+    }
+
     /// Forgets the collections and takes those in the store instead: `stored` are numbers and names.
     pub(crate) fn reload(&mut self, stored: Vec<(i64, String)>) -> Result<(), OpenError> {
         self.collections.clear();
@@ -76,8 +81,8 @@ impl<S: Store> Engine<S> {
                 .store
                 .find(SETTINGS_COLLECTION, &name)
                 .map_err(|e| failed(e.to_string()))?;
-            let content = document.map_or(Bytes::from_static(b"{}"), |d| d.content);
-            let value: Value = serde_json::from_slice(&content).map_err(|e| failed(e.to_string()))?;
+            let value = document.map_or(Ok(Value::Object(Map::new())), |d| d.value());
+            let value = value.map_err(|e| failed(e.to_string()))?;
             let rules = CollectionSettings::read(&value).and_then(|settings| self.compile(&settings));
             let rules = rules.map_err(|v| failed(format!("{}: {}", v.pointer, v.detail)))?;
             self.register(Collection { number, name, rules });
@@ -99,7 +104,7 @@ impl<S: Store> Engine<S> {
             .store
             .find(SETTINGS_COLLECTION, name)
             .map_err(|e| failed(e.to_string()))?;
-        if stored.is_some_and(|d| serde_json::from_slice::<Value>(&d.content).is_ok_and(|v| v == document)) {
+        if stored.is_some_and(|d| d.value().is_ok_and(|v| v == document)) {
             return Ok(());
         }
         match self.set_up(name, settings, document.to_string().into(), now) {

@@ -21,7 +21,7 @@ impl<S: Store> Engine<S> {
             Ok(_) => {}
             Err(violation) => return Err(refusal::invalid(&[violation]).into()),
         }
-        let value = self.look_inside(collection.as_deref(), &content.text)?;
+        let value = self.look_inside(collection.as_deref(), &content)?;
         let document = self.save(name, id, old.as_ref(), content.text, value, terms.now)?;
         Ok(terms.answer(old.is_none(), at, &document))
     }

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use serde_json::Value;
+use tiebreak_core::json::{join, same_value};
 
 use super::{Collection, Engine, Stop};
-use crate::json::equality::same;
+use crate::incoming::Content;
 use crate::refusal;
 use crate::settings::{StaleStatus, UniqueValue};
-use crate::store::{Document, Store, StoreError};
+use crate::store::{Document, Store};
 use crate::target::path;
 
 /// The most differing members that a duplicate is reported with.
@@ -22,10 +23,14 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    /// The text as a value, if the collection's rules look inside.
-    pub(super) fn look_inside(&self, collection: Option<&Collection>, text: &Bytes) -> Result<Option<Value>, Stop> {
+    /// The content as a value, if the collection's rules look inside.
+    pub(super) fn look_inside(
+        &self,
+        collection: Option<&Collection>,
+        content: &Content,
+    ) -> Result<Option<Value>, Stop> {
         if collection.is_some_and(|c| c.rules.look_inside()) {
-            Ok(Some(parse(text)?))
+            Ok(Some(content.value().map_err(Stop::Refused)?))
         } else {
             Ok(None)
         }
@@ -57,14 +62,7 @@ impl<S: Store> Engine<S> {
             self.nobody_else_holds(collection, id, &claims, &value)?;
         }
         let collection = self.collection_or_new(name, now)?;
-        let version = self.next();
-        let document = Document {
-            born: old.map_or(version, |old| old.born),
-            version,
-            epoch: self.epoch,
-            modified: now,
-            content: text,
-        };
+        let document = self.succeed(old, text, now);
         self.store.write(collection.collected(), id, &document)?;
         for held in releases.iter().filter(|held| !claims.contains(held)) {
             self.store.release(collection.collected(), held.digest)?;
@@ -80,7 +78,7 @@ impl<S: Store> Engine<S> {
         if collection.rules.unique.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(collection.rules.unique_values(&parse(&document.content)?))
+        Ok(collection.rules.unique_values(&document.value()?))
     }
 
     fn nobody_else_holds(
@@ -97,7 +95,7 @@ impl<S: Store> Engine<S> {
             };
             let fields = &collection.rules.unique[claim.rule];
             let differs = match self.store.find(collection.collected(), &holder)? {
-                Some(existing) => differing(&parse(&existing.content)?, value),
+                Some(existing) => differing(&existing.value()?, value),
                 None => Vec::new(),
             };
             return Err(refusal::duplicate(&path(&collection.name, &holder), fields, differs).into());
@@ -105,9 +103,9 @@ impl<S: Store> Engine<S> {
         Ok(())
     }
 
-    /// In which top-level members `existing` differs from `text`.
-    pub(super) fn differences(existing: &Document, text: &Bytes) -> Vec<String> {
-        match (serde_json::from_slice(&existing.content), serde_json::from_slice(text)) {
+    /// In which top-level members `existing` differs from `sent`.
+    pub(super) fn differences(existing: &Document, sent: &Content) -> Vec<String> {
+        match (existing.value(), sent.value()) {
             (Ok(existing), Ok(sent)) => differing(&existing, &sent),
             _ => Vec::new(),
         }
@@ -116,7 +114,7 @@ impl<S: Store> Engine<S> {
 
 fn differing(existing: &Value, sent: &Value) -> Vec<String> {
     let (Value::Object(theirs), Value::Object(ours)) = (existing, sent) else {
-        return if same(existing, sent) {
+        return if same_value(existing, sent) {
             Vec::new()
         } else {
             vec![String::new()]
@@ -126,16 +124,11 @@ fn differing(existing: &Value, sent: &Value) -> Vec<String> {
     let only_theirs = theirs.keys().filter(|name| !ours.contains_key(*name) && *name != "id");
     let changed = ours
         .iter()
-        .filter(|(name, value)| !theirs.get(*name).is_some_and(|their| same(their, value)));
+        .filter(|(name, value)| !theirs.get(*name).is_some_and(|their| same_value(their, value)));
     changed
         .map(|(name, _)| name)
         .chain(only_theirs)
         .take(MAX_DIFFERENCES)
-        .map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1")))
+        .map(|name| join([name.as_str()]))
         .collect()
-}
-
-/// Texts are checked before they are stored, so this fails only for a damaged store.
-fn parse(text: &[u8]) -> Result<Value, StoreError> {
-    serde_json::from_slice(text).map_err(|e| StoreError::Failed(format!("a document cannot be read: {e}")))
 }

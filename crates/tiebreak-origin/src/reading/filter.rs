@@ -1,8 +1,7 @@
 //! Equality filters: `?field=value`.
 
 use serde_json::Value;
-
-use crate::json::equality::same;
+use tiebreak_core::json::{MAX_DEPTH, parse_strict, same_value};
 
 /// Members and the values that they must have.
 #[derive(Debug, Clone)]
@@ -12,7 +11,7 @@ impl Filter {
     /// Each pair names a top-level member (or, with a leading slash, a JSON Pointer) and a value.
     pub(super) fn new(pairs: Vec<(String, String)>) -> Filter {
         let read = |(name, value): (String, String)| {
-            let scalar = serde_json::from_str::<Value>(&value).ok();
+            let scalar = parse_strict(value.as_bytes(), MAX_DEPTH).ok();
             let scalar = scalar.filter(|v| v.is_number() || v.is_boolean() || v.is_null());
             (name, value, scalar)
         };
@@ -24,7 +23,7 @@ impl Filter {
         if self.0.is_empty() {
             return true;
         }
-        let Ok(document) = serde_json::from_slice::<Value>(document) else {
+        let Ok(document) = parse_strict(document, MAX_DEPTH) else {
             return false;
         };
         self.0.iter().all(|(name, text, scalar)| {
@@ -35,7 +34,7 @@ impl Filter {
             };
             match found {
                 Some(Value::String(found)) => found == text,
-                Some(found) => scalar.as_ref().is_some_and(|scalar| same(found, scalar)),
+                Some(found) => scalar.as_ref().is_some_and(|scalar| same_value(found, scalar)),
                 None => false,
             }
         })

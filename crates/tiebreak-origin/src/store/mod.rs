@@ -4,7 +4,9 @@ mod memory;
 mod sqlite;
 
 use bytes::Bytes;
+use serde_json::Value;
 use tiebreak_core::fingerprint::Digest;
+use tiebreak_core::json::{MAX_DEPTH, parse_strict};
 use tiebreak_core::validator::EntityTag;
 
 use crate::answer::Answer;
@@ -32,6 +34,12 @@ impl Document {
     /// Its entity tag, which never recurs.
     pub(crate) fn etag(&self) -> EntityTag {
         EntityTag::strong(format!("v{}-{:08x}", self.version, self.epoch))
+    }
+
+    /// Its content as a value. Texts are checked before they are stored, so this fails only for a damaged store.
+    pub(crate) fn value(&self) -> Result<Value, StoreError> {
+        let read = parse_strict(&self.content, MAX_DEPTH);
+        read.map_err(|e| StoreError::Failed(format!("a stored document cannot be used: failed to {e}")))
     }
 }
 

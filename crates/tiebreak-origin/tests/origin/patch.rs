@@ -70,3 +70,36 @@ async fn a_patch_cannot_outgrow_the_bounds() {
         assert_eq!(ask(origin, "GET /t/2", &[], "").await.text, "{\"a\":{\"b\":{}}}");
     }
 }
+
+/// serde_json marks numbers with a member name of its own; as data, that name is one like any other.
+#[tokio::test]
+async fn a_member_name_that_looks_like_a_number_inside_stays_a_member() {
+    let (_folder, origins) = both(&OriginOptions::default());
+    let merge = [("content-type", "application/merge-patch+json")];
+    let json_patch = [("content-type", "application/json-patch+json")];
+    let unique = r#"{"unique":["/o"],"schema":{"properties":{"o":{"type":"object"},"n":{"maximum":1e3}}}}"#;
+    for origin in &origins {
+        ask(origin, "PUT /_collections/t", &[], unique).await;
+        let text = r#"{"o":{"$serde_json::private::Number":"1"},"n":1E2}"#;
+        let said = ask(origin, "PUT /t/1", &[], text).await;
+        assert_eq!((said.status, said.text.as_str()), (201, text));
+        let said = ask(
+            origin,
+            "PUT /t/2",
+            &[],
+            r#"{"o":{"$serde_json::private::Number":"2"},"n":0}"#,
+        )
+        .await;
+        assert_eq!(said.status, 201, "another value: {said:?}");
+        assert_eq!(ask(origin, "PUT /t/3", &[], text).await.problem(), "duplicate");
+        assert_eq!(ask(origin, "PUT /t/3", &[], r#"{"n":1E4}"#).await.problem(), "invalid");
+        let said = ask(origin, "PATCH /t/1", &merge, r#"{"a":1e-0}"#).await;
+        let patched = r#"{"o":{"$serde_json::private::Number":"1"},"n":1E2,"a":1e-0}"#;
+        assert_eq!(said.text, patched);
+        let test =
+            r#"[{"op":"test","path":"/o","value":{"$serde_json::private::Number":"1"}},{"op":"remove","path":"/a"}]"#;
+        assert_eq!(ask(origin, "PATCH /t/1", &json_patch, test).await.text, text);
+        let found = ask(origin, "GET /t?n=100", &[], "").await.text;
+        assert!(found.contains(text) && !found.contains("\"n\":0"), "{found}");
+    }
+}

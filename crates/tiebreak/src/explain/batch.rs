@@ -11,11 +11,12 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use http::Method;
+use serde::Serialize;
 use serde_json::Value;
 use tiebreak_core::judge::Judge;
 
 use crate::explain::read::json;
-use crate::explain::render;
+use crate::explain::render::Told;
 
 /// The longest line that is read, in bytes.
 const LONGEST: usize = 16 * 1024 * 1024;
@@ -76,24 +77,39 @@ fn work(judge: &Judge, chunks: &Receiver<Chunk>, answers: &SyncSender<(Vec<u8>, 
     }
 }
 
+#[derive(Serialize)]
+struct Answer<'a> {
+    id: Option<Value>,
+    #[serde(flatten)]
+    told: Told<'a>,
+}
+
+#[derive(Serialize)]
+struct Malformed {
+    line: u64,
+    error: String,
+}
+
 /// Writes the answer to one line; whether the line was well-formed.
 fn answer(judge: &Judge, number: u64, line: Option<&[u8]>, out: &mut Vec<u8>) -> bool {
     let read = match line.map(<[u8]>::trim_ascii) {
         Some([]) => return true,
-        Some(line) => json::line(line).map_err(|e| e.to_string()),
+        Some(line) => json::line(line).map_err(|e| e.in_line()),
         None => Err(format!("the line is longer than {} MiB", LONGEST >> 20)),
     };
-    let (value, well): (Value, bool) = match read {
+    // Writing into a vector cannot fail.
+    let well = match read {
         Ok((id, case)) => {
-            let mut answer = serde_json::Map::new();
-            answer.insert("id".into(), id.unwrap_or(Value::Null));
-            answer.extend(render::verdict(&case.judge(judge, &Method::POST)));
-            (answer.into(), true)
+            let verdict = case.judge(judge, &Method::POST);
+            let told = Told::from(&verdict);
+            let _ = serde_json::to_writer(&mut *out, &Answer { id, told });
+            true
         }
-        Err(error) => (serde_json::json!({ "line": number, "error": error }), false),
+        Err(error) => {
+            let _ = serde_json::to_writer(&mut *out, &Malformed { line: number, error });
+            false
+        }
     };
-    // Writing a value into a vector cannot fail.
-    let _ = serde_json::to_writer(&mut *out, &value);
     out.push(b'\n');
     well
 }

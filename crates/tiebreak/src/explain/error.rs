@@ -27,6 +27,14 @@ impl ReadError {
             what: what.into(),
         }
     }
+
+    /// The error of one line of a batch: the line is named beside it.
+    pub(crate) fn in_line(&self) -> String {
+        match self.at {
+            Some((_, column)) => format!("column {column}: {}", self.what),
+            None => self.what.clone(),
+        }
+    }
 }
 
 impl fmt::Display for ReadError {
@@ -44,6 +52,9 @@ impl From<serde_json::Error> for ReadError {
         let what = text.split(" at line ").next().unwrap_or(&text).to_owned();
         let what = match error.classify() {
             serde_json::error::Category::Eof => format!("the JSON ends too early ({what}): is the rest missing?"),
+            serde_json::error::Category::Syntax if what == "trailing characters" => {
+                "more follows after the JSON; for one case a line, use --batch".into()
+            }
             serde_json::error::Category::Syntax => format!("this is not JSON: {what}"),
             serde_json::error::Category::Data | serde_json::error::Category::Io => what,
         };

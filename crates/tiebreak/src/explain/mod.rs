@@ -203,4 +203,6 @@ fn open(file: Option<&Path>) -> Result<(String, Box<dyn Read>), Failure> {
 }
 
 #[cfg(test)]
+mod anything;
+#[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use serde_json::{Value, json};
+use serde::Serialize;
 use tiebreak_core::verdict::{Confidence, Verdict};
 
 use crate::explain::case::Case;
@@ -91,12 +91,12 @@ pub(crate) fn text(case: &Case, verdict: &Verdict, said: &Explanation) -> String
 /// Who says so, and how sure it is.
 fn source(verdict: &Verdict) -> String {
     let sure = match verdict.confidence {
-        Confidence::High => "documented, sure",
-        Confidence::Medium => "by its wording, likely",
+        Confidence::High => "sure",
+        Confidence::Medium => "likely, by its wording",
         Confidence::Low => "a guess",
     };
     match &verdict.dialect {
-        Some(dialect) => format!("{sure}, dialect {dialect}"),
+        Some(dialect) => format!("as documented for {dialect}"),
         None => sure.to_owned(),
     }
 }
@@ -142,66 +142,118 @@ fn list_item(out: &mut String, head: &str, text: &str) {
     let _ = writeln!(out, "{line}");
 }
 
-/// The verdict as in `--batch`, without `id`.
-pub(crate) fn verdict(verdict: &Verdict) -> serde_json::Map<String, Value> {
-    let confidence = match verdict.confidence {
-        Confidence::Low => "low",
-        Confidence::Medium => "medium",
-        Confidence::High => "high",
-    };
-    let mut out = serde_json::Map::new();
-    out.insert("class".into(), verdict.class.as_str().into());
-    out.insert("remedy".into(), verdict.remedy.as_str().into());
-    out.insert("existing".into(), verdict.existing.clone().into());
-    out.insert("retry_after".into(), verdict.retry_after.map(|d| d.as_secs()).into());
-    out.insert("dialect".into(), verdict.dialect.as_deref().into());
-    out.insert("confidence".into(), confidence.into());
-    let evidence: Vec<Value> = verdict
-        .evidence
-        .iter()
-        .map(|e| json!({ "signal": e.signal, "where": e.place, "excerpt": e.excerpt }))
-        .collect();
-    out.insert("evidence".into(), evidence.into());
-    out
+/// A verdict as programs get it; the members of a line of `--batch`, without `id`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Told<'a> {
+    class: &'static str,
+    remedy: &'static str,
+    existing: Option<&'a str>,
+    retry_after: Option<u64>,
+    dialect: Option<&'a str>,
+    confidence: &'static str,
+    evidence: Vec<Signal<'a>>,
 }
 
-/// The whole explanation for programs.
-pub(crate) fn json(entry: Option<usize>, case: &Case, judged: &Verdict, said: &Explanation) -> Value {
-    let mut out = serde_json::Map::new();
-    if let Some(entry) = entry {
-        out.insert("entry".into(), entry.into());
+#[derive(Debug, Serialize)]
+struct Signal<'a> {
+    signal: &'a str,
+    #[serde(rename = "where")]
+    place: &'a str,
+    excerpt: &'a str,
+}
+
+impl<'a> From<&'a Verdict> for Told<'a> {
+    fn from(verdict: &'a Verdict) -> Told<'a> {
+        Told {
+            class: verdict.class.as_str(),
+            remedy: verdict.remedy.as_str(),
+            existing: verdict.existing.as_deref(),
+            retry_after: verdict.retry_after.map(|d| d.as_secs()),
+            dialect: verdict.dialect.as_deref(),
+            confidence: match verdict.confidence {
+                Confidence::Low => "low",
+                Confidence::Medium => "medium",
+                Confidence::High => "high",
+            },
+            evidence: verdict
+                .evidence
+                .iter()
+                .map(|e| Signal {
+                    signal: &e.signal,
+                    place: &e.place,
+                    excerpt: &e.excerpt,
+                })
+                .collect(),
+        }
     }
-    out.insert("status".into(), case.response.status.as_u16().into());
-    let request = case.request.as_ref();
-    out.insert("method".into(), case.method().map(http::Method::as_str).into());
-    out.insert(
-        "path".into(),
-        request.map(|r| r.path.as_str()).filter(|p| !p.is_empty()).into(),
-    );
-    out.extend(verdict(judged));
-    if !judged.items.is_empty() {
-        let items: Vec<Value> = judged
+}
+
+/// Everything that is said about one case.
+#[derive(Serialize)]
+struct Whole<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<usize>,
+    status: u16,
+    method: Option<&'a str>,
+    path: Option<&'a str>,
+    #[serde(flatten)]
+    verdict: Told<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    items: Vec<ToldItem<'a>>,
+    headline: &'a str,
+    meaning: &'a str,
+    safe_to_repeat: &'static str,
+    safe_to_repeat_because: &'a str,
+    steps: Vec<ToldStep<'a>>,
+    notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct ToldItem<'a> {
+    index: usize,
+    id: Option<&'a str>,
+    #[serde(flatten)]
+    verdict: Told<'a>,
+}
+
+#[derive(Serialize)]
+struct ToldStep<'a> {
+    text: &'a str,
+    command: Option<&'a str>,
+}
+
+/// The whole explanation for programs, as one line.
+pub(crate) fn json(entry: Option<usize>, case: &Case, verdict: &Verdict, said: &Explanation) -> String {
+    let path = case.request.as_ref().map(|r| r.path.as_str());
+    let whole = Whole {
+        entry,
+        status: case.response.status.as_u16(),
+        method: case.method().map(http::Method::as_str),
+        path: path.filter(|p| !p.is_empty()),
+        verdict: verdict.into(),
+        items: verdict
             .items
             .iter()
-            .map(|i| {
-                let mut item = verdict(&i.verdict);
-                item.insert("index".into(), i.index.into());
-                item.insert("id".into(), i.id.clone().into());
-                item.into()
+            .map(|i| ToldItem {
+                index: i.index,
+                id: i.id.as_deref(),
+                verdict: (&i.verdict).into(),
             })
-            .collect();
-        out.insert("items".into(), items.into());
-    }
-    out.insert("headline".into(), said.headline.clone().into());
-    out.insert("meaning".into(), said.meaning.clone().into());
-    out.insert("safe_to_repeat".into(), said.repeat.as_str().into());
-    out.insert("safe_to_repeat_because".into(), said.repeat_because.clone().into());
-    let steps: Vec<Value> = said
-        .steps
-        .iter()
-        .map(|s| json!({ "text": s.text, "command": s.command }))
-        .collect();
-    out.insert("steps".into(), steps.into());
-    out.insert("notes".into(), said.notes.clone().into());
-    out.into()
+            .collect(),
+        headline: &said.headline,
+        meaning: &said.meaning,
+        safe_to_repeat: said.repeat.as_str(),
+        safe_to_repeat_because: &said.repeat_because,
+        steps: said
+            .steps
+            .iter()
+            .map(|s| ToldStep {
+                text: &s.text,
+                command: s.command.as_deref(),
+            })
+            .collect(),
+        notes: &said.notes,
+    };
+    // Only maps with keys that are no strings cannot be written; there are none.
+    serde_json::to_string(&whole).unwrap_or_default()
 }

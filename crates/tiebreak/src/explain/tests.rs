@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use tiebreak_core::judge::Judge;
 
 use super::read::{Given, Input, json, read};
-use super::show;
+use super::{anything, show};
 
 fn one(text: &str) -> super::Case {
     match read(text.as_bytes(), &Given::default()) {
@@ -75,6 +75,10 @@ fn errors_name_the_place_and_what_was_expected() {
         .assert_eq(&error("{\"request\": {},\n \"response\": oops}"));
     expect_test::expect!["`response.status` is missing or no status code; expected a number from 100 to 999"]
         .assert_eq(&error(r#"{"response": {"status": "no"}}"#));
+    assert_eq!(
+        error("{\"response\":{\"status\":409}}\n{\"response\":{\"status\":409}}\n"),
+        "line 2, column 1: more follows after the JSON; for one case a line, use --batch"
+    );
     assert!(error("").starts_with("the input is empty"));
 }
 
@@ -109,28 +113,12 @@ fn control_characters_of_an_answer_do_not_reach_the_terminal() {
     assert!(said.contains("already exists"), "{said:?}");
 }
 
-/// Every reader on any bytes, and the explanation of whatever came out.
-fn anything(text: &[u8]) {
-    for given in [
-        Given::default(),
-        Given {
-            status: Some(StatusCode::CONFLICT),
-            ..Given::default()
-        },
-    ] {
-        if let Ok(input) = read(text, &given) {
-            show(&Judge::standard(), input, false);
-        }
-    }
-    let _ = json::line(text);
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn any_bytes_are_read_or_refused(text in proptest::collection::vec(any::<u8>(), 0..600)) {
-        anything(&text);
+        anything::run(&text);
     }
 
     #[test]
@@ -143,6 +131,6 @@ proptest! {
             Just("  0     0 --:--:-- --:--:--\r100 5".into()), "\\PC{0,20}".prop_map(|s| s),
         ], 0..12)
     ) {
-        anything(parts.concat().as_bytes());
+        anything::run(parts.concat().as_bytes());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::Method;
 use tiebreak_core::verdict::{Class, Confidence, Scope, Verdict};
 
 use crate::explain::case::Case;
@@ -81,6 +82,7 @@ fn run(text: impl Into<String>, command: String) -> Step {
 /// Explains `verdict` on `case`.
 pub(crate) fn explain(case: &Case, verdict: &Verdict) -> Explanation {
     let mut explanation = match verdict.class {
+        _ if !verdict.items.is_empty() => bulk(verdict),
         Class::Duplicate => duplicate(case, verdict),
         Class::Stale => stale(case),
         Class::Race => race(case, verdict),
@@ -108,6 +110,26 @@ pub(crate) fn explain(case: &Case, verdict: &Verdict) -> Explanation {
         );
     }
     explanation
+}
+
+fn bulk(verdict: &Verdict) -> Explanation {
+    let count = verdict.items.len();
+    let items = if count == 1 {
+        "1 item".into()
+    } else {
+        format!("{count} items")
+    };
+    Explanation {
+        headline: format!("{items} of this bulk request did not go through"),
+        meaning: "The status speaks of the request as a whole; each item has an answer of its own. The items that are named below were not applied, the others were.".into(),
+        repeat: Repeat::No,
+        repeat_because: "Sent again as a whole, it would apply once more what was applied already.".into(),
+        steps: vec![
+            step("Take the refused items out, and deal with each by its own cause (shown above)."),
+            step("Send only those again."),
+        ],
+        notes: Vec::new(),
+    }
 }
 
 fn duplicate(case: &Case, verdict: &Verdict) -> Explanation {
@@ -144,6 +166,7 @@ fn stale(case: &Case) -> Explanation {
     let url = command::url(case);
     let method = command::method(case);
     let named = case.names_a_version();
+    let condition = "'If-Match: \"<the ETag you read>\"'";
     Explanation {
         headline: "someone else changed it in the meantime".into(),
         meaning: if named {
@@ -154,16 +177,22 @@ fn stale(case: &Case) -> Explanation {
         .into(),
         repeat: Repeat::No,
         repeat_because: "Unchanged it fails again. With only the version number brought up to date it would pass, and silently undo the other change: do not do that.".into(),
-        steps: vec![
-            run("Read the current version; note its ETag (or version number):", read(&url)),
-            step("Put your change into that: only the members you meant to change. If the other change touched the same members, a person must decide."),
-            run(
-                "Send the result, with the version you have just read:",
-                format!(
-                    "curl -i -X {method} {url} -H 'If-Match: \"<the ETag you read>\"' -H 'Content-Type: application/json' --data @merged.json"
+        steps: if case.method() == Some(&Method::DELETE) {
+            vec![
+                run("Read what is there now; note its ETag (or version number):", read(&url)),
+                step("Decide whether that should still be deleted: somebody has just changed it."),
+                run("If so, delete exactly that version:", format!("curl -i -X DELETE {url} -H {condition}")),
+            ]
+        } else {
+            vec![
+                run("Read the current version; note its ETag (or version number):", read(&url)),
+                step("Put your change into that: only the members you meant to change. If the other change touched the same members, a person must decide."),
+                run(
+                    "Send the result, with the version you have just read:",
+                    format!("curl -i -X {method} {url} -H {condition} -H 'Content-Type: application/json' --data @merged.json"),
                 ),
-            ),
-        ],
+            ]
+        },
         notes: vec!["Tiebreak does these steps by itself (three-way merge) for clients that write through it: `tiebreak serve --upstream URL`.".into()],
     }
 }

@@ -21,13 +21,16 @@ pub(super) enum Content {
     Remembered(Box<Remembered>),
 }
 
+/// What is done with the copy; `None`: it is too large to be kept.
+type Done = Box<dyn FnOnce(Option<Bytes>) + Send>;
+
 /// Streamed content of which a copy is kept.
 pub(super) struct Remembered {
     inner: Streamed,
     kept: Kept,
     limit: usize,
     /// What is done with the copy.
-    whole: Option<Box<dyn FnOnce(Bytes) + Send>>,
+    whole: Option<Done>,
 }
 
 impl std::fmt::Debug for Remembered {
@@ -45,7 +48,7 @@ enum Kept {
 }
 
 impl Remembered {
-    pub(super) fn new(inner: Streamed, limit: usize, whole: impl FnOnce(Bytes) + Send + 'static) -> Remembered {
+    pub(super) fn new(inner: Streamed, limit: usize, whole: impl FnOnce(Option<Bytes>) + Send + 'static) -> Remembered {
         Remembered {
             inner,
             kept: Kept::Nothing,
@@ -72,7 +75,9 @@ impl Remembered {
         };
         if self.len() > self.limit {
             self.kept = Kept::Nothing;
-            self.whole = None;
+            if let Some(whole) = self.whole.take() {
+                whole(None);
+            }
         }
     }
 
@@ -86,11 +91,11 @@ impl Remembered {
 
     fn finish(&mut self) {
         let Some(whole) = self.whole.take() else { return };
-        whole(match std::mem::replace(&mut self.kept, Kept::Nothing) {
+        whole(Some(match std::mem::replace(&mut self.kept, Kept::Nothing) {
             Kept::Nothing => Bytes::new(),
             Kept::One(bytes) => bytes,
             Kept::Many(bytes) => bytes.freeze(),
-        });
+        }));
     }
 }
 

@@ -3,16 +3,16 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use super::route::Gateway;
+use super::route::{Connection, Gateway};
 
 /// A client that takes longer for the head of a request is cut off.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -33,24 +33,31 @@ pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
     })
 }
 
+/// One thread of the gateway: it owns the connections given to it, so that a request seldom wakes another thread.
+struct Worker {
+    give: mpsc::UnboundedSender<Accepted>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+struct Accepted {
+    stream: std::net::TcpStream,
+    number: u64,
+    /// The place among the connections that are allowed.
+    place: OwnedSemaphorePermit,
+}
+
 /// Serves connections until `stop` says so, and then until the last exchange has ended.
-pub(super) async fn serve(
-    listener: TcpListener,
-    gateway: Arc<Gateway>,
-    connections: usize,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(super) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, connections: usize, mut stop: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(connections));
-    let numbers = AtomicU64::new(0);
+    let workers: Vec<Worker> = (0..gateway.workers()).map(|n| worker(n, &gateway, &stop)).collect();
+    let mut number = 0;
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            break;
-        };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
         let stream = tokio::select! {
             biased;
             () = stopped(&mut stop) => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+            accepted = listener.accept() => match accepted.and_then(|(stream, _)| stream.into_std()) {
+                Ok(stream) => stream,
                 Err(error) => {
                     // Out of descriptors, or a client that went away at once: the next may succeed.
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -59,23 +66,48 @@ pub(super) async fn serve(
                 }
             },
         };
-        let number = numbers.fetch_add(1, Ordering::Relaxed) + 1;
-        let (gateway, stop) = (Arc::clone(&gateway), stop.clone());
-        tokio::spawn(async move {
-            connection(stream, gateway, number, stop).await;
-            drop(place);
-        });
+        number += 1;
+        let worker = &workers[usize::try_from(number).unwrap_or(0) % workers.len()];
+        let _ = worker.give.send(Accepted { stream, number, place });
     }
     drop(listener);
     drained(&gateway).await;
+    for Worker { give, thread } in workers {
+        drop(give);
+        let _ = thread.join();
+    }
 }
 
-async fn connection(stream: TcpStream, gateway: Arc<Gateway>, number: u64, mut stop: watch::Receiver<bool>) {
+/// Starts thread number `n`.
+fn worker(n: usize, gateway: &Arc<Gateway>, stop: &watch::Receiver<bool>) -> Worker {
+    let (give, mut take) = mpsc::unbounded_channel::<Accepted>();
+    let (gateway, stop) = (Arc::clone(gateway), stop.clone());
+    let thread = std::thread::spawn(move || {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return tracing::error!(%error, "a thread of the gateway could not start"),
+        };
+        runtime.block_on(async {
+            while let Some(Accepted { stream, number, place }) = take.recv().await {
+                let (gateway, stop) = (Arc::clone(&gateway), stop.clone());
+                tokio::spawn(async move {
+                    match TcpStream::from_std(stream) {
+                        Ok(stream) => connection(stream, gateway, Connection { number, worker: n }, stop).await,
+                        Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
+                    }
+                    drop(place);
+                });
+            }
+        });
+    });
+    Worker { give, thread }
+}
+
+async fn connection(stream: TcpStream, gateway: Arc<Gateway>, from: Connection, mut stop: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
-    let served = Arc::clone(&gateway);
     let service = service_fn(move |request| {
-        let gateway = Arc::clone(&served);
-        async move { Ok::<_, Infallible>(gateway.answer(request, number).await) }
+        let gateway = Arc::clone(&gateway);
+        async move { Ok::<_, Infallible>(gateway.answer(request, from).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -92,7 +124,7 @@ async fn connection(stream: TcpStream, gateway: Arc<Gateway>, number: u64, mut s
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(number, %error, "a client connection ended");
+        tracing::debug!(number = from.number, %error, "a client connection ended");
     }
 }
 

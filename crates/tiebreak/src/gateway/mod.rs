@@ -19,3 +19,4 @@ mod write;
 
 pub(crate) use serve::{ServeArgs, run};
 pub(crate) use upstream::EmbeddedTransport;
+

@@ -3,23 +3,24 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::uri::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
+use tiebreak_client::caller::credential_of;
 use tiebreak_client::reads::Read;
 use tiebreak_client::transport::http::ForwardError;
-use tiebreak_core::merge::Representation;
+use tiebreak_core::merge::{Representation, is_mergeable_type};
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::validator::EntityTag;
 
 use super::body::{Content, Remembered, problem, whole};
-use super::route::{Gateway, add_via};
+use super::route::{Connection, Gateway, add_via};
 use super::upstream::{Remote, Upstream};
 
 /// Forwards a safe request and streams the answer back.
-pub(super) async fn forward(gateway: &Arc<Gateway>, request: Request<Incoming>, connection: u64) -> Response<Content> {
+pub(super) async fn forward(gateway: &Arc<Gateway>, request: Request<Incoming>, connection: Connection) -> Response<Content> {
     match &gateway.upstream {
         Upstream::Http(remote) => over_http(gateway, remote, request, connection).await,
         Upstream::Embedded(origin) => {
@@ -35,53 +36,43 @@ pub(super) async fn forward(gateway: &Arc<Gateway>, request: Request<Incoming>, 
                 }
             };
             let (head, content) = origin.handle(Request::from_parts(head, content)).await.into_parts();
-            if let Some(reader) = reader {
-                reader.served(head.status, &head.headers, Some(content.clone()));
+            if let Some(reader) = reader.filter(|r| r.wants(head.status, &head.headers) || head.status == StatusCode::NOT_MODIFIED) {
+                let whole = (head.status == StatusCode::OK).then(|| content.clone());
+                reader.note(Served::of(head.status, &head.headers), whole);
             }
             Response::from_parts(head, whole(content))
         }
     }
 }
 
-async fn over_http(
-    gateway: &Arc<Gateway>,
-    remote: &Remote,
-    mut request: Request<Incoming>,
-    connection: u64,
-) -> Response<Content> {
+async fn over_http(gateway: &Arc<Gateway>, remote: &Remote, request: Request<Incoming>, connection: Connection) -> Response<Content> {
     let reader = Reader::of(gateway, &request, connection);
-    let Some(path) = remote.path(request.uri()) else {
+    let (mut head, body) = request.into_parts();
+    let Some(path) = head.uri.path_and_query().and_then(|asked| remote.path(asked)) else {
         return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
     };
-    let mut parts = Parts::default();
-    parts.path_and_query = Some(path);
-    if let Ok(uri) = Uri::from_parts(parts) {
-        *request.uri_mut() = uri;
-    }
-    *request.version_mut() = http::Version::HTTP_11;
-    request.headers_mut().insert(header::HOST, remote.host.clone());
-    add_via(request.headers_mut());
-    let request = request.map(|body| {
-        if body.is_end_stream() {
-            Either::Left(Full::new(Bytes::new()))
-        } else {
-            Either::Right(body)
+    head.uri = Uri::from(path);
+    head.version = http::Version::HTTP_11;
+    head.headers.insert(header::HOST, remote.host.clone());
+    add_via(&mut head.headers);
+    let body = if body.is_end_stream() {
+        Either::Left(Full::new(Bytes::new()))
+    } else {
+        if !head.headers.contains_key(header::CONTENT_LENGTH) {
+            // Of unknown length; without this field hyper would leave it out of a GET.
+            head.headers.insert(header::TRANSFER_ENCODING, http::HeaderValue::from_static("chunked"));
         }
-    });
+        Either::Right(body)
+    };
     let limit = gateway.engine.options().policy.attempt_timeout;
-    let response = match tokio::time::timeout(limit, remote.transport.forward_to(&remote.authority, request)).await {
+    let sent = gateway.readers[connection.worker].forward_to(&remote.authority, Request::from_parts(head, body));
+    let response = match tokio::time::timeout(limit, sent).await {
         Ok(Ok(response)) => response,
         Ok(Err(ForwardError::NotSent(why))) => {
-            return problem(&Problem::new(
-                Kind::OriginUnreachable,
-                format!("the origin could not be reached: {}", why.why()),
-            ));
+            return problem(&Problem::new(Kind::OriginUnreachable, format!("the origin could not be reached: {}", why.why())));
         }
         Ok(Err(ForwardError::Unknown(why))) => {
-            return problem(&Problem::new(
-                Kind::BadAnswer,
-                format!("the origin gave no answer to this read: {}", why.why()),
-            ));
+            return problem(&Problem::new(Kind::BadAnswer, format!("the origin gave no answer to this read: {}", why.why())));
         }
         Err(_) => {
             let detail = format!("the origin did not answer this read within {} s", limit.as_secs());
@@ -90,71 +81,93 @@ async fn over_http(
     };
     let (mut head, body) = response.into_parts();
     add_via(&mut head.headers);
-    let Some(reader) = reader else {
-        return Response::from_parts(head, Content::Streamed(body));
-    };
-    if head.status != StatusCode::OK || !reader.wants(&head.headers) {
-        reader.served(head.status, &head.headers, None);
-        return Response::from_parts(head, Content::Streamed(body));
+    match reader {
+        Some(reader) if reader.wants(head.status, &head.headers) => {
+            let limit = gateway.engine.options().reads.content;
+            let read = Served::of(head.status, &head.headers);
+            let remembered = Remembered::new(body, limit, move |content| reader.note(read, content));
+            Response::from_parts(head, Content::Remembered(Box::new(remembered)))
+        }
+        // A compressed or oddly negotiated representation cannot be kept, but it was served.
+        Some(reader) if head.status == StatusCode::NOT_MODIFIED || could_be_base(head.status, &head.headers) => {
+            reader.note(Served::of(head.status, &head.headers), None);
+            Response::from_parts(head, Content::Streamed(body))
+        }
+        _ => Response::from_parts(head, Content::Streamed(body)),
     }
-    let (headers, limit) = (head.headers.clone(), gateway.engine.options().reads.content);
-    let remembered = Remembered::new(body, limit, move |content| {
-        reader.served(StatusCode::OK, &headers, Some(content))
-    });
-    Response::from_parts(head, Content::Remembered(Box::new(remembered)))
+}
+
+/// Whether somebody could edit what this answer holds, and it could be merged.
+fn could_be_base(status: StatusCode, headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    status == StatusCode::OK && is_mergeable_type(kind)
+}
+
+/// Whether the representation was chosen by fields of the API's own, which a later write need not carry.
+fn varies(headers: &HeaderMap) -> bool {
+    const USUAL: [&str; 7] =
+        ["accept", "accept-encoding", "accept-language", "accept-charset", "origin", "authorization", "cookie"];
+    let names = headers.get_all(header::VARY).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    names.map(|name| name.trim().to_ascii_lowercase()).any(|name| !name.is_empty() && !USUAL.contains(&name.as_str()))
+}
+
+/// What of an answer is remembered with its content.
+struct Served {
+    status: StatusCode,
+    etag: Option<EntityTag>,
+    content_type: String,
+}
+
+impl Served {
+    fn of(status: StatusCode, headers: &HeaderMap) -> Served {
+        let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
+        Served {
+            status,
+            etag: text(header::ETAG).and_then(|t| EntityTag::parse(t).ok()),
+            content_type: text(header::CONTENT_TYPE).unwrap_or_default().to_owned(),
+        }
+    }
 }
 
 /// Who reads what, so that the answer can be remembered.
 struct Reader {
     gateway: Arc<Gateway>,
-    read: Read,
+    /// Where the credential is, if there is one.
+    credential: HeaderMap,
+    target: PathAndQuery,
+    connection: u64,
 }
 
 impl Reader {
     /// Only a GET of the whole representation is a base; neither 206 nor HEAD is.
-    fn of(gateway: &Arc<Gateway>, request: &Request<Incoming>, connection: u64) -> Option<Reader> {
+    fn of(gateway: &Arc<Gateway>, request: &Request<Incoming>, connection: Connection) -> Option<Reader> {
         if request.method() != Method::GET || request.headers().contains_key(header::RANGE) {
             return None;
         }
-        let read = Read {
-            caller: gateway.callers.of(request.headers()),
-            target: gateway.upstream.target(request.uri())?.to_string(),
-            connection,
-        };
         Some(Reader {
             gateway: Arc::clone(gateway),
-            read,
+            credential: credential_of(request.headers()),
+            target: request.uri().path_and_query()?.clone(),
+            connection: connection.number,
         })
     }
 
-    /// Whether the content of this answer could ever be merged.
-    fn wants(&self, headers: &HeaderMap) -> bool {
-        let kind = headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|v| v.to_str().ok())
-            .unwrap_or_default();
-        !headers.contains_key(header::CONTENT_ENCODING) && tiebreak_core::merge::is_mergeable_type(kind)
+    /// Whether the content of this answer can be kept as a base.
+    fn wants(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+        could_be_base(status, headers) && !headers.contains_key(header::CONTENT_ENCODING) && !varies(headers)
     }
 
-    fn served(self, status: StatusCode, headers: &HeaderMap, content: Option<Bytes>) {
-        let etag = headers
-            .get(header::ETAG)
-            .and_then(|v| v.to_str().ok())
-            .and_then(|t| EntityTag::parse(t).ok());
-        let kind = headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|v| v.to_str().ok())
-            .unwrap_or_default();
-        let now = self.gateway.engine.clock().now();
-        let reads = self.gateway.engine.reads();
-        match (status, content) {
-            (StatusCode::OK, Some(content)) => {
-                reads.note(self.read, etag, Some(Representation::new(kind, content)), now)
-            }
-            (StatusCode::OK | StatusCode::NOT_MODIFIED, None) if etag.is_some() => {
-                reads.note(self.read, etag, None, now)
-            }
-            _ => {}
+    fn note(self, served: Served, content: Option<Bytes>) {
+        if served.status == StatusCode::NOT_MODIFIED && served.etag.is_none() {
+            return; // it says only that nothing was served
         }
+        let read = Read {
+            caller: self.gateway.callers.of(&self.credential),
+            target: self.gateway.upstream.target(&self.target),
+            connection: self.connection,
+        };
+        let content = content.map(|content| Representation::new(&served.content_type, content));
+        let now = self.gateway.engine.clock().now();
+        self.gateway.engine.reads().note(read, served.etag, content, now);
     }
 }

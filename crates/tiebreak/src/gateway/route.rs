@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use tiebreak_client::Engine;
 use tiebreak_client::caller::Callers;
-use tiebreak_client::transport::http::strip_hop_by_hop;
+use tiebreak_client::transport::http::{HttpTransport, strip_hop_by_hop};
 use tiebreak_core::method::is_safe;
 use tiebreak_core::problem::{Kind, Problem};
 use tokio::sync::Semaphore;
@@ -21,6 +21,8 @@ use super::{read, write};
 pub(super) struct Gateway {
     pub(super) engine: Arc<Engine>,
     pub(super) upstream: Upstream,
+    /// What each thread sends safe requests with.
+    pub(super) readers: Vec<HttpTransport>,
     pub(super) callers: Callers,
     /// At most so many bytes of content in one write.
     pub(super) max_content: usize,
@@ -28,6 +30,15 @@ pub(super) struct Gateway {
     pub(super) memory: Arc<Semaphore>,
     /// Exchanges on their way.
     pub(super) running: Arc<Running>,
+}
+
+/// A client connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Connection {
+    /// Its number, never used again.
+    pub(super) number: u64,
+    /// The thread that serves it.
+    pub(super) worker: usize,
 }
 
 /// Counts the exchanges on their way, so that stopping can wait for the last one.
@@ -38,18 +49,28 @@ pub(super) struct Running {
 }
 
 impl Gateway {
-    /// Answers one request of connection number `connection`.
-    pub(super) async fn answer(self: Arc<Self>, mut request: Request<Incoming>, connection: u64) -> Response<Content> {
+    /// How many threads serve connections.
+    pub(super) fn workers(&self) -> usize {
+        self.readers.len()
+    }
+
+    /// Answers one request.
+    pub(super) async fn answer(self: Arc<Self>, mut request: Request<Incoming>, connection: Connection) -> Response<Content> {
         if let Some(refusal) = refuse(&request) {
             return problem(&refusal);
         }
         strip_hop_by_hop(request.headers_mut());
         request.headers_mut().remove("tiebreak");
-        if is_safe(request.method()) {
+        if is_safe(request.method()) && !overrides_method(request.headers()) {
             return read::forward(&self, request, connection).await;
         }
-        write::perform(self, request, connection).await
+        write::perform(self, request, connection.number).await
     }
+}
+
+/// Whether fields ask for another method than the request line: such a GET may be a write.
+fn overrides_method(headers: &HeaderMap) -> bool {
+    ["x-http-method", "x-http-method-override", "x-method-override"].iter().any(|name| headers.contains_key(*name))
 }
 
 /// Requests that mean different things to different readers, or that are none of ours.

@@ -74,7 +74,7 @@ pub(crate) struct ServeArgs {
 
 /// Runs `tiebreak serve`.
 pub(crate) fn run(args: &ServeArgs) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(FAILED, format!("start the runtime: {error}")).report(),
     };
@@ -88,7 +88,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let (upstream, transport): (Upstream, Arc<dyn Transport>) = match &args.upstream {
         Some(url) => {
             let http = HttpTransport::default();
-            let remote = Remote::parse(url, http.clone()).map_err(|why| Failure::new(USAGE, why))?;
+            let remote = Remote::parse(url).map_err(|why| Failure::new(USAGE, why))?;
             (Upstream::Http(remote), Arc::new(http))
         }
         None => {
@@ -115,15 +115,12 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         transport,
         Arc::new(Judge::standard()),
     );
-    let doubts = ledger
-        .stats()
-        .await
-        .map_err(|e| Failure::new(FAILED, e.to_string()))?
-        .in_doubt;
+    let doubts = engine.recover().await.map_err(|e| Failure::new(FAILED, e.to_string()))?;
     let max_content = args.max_content as usize * 1024 * 1024;
     let gateway = Arc::new(Gateway {
         engine: Arc::new(engine),
         upstream,
+        readers: (0..threads()).map(|_| HttpTransport::default()).collect(),
         callers: Callers::new(&secret),
         max_content,
         memory: Arc::new(Semaphore::new((512 << 20_usize).max(2 * max_content))),
@@ -145,6 +142,11 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     purging.abort();
     stopping.abort();
     ledger.close().await.map_err(|e| Failure::new(FAILED, e.to_string()))
+}
+
+/// One thread for each processor.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 fn origin_options(args: &ServeArgs) -> OriginOptions {

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderValue, Request};
 use tiebreak_client::transport::authority::Authority;
-use tiebreak_client::transport::http::HttpTransport;
 use tiebreak_client::transport::{Sending, Transport};
 use tiebreak_core::delivery::Delivery;
 use tiebreak_core::response::Response;
@@ -24,7 +23,6 @@ pub(super) enum Upstream {
 /// An HTTP API.
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
-    pub(super) transport: HttpTransport,
     pub(super) authority: Arc<Authority>,
     /// The value of `Host`.
     pub(super) host: HeaderValue,
@@ -36,7 +34,7 @@ pub(super) struct Remote {
 
 impl Remote {
     /// Reads the value of `--upstream`.
-    pub(super) fn parse(text: &str, transport: HttpTransport) -> Result<Remote, String> {
+    pub(super) fn parse(text: &str) -> Result<Remote, String> {
         let fail = |why: &str| format!("use --upstream {text}: {why}; write it like https://api.example.com");
         let uri: Uri = text.parse().map_err(|_| fail("it is no URL"))?;
         let scheme = match uri.scheme_str() {
@@ -54,7 +52,6 @@ impl Remote {
             ));
         }
         Ok(Remote {
-            transport,
             host: HeaderValue::from_str(named).map_err(|_| fail("its host is malformed"))?,
             prefix: format!("{scheme}://{named}"),
             authority: Arc::new(authority),
@@ -63,9 +60,9 @@ impl Remote {
     }
 
     /// The target at the origin for a request target of the gateway, in origin-form.
-    pub(super) fn path(&self, asked: &Uri) -> Option<PathAndQuery> {
-        let asked = asked.path_and_query()?;
-        if self.base.is_empty() {
+    pub(super) fn path(&self, asked: &PathAndQuery) -> Option<PathAndQuery> {
+        // `OPTIONS *` asks about the server as a whole (RFC 9110 §7.1).
+        if self.base.is_empty() || asked.as_str() == "*" {
             return Some(asked.clone());
         }
         format!("{}{asked}", self.base).parse().ok()
@@ -74,11 +71,20 @@ impl Remote {
 
 impl Upstream {
     /// The absolute target URI for a request target of the gateway.
-    pub(super) fn target(&self, asked: &Uri) -> Option<Uri> {
+    pub(super) fn target(&self, asked: &PathAndQuery) -> String {
         match self {
-            Upstream::Http(remote) => format!("{}{}", remote.prefix, remote.path(asked)?).parse().ok(),
-            Upstream::Embedded(_) => format!("{EMBEDDED}{}", asked.path_and_query()?).parse().ok(),
+            Upstream::Http(remote) => format!("{}{}{asked}", remote.prefix, remote.base),
+            Upstream::Embedded(_) => format!("{EMBEDDED}{asked}"),
         }
+    }
+
+    /// The value of a `Destination` field (RFC 4918 §10.3) as the origin must see it; `here` is our own authority.
+    pub(super) fn destination(&self, value: &str, here: &str) -> Option<String> {
+        let path = match value.split_once("://") {
+            Some((_, rest)) => rest.strip_prefix(here).filter(|p| p.starts_with('/'))?,
+            None => value,
+        };
+        Some(self.target(&path.parse().ok()?))
     }
 
     /// The prefix that `Location` fields of the origin begin with, and what stands for it here.

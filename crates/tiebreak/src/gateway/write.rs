@@ -24,21 +24,16 @@ const PREFERENCE: &str = "tiebreak=rebase";
 /// Performs one write.
 pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, connection: u64) -> Response<Content> {
     let (mut head, body) = request.into_parts();
-    let Some(uri) = gateway.upstream.target(&head.uri) else {
+    let Some(path) = head.uri.path_and_query() else {
         return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
     };
-    let target = match Target::from_uri(uri) {
+    let target = match Target::parse(&gateway.upstream.target(path)) {
         Ok(target) => target,
         Err(error) => return problem(&Problem::new(Kind::BadRequest, format!("failed to {error}"))),
     };
-    let key = match head
-        .headers
-        .get("idempotency-key")
-        .map(|v| IdempotencyKey::parse(&String::from_utf8_lossy(v.as_bytes())))
-    {
-        None => None,
-        Some(Ok(key)) => Some(key),
-        Some(Err(error)) => return problem(&Problem::new(Kind::KeyInvalid, format!("failed to {error}"))),
+    let key = match IdempotencyKey::of(&head.headers) {
+        Ok(key) => key,
+        Err(error) => return problem(&Problem::new(Kind::KeyInvalid, format!("failed to {error}"))),
     };
     let length = head
         .headers
@@ -67,6 +62,9 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
     };
     let caller = gateway.callers.of(&head.headers);
     let prefers = prefers_rebase(&head.headers);
+    if let Some(Ok(there)) = destination(&gateway, &head.headers) {
+        head.headers.insert("destination", there);
+    }
     head.headers.remove(header::HOST);
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::EXPECT);
@@ -105,6 +103,13 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
     }
 }
 
+/// The `Destination` of a MOVE or COPY, where it names this gateway.
+fn destination(gateway: &Gateway, headers: &HeaderMap) -> Option<Result<HeaderValue, header::InvalidHeaderValue>> {
+    let value = headers.get("destination")?.to_str().ok()?;
+    let here = headers.get(header::HOST)?.to_str().ok()?;
+    Some(HeaderValue::from_str(&gateway.upstream.destination(value, here)?))
+}
+
 fn too_large(limit: usize) -> Problem {
     Problem::new(
         Kind::TooLarge,
@@ -121,11 +126,12 @@ fn prefers_rebase(headers: &HeaderMap) -> bool {
 }
 
 fn respond(gateway: &Gateway, answer: Answer, prefers: bool) -> Response<Content> {
+    let applied = answer.honours_preference;
     let bodiless = answer.status == http::StatusCode::NO_CONTENT;
     let mut response = into_response(answer).map(|content| whole(if bodiless { Bytes::new() } else { content }));
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
-    if prefers {
+    if prefers && applied {
         headers.append(
             HeaderName::from_static("preference-applied"),
             HeaderValue::from_static(PREFERENCE),

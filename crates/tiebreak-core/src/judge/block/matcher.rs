@@ -65,7 +65,7 @@ fn text_phrase(mark: Mark) -> Option<&'static str> {
 
 fn markup_phrase(mark: Mark) -> Option<&'static str> {
     match mark {
-        Mark::Markup(phrase) | Mark::MarkupThen(phrase, _) => Some(phrase),
+        Mark::Markup(phrase) | Mark::MarkupThen(phrase, _) | Mark::NoMarkup(phrase) => Some(phrase),
         _ => None,
     }
 }
@@ -184,6 +184,7 @@ impl Answer<'_> {
             Mark::Says(phrase) => self.phrase(&TEXT, phrase, None),
             Mark::SaysThen(phrase, shape) => self.phrase(&TEXT, phrase, Some(shape)),
             Mark::Markup(phrase) => self.phrase(&MARKUP, phrase, None),
+            Mark::NoMarkup(phrase) => there(self.phrase(&MARKUP, phrase, None).is_none()),
             Mark::MarkupThen(phrase, shape) => self.phrase(&MARKUP, phrase, Some(shape)),
         }
     }

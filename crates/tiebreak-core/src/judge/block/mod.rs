@@ -12,6 +12,8 @@ mod signature;
 mod unknown;
 mod vendors;
 
+use std::time::Duration;
+
 use http::HeaderMap;
 
 use crate::judge::Asked;
@@ -56,7 +58,12 @@ struct Finding {
 
 /// The verdict `blocked`, if `response` is conclusively the work of a bot wall or a firewall.
 pub(crate) fn detect(_asked: &Asked<'_>, response: &Response) -> Option<Verdict> {
-    find(response).map(Finding::into_verdict)
+    let mut verdict = find(response)?.into_verdict();
+    verdict.retry_after = response
+        .field("retry-after")
+        .and_then(|v| v.trim().parse().ok())
+        .map(Duration::from_secs);
+    Some(verdict)
 }
 
 fn find(response: &Response) -> Option<Finding> {

@@ -50,6 +50,8 @@ pub(super) enum Mark {
     Markup(&'static str),
     /// As `Markup`, followed by this.
     MarkupThen(&'static str, Shape),
+    /// Tags, comments, styles and scripts do not contain this.
+    NoMarkup(&'static str),
     /// The status is one of these.
     Status(&'static [u16]),
     /// The status is 400 or higher.
@@ -73,7 +75,8 @@ pub(super) enum Shape {
     Hex(usize),
     /// One of these numbers, and no further digit.
     OneOf(&'static [&'static str]),
-    /// `18.<hex>.<digits>.<hex>`: Akamai's reference of an access denied (other first numbers are other errors).
+    /// `18.<hex>.<digits>.<hex>`: Akamai's reference of an access denied (`0.` on a site's own page; other first
+    /// numbers are other errors: 1 a timeout, 9 a bad URL).
     AkamaiDenied,
 }
 
@@ -90,7 +93,7 @@ impl Shape {
             Shape::AkamaiDenied => {
                 let mut parts = rest.split(['.', ' ', '<']);
                 let hex = |p: Option<&str>| p.is_some_and(|p| p.len() >= 4 && p.bytes().all(|b| b.is_ascii_hexdigit()));
-                parts.next() == Some("18") && hex(parts.next()) && hex(parts.next())
+                matches!(parts.next(), Some("18" | "0")) && hex(parts.next()) && hex(parts.next())
             }
         }
     }

@@ -7,14 +7,17 @@
 use super::signature::{Kind, Mark, Shape, Signature};
 use Kind::{Challenge, Gateway, Refusal};
 use Mark::{
-    AtMost, Bare, Empty, Error, Field, FieldHas, FieldIs, Foreign, Markup, MarkupThen, Says, SaysThen, Status, Title,
-    TitleHas,
+    AtMost, Bare, Empty, Error, Field, FieldHas, FieldIs, Foreign, Markup, MarkupThen, NoMarkup, Says, SaysThen,
+    Status, Title, TitleHas,
 };
 
 /// Cloudflare's numbers that mean a refusal of this caller (1001 is DNS, 1000-1004 are set-up faults).
 const CLOUDFLARE: Shape = Shape::OneOf(&[
     "1005", "1006", "1007", "1008", "1009", "1010", "1012", "1015", "1020", "1106",
 ]);
+
+/// Imperva's details that mean a refusal (12 a test, 15 a rule, 16 an access setting; 20 and others: origin out of reach).
+const IMPERVA: Shape = Shape::OneOf(&["12", "15", "16"]);
 
 /// wafw00f, Awesome-WAF and identYwaf collect block pages; most rows without vendor documentation rest on them.
 const COLLECTED: &str = "wafw00f; Awesome-WAF; identYwaf";
@@ -48,7 +51,7 @@ pub(super) static SIGNATURES: &[Signature] = &[
     row("HUMAN (PerimeterX)", Challenge, "the field of a blocked answer", &[Field("x-px-pp"), Foreign], "public captures"),
     row("HUMAN (PerimeterX)", Challenge, "the field of a blocked answer", &[Field("x-px-authorization"), Error, Foreign], "is-antibot"),
     row("AWS WAF", Challenge, "the field of a challenge or captcha", &[FieldIs("x-amzn-waf-action", &["challenge", "captcha"])], "docs.aws.amazon.com: waf-captcha-and-challenge-actions"),
-    row("AWS WAF", Refusal, "the field that the site's own block response carries", &[FieldHas("x-blocked-by-waf", "block")], "wafw00f awswaf"),
+    row("AWS WAF", Refusal, "the field that the site's own block response carries", &[Field("x-blocked-by-waf"), Error], "wafw00f awswaf; coveo/platform-client#785"),
     row("Vercel", Challenge, "the field of a challenge", &[FieldIs("x-vercel-mitigated", &["challenge"])], "vercel.com/docs/vercel-firewall"),
     row("Vercel", Refusal, "the field of a refusal", &[FieldIs("x-vercel-mitigated", &["deny"])], "vercel.com/docs/vercel-firewall"),
     row("Vercel", Challenge, "the token of a challenge", &[Field("x-vercel-challenge-token"), Error], "elevenlabs/ui#80"),
@@ -116,6 +119,7 @@ pub(super) static SIGNATURES: &[Signature] = &[
     row("Akamai", Refusal, "the reference of an access denied", &[SaysThen("Reference", Shape::AkamaiDenied), Says("Access Denied")], "WW#129, 811; identYwaf"),
     row("Akamai", Refusal, "the reference of an access denied", &[SaysThen("errors.edgesuite.net/", Shape::AkamaiDenied)], "WW#811"),
     row("Akamai", Refusal, "the reference of an access denied", &[SaysThen("Reference", Shape::AkamaiDenied), Says("don't have permission to access")], "WW#129"),
+    row("Akamai", Refusal, "the reference of a site's own access denied", &[SaysThen("Reference", Shape::AkamaiDenied), Title(&["Access Denied"])], "WW#1231"),
     row("Akamai", Challenge, "its interstitial", &[Markup("/_sec/verify?provider=interstitial")], "public captures"),
     row("Akamai", Challenge, "its interstitial", &[Markup("bm-verify="), Bare], "public captures"),
     row("Akamai", Challenge, "its proof-of-work page", &[Markup("/_sec/cp_challenge/"), Bare], "techdocs.akamai.com"),
@@ -132,8 +136,9 @@ pub(super) static SIGNATURES: &[Signature] = &[
     row("HUMAN (PerimeterX)", Challenge, "its block page", &[TitleHas("Access to this page has been denied"), Markup("px")], "wafw00f perimeterx"),
     row("HUMAN (PerimeterX)", Challenge, "its block page", &[Markup("perimeterx.com/whywasiblocked")], "wafw00f perimeterx"),
     row("HUMAN (PerimeterX)", Challenge, "its block page", &[Title(&["Robot or human?"]), Markup("px-captcha")], "public captures"),
-    row("Imperva (Incapsula)", Refusal, "the number of the incident", &[SaysThen("Incapsula incident ID", Shape::Digits(6))], "docs.imperva.com; wafw00f incapsula"),
-    row("Imperva (Incapsula)", Refusal, "its block frame", &[Markup("_Incapsula_Resource"), Markup("incident_id=")], "docs.imperva.com; wafw00f incapsula"),
+    row("Imperva (Incapsula)", Refusal, "the number of the incident", &[SaysThen("Incapsula incident ID", Shape::Digits(6)), MarkupThen("edet=", IMPERVA)], "docs.imperva.com; wafw00f incapsula"),
+    row("Imperva (Incapsula)", Refusal, "the number of the incident", &[SaysThen("Incapsula incident ID", Shape::Digits(6)), NoMarkup("edet=")], "docs.imperva.com; wafw00f incapsula"),
+    row("Imperva (Incapsula)", Refusal, "its block frame", &[MarkupThen("edet=", IMPERVA), Markup("_Incapsula_Resource"), Markup("incident_id=")], "docs.imperva.com; wafw00f incapsula"),
     row("Imperva (Incapsula)", Challenge, "its challenge script on a page with nothing else", &[Markup("/_Incapsula_Resource?SWJIYLWA="), Bare], "is-antibot#60"),
     row("Imperva (Incapsula)", Challenge, "its captcha form", &[Markup("/_Incapsula_Resource?SWCGHOEL")], "is-antibot#60"),
     row("Imperva (Incapsula)", Challenge, "its challenge script on a page with nothing else", &[Markup("/_Incapsula_Resource?SWHANEDL="), Bare], "public captures"),
@@ -241,6 +246,11 @@ pub(super) static SIGNATURES: &[Signature] = &[
     row("NAXSI", Refusal, "it says so", &[Says("naxsi blocked information")], COLLECTED),
     row("HAProxy", Refusal, "its rules", &[Says("Request forbidden by administrative rules"), AtMost(200)], "docs.haproxy.org: errorfile 403; WW"),
 
+    row("ConfigServer Firewall", Refusal, "it says so", &[Says("has been blocked in this server's firewall")], "WW#79"),
+    row("RedShield", Refusal, "its block page", &[Markup("red-shield.net"), Says("blocked")], "WW#57"),
+    row("NGUARDX", Refusal, "its block page", &[Says("is blocked due to security rules")], "WW#147"),
+    row("an unknown wall", Refusal, "a page that says so in its title", &[Title(&["This request has been blocked", "Your Request Blocked", "Your request has been blocked"]), Error], "WW#799"),
+
     // --- WordPress and CMS firewalls ---
     row("Wordfence", Refusal, "it says so", &[Says("Generated by Wordfence at")], "WW#1302; wafw00f wordfence"),
     row("Wordfence", Refusal, "its rules", &[Says("Wordfence"), Says("blocking rules")], "wafw00f wordfence"),
@@ -339,7 +349,7 @@ pub(super) static SIGNATURES: &[Signature] = &[
     row("Qrator", Challenge, "its challenge script", &[Markup("/__qrator/"), AtMost(400)], "docs.qrator.net"),
     row("Reflected Networks", Refusal, "its block page", &[Markup("content=\"Request is denied\""), Title(&["Forbidden"])], "wafw00f reflected"),
     row("Sabre", Refusal, "it says so", &[Says("Your request has been blocked"), Says("dxsupport@sabre.com")], COLLECTED),
-    row("Sabre", Refusal, "its error page", &[Title(&["Application Firewall Error"])], "wafw00f sabre"),
+    row("Imperva SecureSphere", Refusal, "its error page", &[Title(&["Application Firewall Error"])], "WW#133, 188; wafw00f sabre"),
     row("Safe3", Refusal, "it says so", &[Says("Safe3waf/")], COLLECTED),
     row("SecureIIS", Refusal, "it says so", &[Says("SecureIIS is an internet security application")], COLLECTED),
     row("SecureIIS", Refusal, "it says so", &[Markup("eeye.com/SecureIIS")], COLLECTED),
@@ -373,7 +383,7 @@ pub(super) static SIGNATURES: &[Signature] = &[
 
     // --- Eastern Europe, Middle East ---
     row("DDoS-Guard", Challenge, "its test page", &[Markup("/.well-known/ddos-guard/"), AtMost(1000)], "groktopus/groktocrawl#48; public captures"),
-    row("DDoS-Guard", Challenge, "its test page", &[Title(&["DDOS-GUARD"])], "mikf/gallery-dl#3569"),
+    row("DDoS-Guard", Challenge, "its test page", &[Title(&["DDOS-GUARD"]), Says("your browser")], "mikf/gallery-dl#3569"),
     row("DDoS-Guard", Challenge, "its test page", &[Markup("check.ddos-guard.net"), Bare], "public captures"),
     row("DDoS-Guard", Challenge, "its test page", &[Markup("data-ddg-origin"), AtMost(1000)], "public captures"),
     row("Servicepipe", Challenge, "its test page", &[Markup("servicepipe.ru"), AtMost(600)], "public captures"),

@@ -6,6 +6,7 @@
 mod charset;
 mod html;
 mod json;
+pub(crate) mod name;
 mod pointer;
 mod xml;
 
@@ -90,13 +91,15 @@ impl Node<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tree<'t, 'a> {
     pub(crate) nodes: &'t [Node<'a>],
+    /// The hashes of the first nodes' names, where they were made.
+    pub(crate) names: &'t [u32],
     base: u32,
 }
 
 impl<'t, 'a> Tree<'t, 'a> {
     /// The tree of nodes that starts at its own root.
-    pub(crate) fn whole(nodes: &'t [Node<'a>]) -> Tree<'t, 'a> {
-        Tree { nodes, base: 0 }
+    pub(crate) fn whole(nodes: &'t [Node<'a>], names: &'t [u32]) -> Tree<'t, 'a> {
+        Tree { nodes, names, base: 0 }
     }
 
     /// The position of the parent of node `at`; the root is its own parent.
@@ -111,8 +114,10 @@ impl<'t, 'a> Tree<'t, 'a> {
         let base = self.base + at as u32;
         let rest = self.nodes.get(at..).unwrap_or(&[]);
         let len = rest.iter().skip(1).take_while(|n| n.parent >= base).count() + usize::from(!rest.is_empty());
+        let names = self.names.get(at..).unwrap_or(&[]);
         Tree {
             nodes: rest.get(..len).unwrap_or(rest),
+            names: names.get(..len).unwrap_or(names),
             base,
         }
     }
@@ -128,8 +133,10 @@ impl<'t, 'a> Tree<'t, 'a> {
 
     /// The position of member `name` of node `at`.
     pub(crate) fn member(self, at: usize, name: &str) -> Option<usize> {
-        self.children(at)
-            .find(|i| self.nodes.get(*i).and_then(Node::name) == Some(name))
+        let wanted = name::hash(name.as_bytes());
+        self.children(at).find(|i| {
+            self.names.get(*i).is_none_or(|n| *n == wanted) && self.nodes.get(*i).and_then(Node::name) == Some(name)
+        })
     }
 
     /// The scalar of member `name` of node `at`.
@@ -275,7 +282,7 @@ mod tests {
             ("just text\n", "", "", "just text"),
         ] {
             let (_, nodes) = read(text, content_type);
-            let tree = Tree::whole(&nodes);
+            let tree = Tree::whole(&nodes, &[]);
             let found = (0..nodes.len()).find(|i| tree.path(*i) == path);
             let seen = found.and_then(|i| nodes.get(i)).and_then(|n| n.value.scalar());
             assert_eq!(seen, Some(value), "{text}");

@@ -1,38 +1,56 @@
 //! Places in a body: JSON Pointers with `*` for any member.
 
+use super::name::{NONE, hash};
 use super::{HEAD, Key, Tree};
 
 /// A compiled place such as `/error/code` or `/errors/*/reason`; `` (empty) is the root.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Pointer(Vec<String>);
+pub(crate) struct Pointer {
+    steps: Vec<String>,
+    /// The hash of the last step, [`NONE`] if it is no name.
+    last: u32,
+}
 
 impl Pointer {
     /// Compiles `text`.
     pub(crate) fn parse(text: &str) -> Option<Pointer> {
-        if text.is_empty() {
-            return Some(Pointer(Vec::new()));
-        }
-        let rest = text.strip_prefix('/')?;
-        Some(Pointer(
-            rest.split('/')
+        let steps: Vec<String> = match text {
+            "" => Vec::new(),
+            _ => text
+                .strip_prefix('/')?
+                .split('/')
                 .map(|s| s.replace("~1", "/").replace("~0", "~"))
                 .collect(),
-        ))
+        };
+        let last = steps
+            .last()
+            .filter(|s| *s != "*" && s.parse::<u32>().is_err())
+            .map_or(NONE, |s| hash(s.as_bytes()));
+        Some(Pointer { steps, last })
     }
 
-    /// The name that the place ends with, unless it is `*` or the root.
-    pub(crate) fn last_name(&self) -> Option<&str> {
-        self.0.last().map(String::as_str).filter(|s| *s != "*")
+    /// The hashes of the names on the way: a body without one of them has nothing there.
+    pub(crate) fn names_on_the_way(&self) -> impl Iterator<Item = u32> + '_ {
+        self.steps
+            .iter()
+            .filter(|s| *s != "*" && s.parse::<u32>().is_err())
+            .map(|s| hash(s.as_bytes()))
     }
 
     /// The positions in `tree` that this place names, in order. Looks at the first [`HEAD`] nodes only.
     pub(crate) fn find<'p>(&'p self, tree: Tree<'p, '_>) -> impl Iterator<Item = usize> + 'p {
-        (0..tree.nodes.len().min(HEAD)).filter(move |at| self.names(tree, *at))
+        (0..tree.nodes.len().min(HEAD)).filter(move |at| {
+            let may = match tree.names.get(*at) {
+                Some(name) => self.last == NONE || *name == self.last,
+                None => true,
+            };
+            may && self.names(tree, *at)
+        })
     }
 
     fn names(&self, tree: Tree<'_, '_>, at: usize) -> bool {
         let mut at = at;
-        for wanted in self.0.iter().rev() {
+        for wanted in self.steps.iter().rev() {
             if at == 0 {
                 return false;
             }

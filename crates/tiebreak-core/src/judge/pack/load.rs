@@ -221,7 +221,7 @@ impl Text<'_> {
                 let Pattern::AnyOf(codes) = self.pattern(value, field)? else {
                     return Err(self.error(value.span(), field, "a code, or a list of codes"));
                 };
-                when.code = Some((code_at.to_vec(), codes));
+                when.code = Some(codes);
             }
             _ => return Ok(false),
         }
@@ -430,6 +430,7 @@ pub(super) fn load(name: &str, text: &str) -> Result<Pack, PackError> {
         title: String::new(),
         sources: Vec::new(),
         recognise: Vec::new(),
+        code_at: Vec::new(),
         rules: Vec::new(),
         probe: None,
         examples: Vec::new(),
@@ -444,7 +445,7 @@ pub(super) fn load(name: &str, text: &str) -> Result<Pack, PackError> {
                 for text in source.strings(value, field)? {
                     code_at.push(match text.strip_prefix("header ") {
                         Some(header) => Place::Header(source.header(header, value.span(), field)?),
-                        None => Place::Body(source.pointer(&text, value.span(), field)?, text.clone()),
+                        None => Place::Body(source.pointer(&text, value.span(), field)?),
                     });
                 }
             }
@@ -490,6 +491,7 @@ pub(super) fn load(name: &str, text: &str) -> Result<Pack, PackError> {
             return Err(source.error(0..0, field, expected));
         }
     }
+    pack.code_at = code_at;
     Ok(pack)
 }
 

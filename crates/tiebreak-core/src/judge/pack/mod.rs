@@ -4,12 +4,14 @@
 //! that stand there, and what they mean.
 
 mod load;
+mod set;
 mod standard;
 mod when;
 
 use std::fmt;
 
 pub use load::PackError;
+pub(crate) use set::PackSet;
 pub(crate) use standard::standard;
 pub(crate) use when::When;
 
@@ -44,6 +46,7 @@ pub struct Pack {
     pub(crate) title: String,
     pub(crate) sources: Vec<String>,
     pub(crate) recognise: Vec<When>,
+    pub(crate) code_at: Vec<when::Place>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) probe: Option<Probe>,
     pub(crate) examples: Vec<Example>,
@@ -185,10 +188,11 @@ impl Pack {
 
     /// The verdict of the first rule that applies.
     pub(crate) fn judge(&self, view: &View<'_, '_>) -> Option<Verdict> {
+        let codes = when::codes(&self.code_at, view);
         let (rule, seen) = self
             .rules
             .iter()
-            .find_map(|rule| rule.when.matches(view).map(|seen| (rule, seen)))?;
+            .find_map(|rule| rule.when.matches(view, &codes).map(|seen| (rule, seen)))?;
         let evidence = Evidence {
             signal: rule.why.clone().into(),
             place: seen.place.into(),
@@ -215,11 +219,6 @@ impl Pack {
         verdict.existing = first(&rule.existing);
         verdict.retry_after = first(&rule.retry_after).and_then(|t| crate::judge::existing::seconds(&t));
         Some(verdict)
-    }
-
-    /// Whether an answer looks like this family's.
-    pub(crate) fn recognises(&self, view: &View<'_, '_>) -> bool {
-        self.recognise.iter().any(|when| when.matches(view).is_some())
     }
 }
 

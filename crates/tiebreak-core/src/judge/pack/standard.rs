@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{Pack, load};
+use super::{PackSet, load};
 
 macro_rules! packs {
     ($($name:literal),* $(,)?) => {
@@ -82,16 +82,18 @@ packs![
     "webdav",
 ];
 
-static PACKS: LazyLock<Vec<Pack>> = LazyLock::new(|| {
-    TEXTS
-        .iter()
-        // A pack that does not load is left out; a test loads them all.
-        .filter_map(|(name, text)| load::load(name, text).ok())
-        .collect()
+static PACKS: LazyLock<PackSet> = LazyLock::new(|| {
+    PackSet::new(
+        TEXTS
+            .iter()
+            // A pack that does not load is left out; a test loads them all.
+            .filter_map(|(name, text)| load::load(name, text).ok())
+            .collect(),
+    )
 });
 
 /// The built-in packs, in the order in which they are asked.
-pub(crate) fn standard() -> &'static [Pack] {
+pub(crate) fn standard() -> &'static PackSet {
     &PACKS
 }
 

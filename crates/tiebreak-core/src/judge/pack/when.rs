@@ -3,6 +3,7 @@
 use http::HeaderName;
 
 use crate::judge::body::Pointer;
+use crate::judge::body::name::hash;
 use crate::judge::view::View;
 
 /// A set of conditions that must all hold. Within one, any of its values will do.
@@ -17,8 +18,8 @@ pub(crate) struct When {
     pub(crate) content: Vec<(Pointer, Pattern)>,
     pub(crate) headers: Vec<(HeaderName, Pattern)>,
     pub(crate) body: Vec<(Pointer, Pattern)>,
-    /// Any of these places holds any of these codes.
-    pub(crate) code: Option<(Vec<Place>, Vec<Glob>)>,
+    /// Any of the pack's places for codes holds any of these.
+    pub(crate) code: Option<Vec<Glob>>,
     /// The text contains any of these, ignoring case.
     pub(crate) text: Vec<String>,
 }
@@ -26,7 +27,7 @@ pub(crate) struct When {
 /// Where a code may stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
-    Body(Pointer, String),
+    Body(Pointer),
     Header(HeaderName),
 }
 
@@ -83,8 +84,46 @@ pub(crate) struct Seen {
 }
 
 impl When {
-    /// Whether all conditions hold, and by what.
-    pub(crate) fn matches(&self, view: &View<'_, '_>) -> Option<Seen> {
+    /// Whether all conditions hold, and by what. `codes` are the values at the pack's places for codes.
+    pub(crate) fn matches(&self, view: &View<'_, '_>, codes: &[(Spot<'_>, &str)]) -> Option<Seen> {
+        let seen = self.holds(view, codes)?;
+        let mut said = None;
+        if !self.text.is_empty() {
+            said = Some(
+                self.text
+                    .iter()
+                    .find(|phrase| view.lower().contains(phrase.as_str()))?
+                    .as_str(),
+            );
+        }
+        Some(match (seen, said) {
+            (Some((spot, text)), _) => Seen {
+                place: spot.place(view),
+                text: text.to_owned(),
+            },
+            (None, Some(phrase)) => Seen {
+                place: "body".to_owned(),
+                text: phrase.to_owned(),
+            },
+            (None, None) => Seen {
+                place: "status".to_owned(),
+                text: view.status.to_string(),
+            },
+        })
+    }
+
+    /// Whether the text has one of the phrases, if any is asked for.
+    pub(crate) fn speaks(&self, view: &View<'_, '_>) -> bool {
+        self.text.is_empty() || self.text.iter().any(|phrase| view.lower().contains(phrase.as_str()))
+    }
+
+    /// Whether all conditions but those on the text hold, and by what.
+    #[allow(clippy::option_option)]
+    pub(crate) fn holds<'v>(
+        &'v self,
+        view: &'v View<'_, '_>,
+        codes: &[(Spot<'v>, &'v str)],
+    ) -> Option<Option<(Spot<'v>, &'v str)>> {
         if !self.status.is_empty() && !self.status.contains(&view.status) {
             return None;
         }
@@ -100,23 +139,23 @@ impl When {
             }
             _ => {}
         }
-        let mut seen = None;
+        let mut seen: Option<(Spot<'_>, &str)> = None;
+        if let Some(wanted) = &self.code {
+            let found = codes
+                .iter()
+                .find(|(_, text)| wanted.iter().any(|glob| glob.matches(text)))?;
+            seen = Some(*found);
+        }
         for (name, pattern) in &self.headers {
             let value = view.field(name.as_str());
             if !holds(pattern, value.into_iter()) {
                 return None;
             }
-            seen = Some((
-                format_args!("header {name}").to_string(),
-                value.unwrap_or("").to_owned(),
-            ));
+            seen = seen.or(Some((Spot::Header(name), value.unwrap_or(""))));
         }
         for (pointer, pattern) in &self.body {
-            let found = scalars(pointer, view, pattern)?;
-            seen = Some(found);
-        }
-        if let Some((places, codes)) = &self.code {
-            seen = Some(places.iter().find_map(|place| code_at(place, codes, view))?);
+            let found = scalar(pointer, view, pattern)?;
+            seen = seen.or(found);
         }
         let (path, query) = view.asked.path.split_once('?').unwrap_or((view.asked.path, ""));
         if !self.path.is_empty() && !self.path.iter().any(|glob| glob.matches(path)) {
@@ -147,36 +186,64 @@ impl When {
                 return None;
             }
         }
-        if !self.text.is_empty() {
-            let phrase = self.text.iter().find(|phrase| view.lower().contains(phrase.as_str()))?;
-            seen = Some(("body".to_owned(), phrase.clone()));
-        }
-        let (place, text) = seen.unwrap_or_else(|| ("status".to_owned(), view.status.to_string()));
-        Some(Seen { place, text })
+        Some(seen)
     }
 
-    /// The names that the answer must hold for these conditions to have a chance.
-    pub(crate) fn needs(&self) -> impl Iterator<Item = Need<'_>> {
+    /// The hashes of names that the answer must have for these conditions to have a chance.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = u32> + '_ {
         let fields = self
             .headers
             .iter()
             .filter(|(_, p)| *p != Pattern::Missing)
-            .map(|(name, _)| Need::Field(name));
+            .map(|(name, _)| hash(name.as_str().as_bytes()));
         let members = self
             .body
             .iter()
             .filter(|(_, p)| *p != Pattern::Missing)
-            .filter_map(|(pointer, _)| pointer.last_name().map(Need::Member))
-            // An index is no name.
-            .filter(|need| !matches!(need, Need::Member(name) if name.parse::<u32>().is_ok()));
+            .flat_map(|(pointer, _)| pointer.names_on_the_way());
         fields.chain(members)
     }
 }
 
-/// A name without which conditions cannot hold.
-pub(crate) enum Need<'w> {
-    Field(&'w HeaderName),
-    Member(&'w str),
+/// Where a value was found.
+#[derive(Clone, Copy)]
+pub(crate) enum Spot<'w> {
+    Node(usize),
+    Header(&'w HeaderName),
+}
+
+impl Spot<'_> {
+    fn place(self, view: &View<'_, '_>) -> String {
+        match self {
+            Spot::Header(name) => format!("header {name}"),
+            Spot::Node(at) => {
+                let path = view.tree.path(at);
+                if path.is_empty() {
+                    "body".to_owned()
+                } else {
+                    format!("body {path}")
+                }
+            }
+        }
+    }
+}
+
+/// The values at a pack's places for codes.
+pub(crate) fn codes<'v>(places: &'v [Place], view: &'v View<'_, '_>) -> Vec<(Spot<'v>, &'v str)> {
+    let mut found = Vec::new();
+    for place in places {
+        match place {
+            Place::Header(name) => found.extend(view.field(name.as_str()).map(|text| (Spot::Header(name), text))),
+            Place::Body(pointer) => found.extend(pointer.find(view.tree).filter_map(|at| {
+                let text = view.tree.nodes.get(at)?.value.scalar()?;
+                Some((Spot::Node(at), text))
+            })),
+        }
+        if found.len() > 32 {
+            break;
+        }
+    }
+    found
 }
 
 fn holds<'x>(pattern: &Pattern, mut values: impl Iterator<Item = &'x str>) -> bool {
@@ -187,40 +254,19 @@ fn holds<'x>(pattern: &Pattern, mut values: impl Iterator<Item = &'x str>) -> bo
     }
 }
 
-/// The first scalar at `pointer` that fits, with its place.
-fn scalars(pointer: &Pointer, view: &View<'_, '_>, pattern: &Pattern) -> Option<(String, String)> {
+/// The first scalar at `pointer` that fits; nothing to show where it had to be missing.
+#[allow(clippy::option_option)]
+fn scalar<'v>(pointer: &'v Pointer, view: &'v View<'_, '_>, pattern: &Pattern) -> Option<Option<(Spot<'v>, &'v str)>> {
     let mut found = pointer.find(view.tree).filter_map(|at| {
         let node = view.tree.nodes.get(at)?;
-        Some((at, node.value.scalar().unwrap_or("")))
+        Some((Spot::Node(at), node.value.scalar().unwrap_or("")))
     });
-    let (at, text) = match pattern {
-        Pattern::Missing => return found.next().is_none().then(|| ("body".to_owned(), String::new())),
-        Pattern::Exists => found.next()?,
-        Pattern::AnyOf(globs) => found.find(|(_, text)| globs.iter().any(|glob| glob.matches(text)))?,
-    };
-    Some((place(view, at), text.to_owned()))
-}
-
-fn code_at(place_of: &Place, codes: &[Glob], view: &View<'_, '_>) -> Option<(String, String)> {
-    let fits = |text: &str| codes.iter().any(|glob| glob.matches(text));
-    match place_of {
-        Place::Body(pointer, _) => pointer.find(view.tree).find_map(|at| {
-            let text = view.tree.nodes.get(at)?.value.scalar()?;
-            fits(text).then(|| (place(view, at), text.to_owned()))
-        }),
-        Place::Header(name) => {
-            let text = view.field(name.as_str())?;
-            fits(text).then(|| (format!("header {name}"), text.to_owned()))
-        }
-    }
-}
-
-fn place(view: &View<'_, '_>, at: usize) -> String {
-    let path = view.tree.path(at);
-    if path.is_empty() {
-        "body".to_owned()
-    } else {
-        format!("body {path}")
+    match pattern {
+        Pattern::Missing => found.next().is_none().then_some(None),
+        Pattern::Exists => found.next().map(Some),
+        Pattern::AnyOf(globs) => found
+            .find(|(_, text)| globs.iter().any(|glob| glob.matches(text)))
+            .map(Some),
     }
 }
 

@@ -118,7 +118,7 @@ impl Lexicon {
         }
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::DFA))
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(&patterns)
             .ok();
         Lexicon { automaton, phrases }
@@ -227,9 +227,13 @@ mod tests {
             include_str!("ar.txt"),
         ] {
             for line in file.lines().filter(|l| !l.starts_with('#') && !l.starts_with('[')) {
-                let mut normal = String::new();
+                let mut normal = Vec::new();
                 super::super::normalise(&line.replace(" ... ", " "), false, &mut normal);
-                assert_eq!(normal, line.replace(" ... ", " "), "not in normal form");
+                assert_eq!(
+                    String::from_utf8_lossy(&normal),
+                    line.replace(" ... ", " "),
+                    "not in normal form"
+                );
             }
         }
     }

@@ -22,29 +22,46 @@ pub(crate) static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
 /// Writes `text` into `out` as the lexicon expects it: lower case, words apart by one blank.
 ///
 /// With `code`, words run together are taken apart too: `nameAlreadyExists`, `HTTPConflict`.
-pub(crate) fn normalise(text: &str, code: bool, out: &mut String) {
+pub(crate) fn normalise(text: &str, code: bool, out: &mut Vec<u8>) {
     let start = out.len();
-    let mut previous = ' ';
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let next_lower = chars.peek().is_some_and(|n| n.is_ascii_lowercase());
-        let hump = code
-            && c.is_ascii_uppercase()
-            && (previous.is_ascii_lowercase() || (previous.is_ascii_uppercase() && next_lower));
-        let separator = c.is_whitespace() || matches!(c, '_' | '-') || (code && c.is_ascii_punctuation());
-        if (hump || separator) && out.len() > start && !out.ends_with(' ') {
-            out.push(' ');
-        }
-        if !separator {
-            match c {
-                '\u{2019}' | '\u{02BC}' | '`' => out.push('\''),
-                // Arabic vowel signs, which are written or not.
-                '\u{064B}'..='\u{0652}' => {}
-                _ if c.is_ascii() => out.push(c.to_ascii_lowercase()),
-                _ => out.extend(c.to_lowercase()),
+    let mut previous = b' ';
+    let mut rest = text;
+    loop {
+        let bytes = rest.as_bytes();
+        let ascii = bytes.iter().position(|b| !b.is_ascii()).unwrap_or(bytes.len());
+        let (plain, tail) = rest.split_at_checked(ascii).unwrap_or((rest, ""));
+        let plain = plain.as_bytes();
+        for (at, b) in plain.iter().copied().enumerate() {
+            let hump = code
+                && b.is_ascii_uppercase()
+                && (previous.is_ascii_lowercase()
+                    || (previous.is_ascii_uppercase() && plain.get(at + 1).is_some_and(u8::is_ascii_lowercase)));
+            let separator = b.is_ascii_whitespace() || matches!(b, b'_' | b'-') || (code && b.is_ascii_punctuation());
+            if (hump || separator) && out.len() > start && out.last() != Some(&b' ') {
+                out.push(b' ');
             }
+            if !separator {
+                out.push(if b == b'`' { b'\'' } else { b.to_ascii_lowercase() });
+            }
+            previous = b;
         }
-        previous = c;
+        let mut others = tail.chars();
+        let Some(c) = others.next() else { return };
+        rest = others.as_str();
+        previous = b' ';
+        match c {
+            '\u{2019}' | '\u{02BC}' => out.push(b'\''),
+            // Arabic vowel signs, which are written or not.
+            '\u{064B}'..='\u{0652}' => {}
+            _ if c.is_whitespace() => {
+                if out.len() > start && out.last() != Some(&b' ') {
+                    out.push(b' ');
+                }
+            }
+            _ => c
+                .to_lowercase()
+                .for_each(|c| out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes())),
+        }
     }
 }
 
@@ -62,9 +79,9 @@ mod tests {
             ("It\u{2019}s  in-progress", false, "it's in progress"),
             ("ÄNDERUNG", false, "änderung"),
         ] {
-            let mut out = String::new();
+            let mut out = Vec::new();
             normalise(text, code, &mut out);
-            assert_eq!(out, wanted);
+            assert_eq!(String::from_utf8_lossy(&out), wanted);
         }
     }
 

@@ -1,0 +1,84 @@
+//! Packs with an index that says quickly which of them an answer may belong to.
+
+use std::cell::OnceCell;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
+use super::{Pack, When};
+use crate::judge::body::clip;
+use crate::judge::view::View;
+
+/// Packs in the order in which they are asked.
+#[derive(Debug, Clone)]
+pub(crate) struct PackSet {
+    pub(crate) packs: Vec<Pack>,
+    clauses: Vec<Clause>,
+    /// The phrases by which packs are recognised.
+    phrases: Option<AhoCorasick>,
+}
+
+/// One way to recognise a pack.
+#[derive(Debug, Clone)]
+struct Clause {
+    pack: usize,
+    which: usize,
+    /// The names that the answer must have.
+    needs: Vec<u32>,
+    /// Whether it needs one of its phrases.
+    speaks: bool,
+}
+
+impl PackSet {
+    /// Indexes `packs`.
+    pub(crate) fn new(packs: Vec<Pack>) -> PackSet {
+        let mut clauses = Vec::new();
+        let mut phrases: Vec<&str> = Vec::new();
+        for (pack, family) in packs.iter().enumerate() {
+            for (which, when) in family.recognise.iter().enumerate() {
+                phrases.extend(when.text.iter().map(String::as_str));
+                clauses.push(Clause {
+                    pack,
+                    which,
+                    needs: when.needs().collect(),
+                    speaks: !when.text.is_empty(),
+                });
+            }
+        }
+        let phrases = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(&phrases)
+            .ok();
+        PackSet {
+            packs,
+            clauses,
+            phrases,
+        }
+    }
+
+    /// The packs that recognise an answer, in order.
+    pub(crate) fn recognising<'p>(&'p self, view: &'p View<'_, '_>) -> impl Iterator<Item = &'p Pack> {
+        // An item of a bulk answer has no text of its own.
+        let spoken = OnceCell::new();
+        let speaks = move || {
+            *spoken.get_or_init(|| {
+                let found = |phrases: &AhoCorasick| phrases.is_match(clip(view.text, 16 * 1024).as_ref());
+                view.text.is_empty() || self.phrases.as_ref().is_none_or(found)
+            })
+        };
+        let mut last = usize::MAX;
+        self.clauses.iter().filter_map(move |clause| {
+            if clause.pack == last || !clause.needs.iter().all(|need| view.names.may_have(*need)) {
+                return None;
+            }
+            let pack = self.packs.get(clause.pack)?;
+            let when: &When = pack.recognise.get(clause.which)?;
+            when.holds(view, &[])?;
+            if clause.speaks && !(speaks() && when.speaks(view)) {
+                return None;
+            }
+            last = clause.pack;
+            Some(pack)
+        })
+    }
+}

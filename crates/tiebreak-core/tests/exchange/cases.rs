@@ -1,0 +1,293 @@
+//! The situations that an exchange can be put into.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use tiebreak_core::base::{Candidates, Connections, Served};
+use tiebreak_core::caller::CallerId;
+use tiebreak_core::delivery::Unknown;
+use tiebreak_core::exchange::{Carried, Context, Exchange, LaneView};
+use tiebreak_core::fingerprint::{Digest, Fingerprint};
+use tiebreak_core::guarantee::Guarantee;
+use tiebreak_core::judge::Judge;
+use tiebreak_core::key::KeyDigest;
+use tiebreak_core::lane::default_lanes;
+use tiebreak_core::merge::Representation;
+use tiebreak_core::policy::Policy;
+use tiebreak_core::record::{Claim, Doubt, Fence, Record, State, WriteId};
+use tiebreak_core::request::{Target, WriteRequest};
+use tiebreak_core::time::Time;
+use tiebreak_core::validator::EntityTag;
+
+use crate::world::{Tags, document, fields};
+
+/// When everything begins.
+pub(crate) const START: Time = Time(1_000_000);
+
+/// Which version the write is known to have been made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// Nothing was read.
+    Nothing,
+    /// The client's own `If-Match` with the tag of version 1.
+    Named,
+    /// The same with `Prefer: tiebreak=rebase`.
+    NamedRebase,
+    /// Version 1 was read on the write's connection.
+    Read,
+    /// Versions 0 and 1 were read, on other connections.
+    ReadTwo,
+    /// The client's own `If-None-Match: *`.
+    IfNoneMatch,
+}
+
+/// A doubt that an earlier exchange left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubtful {
+    No,
+    /// Without validator.
+    Unguarded,
+    /// Under the tag of version 1, from which the write was made.
+    UnderBase,
+    /// Under the tag of version 2, onto which it had been merged.
+    UnderMerged,
+    /// Under `If-None-Match: *`, by a job that had found nothing there.
+    Creating,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) method: Method,
+    pub(crate) key: bool,
+    pub(crate) base: Base,
+    pub(crate) tags: Tags,
+    pub(crate) honours_keys: bool,
+    pub(crate) check_first: bool,
+    pub(crate) claim_ahead: bool,
+    /// The version that the lane carries.
+    pub(crate) carried: Option<u64>,
+    pub(crate) doubt: Doubtful,
+}
+
+impl Default for Case {
+    fn default() -> Case {
+        Case {
+            method: Method::PUT,
+            key: true,
+            base: Base::Nothing,
+            tags: Tags::Version,
+            honours_keys: false,
+            check_first: false,
+            claim_ahead: false,
+            carried: None,
+            doubt: Doubtful::No,
+        }
+    }
+}
+
+pub(crate) const CALLER: CallerId = CallerId(Digest([7; 32]));
+
+impl Case {
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
+            honours_keys: self.honours_keys,
+            claim_ahead: self.claim_ahead,
+            attempts: 4,
+            patience: Duration::from_secs(4),
+            attempt_timeout: Duration::from_millis(500),
+            backoff: (Duration::from_millis(200), Duration::from_millis(400)),
+            late_after: Duration::from_secs(1),
+            ..Policy::default()
+        }
+    }
+
+    pub(crate) fn write(&self) -> WriteRequest {
+        let kind = match self.method {
+            Method::PATCH => "application/merge-patch+json",
+            _ => "application/json",
+        };
+        let mut headers = vec![("content-type", kind)];
+        let tag = self.tags.of(1).unwrap_or_else(|| "\"1\"".to_owned());
+        match self.base {
+            Base::Nothing | Base::Read | Base::ReadTwo => {}
+            Base::Named => headers.push(("if-match", &tag)),
+            Base::NamedRebase => headers.extend([("if-match", tag.as_str()), ("prefer", "tiebreak=rebase")]),
+            Base::IfNoneMatch => headers.push(("if-none-match", "*")),
+        }
+        let content = match self.method {
+            Method::PUT => document("new", 1),
+            Method::PATCH | Method::POST => "{\"a\":\"new\"}".to_owned(),
+            _ => String::new(),
+        };
+        WriteRequest {
+            method: self.method.clone(),
+            target: Target::parse("http://origin.example/things/7").unwrap(),
+            headers: fields(&headers),
+            content: Bytes::from(content),
+        }
+    }
+
+    fn served(&self, n: u64, connection: u64) -> Served {
+        Served {
+            etag: self.tags.of(n).map(|t| EntityTag::parse(&t).unwrap()),
+            content: Some(Representation::new("application/json", document("old", n))),
+            at: START,
+            connection: Some(connection),
+            written_since: false,
+        }
+    }
+
+    fn candidates(&self) -> Candidates {
+        let served = match self.base {
+            Base::Nothing | Base::IfNoneMatch => Vec::new(),
+            Base::Named | Base::NamedRebase | Base::Read => vec![self.served(1, 1)],
+            Base::ReadTwo => vec![self.served(0, 2), self.served(1, 3)],
+        };
+        Candidates {
+            served,
+            ..Candidates::default()
+        }
+    }
+
+    pub(crate) fn exchange(&self) -> Exchange {
+        let write = self.write();
+        let context = Context {
+            id: WriteId([1; 16]),
+            caller: CALLER,
+            key: self.key.then_some(KeyDigest(Digest([9; 32]))),
+            fingerprint: Fingerprint::of(&write),
+            lanes: default_lanes(&write),
+            policy: self.policy(),
+            connection: Some(1),
+            candidates: self.candidates(),
+            base: None,
+            check_first: self.check_first,
+            seed: 11,
+        };
+        Exchange::new(Arc::new(write), context, Arc::new(Judge::standard()))
+    }
+
+    /// What the lane knows when the turn comes.
+    pub(crate) fn view(&self) -> LaneView {
+        LaneView {
+            carried: self.carried.map(|n| Carried {
+                caller: CALLER,
+                variant: Vec::new(),
+                etag: self.tags.of(n).map(|t| EntityTag::parse(&t).unwrap()),
+                representation: Representation::new("application/json", document("old", n)),
+            }),
+            doubts: Vec::new(),
+        }
+    }
+
+    /// The validator under which the doubtful attempt went out.
+    pub(crate) fn held(&self) -> Option<String> {
+        match self.doubt {
+            Doubtful::No | Doubtful::Unguarded => None,
+            Doubtful::UnderBase => self.tags.of(1),
+            Doubtful::UnderMerged => self.tags.of(2),
+            Doubtful::Creating => Some("*".to_owned()),
+        }
+    }
+
+    /// The record of the doubt, if there is one.
+    pub(crate) fn record(&self) -> Option<Record> {
+        if self.doubt == Doubtful::No {
+            return None;
+        }
+        let write = self.write();
+        Some(Record {
+            claim: Claim {
+                id: WriteId([2; 16]),
+                key: self.key.then_some(KeyDigest(Digest([9; 32]))),
+                caller: CALLER,
+                fingerprint: Fingerprint::of(&write),
+                method: write.method.to_string(),
+                target: write.target.to_string(),
+                lanes: default_lanes(&write),
+                attempt: 1,
+                held: self.held(),
+                at: START,
+                expires: None,
+            },
+            fence: Fence(1),
+            state: State::InDoubt(Doubt {
+                reason: Unknown::Crash,
+                attempts: 1,
+                guarantee: Guarantee::D,
+                since: START,
+            }),
+        })
+    }
+}
+
+/// Every sensible combination.
+pub(crate) fn all() -> Vec<Case> {
+    let mut out = Vec::new();
+    for method in [Method::PUT, Method::PATCH, Method::DELETE, Method::POST] {
+        for base in [
+            Base::Nothing,
+            Base::Named,
+            Base::NamedRebase,
+            Base::Read,
+            Base::ReadTwo,
+            Base::IfNoneMatch,
+        ] {
+            for tags in [Tags::Version, Tags::Digest, Tags::Weak, Tags::None] {
+                for flags in 0..16u8 {
+                    for doubt in [
+                        Doubtful::No,
+                        Doubtful::Unguarded,
+                        Doubtful::UnderBase,
+                        Doubtful::UnderMerged,
+                        Doubtful::Creating,
+                    ] {
+                        out.push(Case {
+                            method: method.clone(),
+                            // A key changes nothing but look-up and release.
+                            key: flags & 1 != 0,
+                            base,
+                            tags,
+                            honours_keys: flags & 2 != 0,
+                            check_first: flags & 4 != 0,
+                            claim_ahead: flags & 8 != 0,
+                            carried: (flags & 1 != 0).then_some(2),
+                            doubt,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    out.retain(is_sensible);
+    out
+}
+
+fn is_sensible(case: &Case) -> bool {
+    let tagged = matches!(case.tags, Tags::Version | Tags::Digest);
+    let named = matches!(case.base, Base::Named | Base::NamedRebase);
+    let guarded = named || case.base == Base::IfNoneMatch;
+    match case.method {
+        Method::POST if case.base != Base::Nothing || case.tags != Tags::Version => return false,
+        Method::DELETE if !matches!(case.base, Base::Nothing | Base::Named) => return false,
+        _ => {}
+    }
+    // Only a strong tag can be named, and held.
+    if (named || matches!(case.doubt, Doubtful::UnderBase | Doubtful::UnderMerged)) && !tagged {
+        return false;
+    }
+    if case.doubt == Doubtful::UnderMerged && !matches!(case.method, Method::PUT | Method::PATCH) {
+        return false;
+    }
+    // Jobs bring no preconditions of their own and read nothing through the gateway.
+    if case.check_first && (guarded || case.base != Base::Nothing) {
+        return false;
+    }
+    if case.doubt == Doubtful::Creating && !(case.check_first && case.method == Method::PUT) {
+        return false;
+    }
+    // A claim ahead matters where somebody waits in a lane.
+    !(case.claim_ahead && (case.method == Method::POST || case.doubt != Doubtful::No))
+}
