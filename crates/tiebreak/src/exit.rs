@@ -1,5 +1,6 @@
 //! Exit codes and how a command fails. The codes are part of the interface: see docs/exit-codes.md.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 /// A command that serves or reports could not do its work.
@@ -31,7 +32,8 @@ impl Failure {
 
     /// Says why on standard error, and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("tiebreak: failed to {}", self.why);
+        // Whoever closed standard error still gets the code.
+        let _unread = writeln!(std::io::stderr(), "tiebreak: failed to {}", self.why);
         ExitCode::from(self.code)
     }
 }

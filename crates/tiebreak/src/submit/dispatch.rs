@@ -76,16 +76,24 @@ impl Tally {
 struct Waiting {
     entry: Box<Entry>,
     digests: Digests,
+    /// What it took of the input.
+    bytes: u64,
     held: Held,
 }
 
 /// What a task brings back.
 struct Done {
-    order: Option<String>,
     result: LineResult,
     reached: Reached,
     #[allow(dead_code, reason = "gives its share of the bound back with the entry")]
     held: Held,
+}
+
+/// What is known of a task without it, also when it ended in a panic.
+struct About {
+    line: u64,
+    bytes: u64,
+    order: Option<String>,
 }
 
 /// A run.
@@ -102,8 +110,7 @@ pub(super) struct Dispatch<'a> {
     behind: HashMap<String, VecDeque<Waiting>>,
     waiting: usize,
     running: JoinSet<Done>,
-    /// For a task that ends in a panic: which line it had.
-    lines: HashMap<Id, (u64, Option<String>)>,
+    abouts: HashMap<Id, About>,
     tally: Tally,
     landed: bool,
     hopeless: u32,
@@ -127,7 +134,7 @@ impl<'a> Dispatch<'a> {
             behind: HashMap::new(),
             waiting: 0,
             running: JoinSet::new(),
-            lines: HashMap::new(),
+            abouts: HashMap::new(),
             tally: Tally::default(),
             landed: false,
             hopeless: 0,
@@ -164,10 +171,7 @@ impl<'a> Dispatch<'a> {
                         self.drain().await?;
                         self.end = self.end.take().or(Some(End::Broken(why)));
                     }
-                    Some(Item::Line { line, read, what, held }) => {
-                        self.progress.read(read);
-                        self.take(line, what, held)?;
-                    }
+                    Some(Item::Line { line, bytes, what, held }) => self.take(line, bytes, what, held)?,
                 },
                 _ = tick.tick() => self.progress.show(&self.tally),
             }
@@ -192,19 +196,19 @@ impl<'a> Dispatch<'a> {
     }
 
     /// Takes one line of the input.
-    fn take(&mut self, line: u64, what: Result<Box<Entry>, String>, held: Held) -> Result<(), NoteError> {
+    fn take(&mut self, line: u64, bytes: u64, what: Result<Box<Entry>, String>, held: Held) -> Result<(), NoteError> {
         let entry = match what {
             Ok(entry) => entry,
             Err(why) => {
                 let result = LineResult::unsent(line, Came::Malformed, None, format!("failed to {why}"));
-                return self.note(&result);
+                return self.note(&result, bytes);
             }
         };
         let digests = entry.digests();
         if !self.performer.each {
             match self.notes.meet(&entry, &digests)? {
                 Met::New => {}
-                Met::Same(first) => return self.note(&LineResult::repeat(&entry, first)),
+                Met::Same(first) => return self.note(&LineResult::repeat(&entry, first), bytes),
                 Met::Contradicts(first, name) => {
                     let class = match &name {
                         super::entry::Name::Key(_) => Class::KeyReuse,
@@ -216,12 +220,17 @@ impl<'a> Dispatch<'a> {
                     );
                     let mut result = LineResult::unsent(line, Came::NeedsYou, Some(class), why).asked(&entry);
                     result.contradicts = Some(first);
-                    return self.note(&result);
+                    return self.note(&result, bytes);
                 }
             }
         }
         let order = entry.order.clone();
-        let waiting = Waiting { entry, digests, held };
+        let waiting = Waiting {
+            entry,
+            digests,
+            bytes,
+            held,
+        };
         self.waiting += 1;
         match order {
             None => self.ready.push_back(waiting),
@@ -239,35 +248,33 @@ impl<'a> Dispatch<'a> {
     fn begin(&mut self, next: Waiting) {
         self.waiting -= 1;
         let performer = Arc::clone(&self.performer);
-        let (line, order) = (next.entry.line, next.entry.order.clone());
-        let about = (line, order.clone());
+        let about = About {
+            line: next.entry.line,
+            bytes: next.bytes,
+            order: next.entry.order.clone(),
+        };
         let task = self.running.spawn(async move {
-            let Waiting { entry, digests, held } = next;
+            let Waiting {
+                entry, digests, held, ..
+            } = next;
             let (result, reached) = performer.perform(&entry, &digests).await;
-            Done {
-                order,
-                result,
-                reached,
-                held,
-            }
+            Done { result, reached, held }
         });
-        self.lines.insert(task.id(), about);
+        self.abouts.insert(task.id(), about);
     }
 
     fn finish(&mut self, done: Result<(Id, Done), tokio::task::JoinError>) -> Result<(), NoteError> {
-        let (order, result, reached) = match done {
-            Ok((id, done)) => {
-                self.lines.remove(&id);
-                (done.order, done.result, done.reached)
-            }
+        let id = done.as_ref().map_or_else(tokio::task::JoinError::id, |(id, _)| *id);
+        let Some(About { line, bytes, order }) = self.abouts.remove(&id) else {
+            return Ok(());
+        };
+        let (result, reached) = match done {
+            Ok((_, done)) => (done.result, done.reached),
             Err(error) => {
                 tracing::error!(%error, "an exchange ended in a panic");
-                let Some((line, order)) = self.lines.remove(&error.id()) else {
-                    return Ok(());
-                };
                 let why = "an internal error ended this write; it is not known whether it was applied; \
                            the next run looks at it again";
-                (order, LineResult::unsent(line, Came::InDoubt, None, why), Reached::Yes)
+                (LineResult::unsent(line, Came::InDoubt, None, why), Reached::Yes)
             }
         };
         self.weigh(&result, reached);
@@ -282,7 +289,7 @@ impl<'a> Dispatch<'a> {
                 }
             }
         }
-        self.note(&result)
+        self.note(&result, bytes)
     }
 
     /// Ends the run where going on makes no sense: lines that cannot land would only be counted one by one.
@@ -313,7 +320,9 @@ impl<'a> Dispatch<'a> {
         }
     }
 
-    fn note(&mut self, result: &LineResult) -> Result<(), NoteError> {
+    /// Notes what became of a line of `bytes` bytes.
+    fn note(&mut self, result: &LineResult, bytes: u64) -> Result<(), NoteError> {
+        self.progress.done(bytes);
         self.tally.add(result);
         self.notes.put(result)
     }
@@ -325,7 +334,7 @@ impl<'a> Dispatch<'a> {
         for waiting in ready.into_iter().chain(behind.into_values().flatten()) {
             let why = "the job was stopped before its turn";
             let result = LineResult::unsent(waiting.entry.line, Came::NotSent, None, why).asked(&waiting.entry);
-            self.note(&result)?;
+            self.note(&result, 0)?;
         }
         Ok(())
     }

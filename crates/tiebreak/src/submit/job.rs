@@ -25,7 +25,7 @@ use super::notes::Notes;
 use super::outcome::{Came, LineResult};
 use super::perform::Performer;
 use super::place::Place;
-use super::progress::Progress;
+use super::progress::{Progress, say};
 use super::report;
 use crate::exit::{FAILED, Failure, INTERRUPTED, UNREACHABLE, USAGE};
 use crate::gateway::EmbeddedTransport;
@@ -121,7 +121,7 @@ fn finish(tally: &Tally, end: End) -> Result<u8, Failure> {
     match end {
         End::Whole => Ok(if tally.landed() == tally.lines() { 0 } else { FAILED }),
         End::Interrupted => {
-            eprintln!("tiebreak: stopped; {rest}");
+            say(&format!("stopped; {rest}"));
             Ok(INTERRUPTED)
         }
         End::Unreachable(why) => Err(Failure::new(UNREACHABLE, format!("reach the target: {why}; {rest}"))),
@@ -205,16 +205,16 @@ async fn tell_start(args: &SubmitArgs, place: &Place, ledger: &dyn Ledger) -> Re
     } else {
         String::new()
     };
-    eprintln!(
-        "tiebreak: {file} to {}{data}; ledger in {}",
+    say(&format!(
+        "{file} to {}{data}; ledger in {}",
         place.shown(),
         args.ledger().display()
-    );
+    ));
     if stats.settled + stats.in_doubt > 0 {
-        eprintln!(
-            "tiebreak: going on: {} writes are settled by earlier runs, {} are in doubt and looked at first",
+        say(&format!(
+            "going on: {} writes are settled by earlier runs, {} are in doubt and looked at first",
             stats.settled, stats.in_doubt
-        );
+        ));
     }
     Ok(())
 }
@@ -240,7 +240,7 @@ fn tell_end(args: &SubmitArgs, tally: &Tally, open: &[LineResult]) {
 /// Deletes the ledger of a job, which keeps its records until then.
 async fn forget(path: &Path) -> Result<u8, Failure> {
     if !path.exists() {
-        eprintln!("tiebreak: nothing to forget: there is no {}", path.display());
+        say(&format!("nothing to forget: there is no {}", path.display()));
         return Ok(0);
     }
     let ledger = stores::open_ledger(path).map_err(|f| f.with_code(USAGE))?;
@@ -265,20 +265,20 @@ async fn forget(path: &Path) -> Result<u8, Failure> {
             Err(error) => return Err(fail(format!("forget {path_shown}: {error}"))),
         }
     }
-    eprintln!(
-        "tiebreak: forgot {} settled writes; {path_shown} is gone",
+    say(&format!(
+        "forgot {} settled writes; {path_shown} is gone",
         stats.settled
-    );
+    ));
     Ok(0)
 }
 
 /// The first signal begins nothing new and lets exchanges end; the second ends the process at once.
 async fn signals(stop: watch::Sender<bool>) {
     crate::exit::interrupted().await;
-    eprintln!("tiebreak: stopping; waiting for the writes on their way (once more stops at once)");
+    say("stopping; waiting for the writes on their way (once more stops at once)");
     let _ = stop.send(true);
     crate::exit::interrupted().await;
-    eprintln!("tiebreak: stopped at once; what was on its way is in doubt, run the same command again to go on");
+    say("stopped at once; what was on its way is in doubt, run the same command again to go on");
     std::process::exit(i32::from(INTERRUPTED));
 }
 

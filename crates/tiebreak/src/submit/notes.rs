@@ -17,6 +17,9 @@ const CACHE: i64 = 24 << 10;
 #[error("keep notes in the directory for temporary files: {0}; free some space there, or name another with TMPDIR")]
 pub(super) struct NoteError(#[from] rusqlite::Error);
 
+/// The line at which a name was met, and what was asked under it.
+type Found = (u64, Option<Vec<u8>>);
+
 /// The notes of one run.
 #[derive(Debug)]
 pub(super) struct Notes {
@@ -70,7 +73,7 @@ impl Notes {
         Ok(Met::New)
     }
 
-    fn find(&self, name: &Digest) -> Result<Option<(u64, Option<Vec<u8>>)>, NoteError> {
+    fn find(&self, name: &Digest) -> Result<Option<Found>, NoteError> {
         let mut query = self.db.prepare_cached("SELECT line, asked FROM met WHERE name = ?1")?;
         let found = query.query_row(params![&name.0[..]], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)));
         Ok(found.optional()?.map(|(line, asked)| (line.unsigned_abs(), asked)))

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tiebreak_core::exchange::Answer;
 use tiebreak_core::outcome::Outcome;
-use tiebreak_core::problem::Kind;
+use tiebreak_core::problem::{BASE, Kind};
 use tiebreak_core::verdict::Class;
 
 use super::entry::Entry;
@@ -186,7 +186,8 @@ impl LineResult {
     /// A line whose write was answered. `evidence` is what the ledger knows of the answer, for a replay.
     pub(super) fn answered(entry: &Entry, answer: &Answer, evidence: Option<String>) -> LineResult {
         let report = &answer.report;
-        let outcome = came(entry, answer);
+        let class = class(answer);
+        let outcome = came(entry, answer, class);
         let told = answer
             .verdict
             .as_ref()
@@ -208,7 +209,7 @@ impl LineResult {
         let field = |name: &header::HeaderName| Some(answer.headers.get(name)?.to_str().ok()?.to_owned());
         LineResult {
             status: Some(answer.status.as_u16()),
-            class: report.class.map(|c| c.as_str().to_owned()),
+            class: class.filter(|_| !outcome.landed()).map(|c| c.as_str().to_owned()),
             evidence: evidence.chars().take(MAX_EVIDENCE).collect(),
             attempts: report.attempts,
             guarantee: (report.attempts > 0 || outcome.landed()).then(|| report.guarantee.as_str().to_owned()),
@@ -242,13 +243,13 @@ pub(super) fn reached(answer: &Answer) -> Reached {
     }
 }
 
-fn came(entry: &Entry, answer: &Answer) -> Came {
+fn came(entry: &Entry, answer: &Answer, class: Option<Class>) -> Came {
     match answer.report.outcome {
         Outcome::Applied => applied(entry, answer),
         Outcome::Accepted => Came::Accepted,
         Outcome::Adopted => Came::AlreadyThere,
         Outcome::InDoubt => Came::InDoubt,
-        Outcome::Refused => match answer.report.class {
+        Outcome::Refused => match class {
             Some(Class::Invalid) => Came::Invalid,
             Some(Class::Race | Class::InProgress) => Came::NotSent,
             Some(Class::Other) if matches!(answer.status.as_u16(), 425 | 429 | 500..=599) => Came::NotSent,
@@ -267,6 +268,34 @@ fn came(entry: &Entry, answer: &Answer) -> Came {
             Some(Kind::BadRequest) => Came::Malformed,
             _ => Came::NeedsYou,
         },
+    }
+}
+
+/// The class of the conflict: what a problem of ours says of itself, wherever it comes from (this engine, the embedded
+/// origin, a gateway in between), else the judge's reading.
+fn class(answer: &Answer) -> Option<Class> {
+    let kind = match &answer.problem {
+        Some(problem) => Some(problem.kind()),
+        None => problem(answer).and_then(|p| kind_of(&p)),
+    };
+    kind.and_then(class_of).or(answer.report.class)
+}
+
+/// The kind of a problem document of ours.
+pub(super) fn kind_of(problem: &Value) -> Option<Kind> {
+    let slug = problem.get("type")?.as_str()?.strip_prefix(BASE)?;
+    Kind::ALL.iter().copied().find(|k| k.slug() == slug)
+}
+
+fn class_of(kind: Kind) -> Option<Class> {
+    match kind {
+        Kind::Overlap | Kind::BaseUnknown | Kind::Stale => Some(Class::Stale),
+        Kind::Duplicate => Some(Class::Duplicate),
+        Kind::InProgress => Some(Class::InProgress),
+        Kind::StillBusy => Some(Class::Race),
+        Kind::CallerChanged | Kind::KeyReuse => Some(Class::KeyReuse),
+        Kind::Invalid => Some(Class::Invalid),
+        _ => None,
     }
 }
 

@@ -38,7 +38,9 @@ impl Place {
 
     /// Reads the value of `--to`: a URL, or a path at the embedded origin.
     pub(super) fn to(text: &str) -> Result<Place, String> {
-        let fail = |why: &str| format!("use --to {text}: {why}; write it like https://api.example.com/contacts");
+        // What stands before an @ may be a password.
+        let shown = text.rsplit_once('@').map_or(text, |_| "(not shown)");
+        let fail = |why: &str| format!("use --to {shown}: {why}; write it like https://api.example.com/contacts");
         let local = text.starts_with('/');
         let whole = if local {
             format!("{EMBEDDED}{text}")
@@ -50,7 +52,11 @@ impl Place {
             Some(scheme @ ("http" | "https")) => scheme,
             _ => return Err(fail("it must begin with http://, https:// or /")),
         };
-        let authority = uri.authority().ok_or_else(|| fail("it names no host"))?.as_str();
+        let authority = uri.authority().ok_or_else(|| fail("it names no host"))?;
+        if !has_port(authority) {
+            return Err(fail("its port is no number up to 65535"));
+        }
+        let authority = authority.as_str();
         if authority.contains('@') {
             return Err(fail("it holds a user name; use --header for credentials"));
         }
@@ -102,6 +108,12 @@ impl Place {
     pub(super) fn elsewhere(&self, url: &str) -> Result<Target, String> {
         plain(url)?;
         let target = Target::parse(url).map_err(|error| error.to_string())?;
+        if !target.uri().authority().is_some_and(has_port) {
+            return Err(format!(
+                "send to {}: its port is no number up to 65535",
+                target.authority()
+            ));
+        }
         if target.authority().contains('@') {
             return Err("use a `url` that holds a user name; send credentials in a field instead".into());
         }
@@ -139,15 +151,23 @@ impl Place {
             return None;
         }
         let id = match body?.get("id")? {
-            Value::String(id) => id,
+            Value::String(id) => id.clone(),
+            Value::Number(id) => id.to_string(),
             _ => return None,
         };
         Some(format!(
             "{}/{}",
             target.as_str().trim_end_matches('/'),
-            utf8_percent_encode(id, SEGMENT)
+            utf8_percent_encode(&id, SEGMENT)
         ))
     }
+}
+
+/// Whether the port is absent or one; the parser takes any digits, and they must not be taken for the default port.
+fn has_port(authority: &http::uri::Authority) -> bool {
+    let text = authority.as_str();
+    let behind_host = text.rsplit_once([']', '@']).map_or(text, |(_, rest)| rest);
+    !behind_host.contains(':') || authority.port_u16().is_some()
 }
 
 /// Parsers of URIs differ over a fragment and over what is not ASCII.
@@ -181,6 +201,7 @@ mod tests {
             assert!(place.elsewhere(bad).is_err(), "{bad}");
         }
         assert!(Place::embedded().elsewhere("http://127.0.0.1:9/a").is_ok());
+        assert!(Place::embedded().elsewhere("http://127.0.0.1:99999/a").is_err());
     }
 
     #[test]

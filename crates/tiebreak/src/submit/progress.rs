@@ -1,6 +1,6 @@
 //! What is shown while a job runs: a bar on a terminal, a plain line now and then in a pipe.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,7 +17,7 @@ pub(super) struct Progress {
     bar: Option<ProgressBar>,
     /// The size of the input, in bytes, where it is known.
     size: Option<u64>,
-    read: u64,
+    done: u64,
     started: Instant,
     told: Instant,
     told_tenths: u64,
@@ -31,29 +31,29 @@ impl Progress {
         Progress {
             bar,
             size,
-            read: 0,
+            done: 0,
             started: now,
             told: now,
             told_tenths: 0,
         }
     }
 
-    /// So many bytes of the input have been read.
-    pub(super) fn read(&mut self, bytes: u64) {
-        self.read = bytes;
+    /// So many more bytes of the input are done with.
+    pub(super) fn done(&mut self, bytes: u64) {
+        self.done += bytes;
     }
 
     /// Shows the state, if it is time to.
     pub(super) fn show(&mut self, tally: &Tally) {
         if let Some(bar) = &self.bar {
-            bar.set_position(self.read);
+            bar.set_position(self.done);
             bar.set_message(counts(tally));
             return;
         }
         let tenths = self
             .size
             .filter(|size| *size > 0)
-            .map_or(0, |size| self.read * 10 / size);
+            .map_or(0, |size| self.done * 10 / size);
         let now = Instant::now();
         let further = tenths > self.told_tenths && now.duration_since(self.told) > Duration::from_secs(1);
         if further || now.duration_since(self.told) >= EVERY {
@@ -62,8 +62,8 @@ impl Progress {
             let share = self
                 .size
                 .filter(|s| *s > 0)
-                .map(|s| format!("{:3} %, ", (self.read * 100 / s).min(100)));
-            eprintln!("tiebreak: {}{}", share.unwrap_or_default(), counts(tally));
+                .map(|s| format!("{:3} %, ", (self.done * 100 / s).min(100)));
+            say(&format!("{}{}", share.unwrap_or_default(), counts(tally)));
         }
     }
 
@@ -73,8 +73,13 @@ impl Progress {
             bar.finish_and_clear();
         }
         let seconds = self.started.elapsed().as_secs_f64();
-        eprintln!("tiebreak: {} lines in {seconds:.1} s", tally.lines());
+        say(&format!("{} lines in {seconds:.1} s", tally.lines()));
     }
+}
+
+/// One line for people. A pipe that nobody reads any more must not end a job in the middle of its writes.
+pub(super) fn say(text: &str) {
+    let _unread = writeln!(std::io::stderr(), "tiebreak: {text}");
 }
 
 fn bar(size: Option<u64>) -> ProgressBar {

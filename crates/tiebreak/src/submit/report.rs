@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::dispatch::Tally;
 use super::notes::{NoteError, Notes};
-use super::outcome::{Came, LineResult};
+use super::outcome::{Came, LineResult, kind_of};
 use super::place::EMBEDDED;
 
 /// So many lines that need a person are told on the terminal; all are in the file.
@@ -99,9 +99,16 @@ pub(super) fn told(result: &LineResult) -> String {
         Came::Invalid => "not valid",
         Came::InDoubt => "in doubt",
         Came::NotSent => "not sent",
-        _ => result.class.as_deref().unwrap_or("refused"),
+        _ => match result.problem.as_ref().and_then(kind_of) {
+            Some(kind) => kind.slug(),
+            None => result.class.as_deref().unwrap_or("refused"),
+        },
     };
-    let why = fields(result).unwrap_or_else(|| result.evidence.clone());
+    let why = match result.outcome {
+        // What to do about doubts is said once, below.
+        Came::InDoubt => result.evidence.split(';').next().unwrap_or_default().to_owned(),
+        _ => fields(result).unwrap_or_else(|| result.evidence.clone()),
+    };
     format!("  line {}: {what}{kind}: {}", result.line, printable(&why))
 }
 
@@ -129,11 +136,10 @@ fn fields(result: &LineResult) -> Option<String> {
     let told: Vec<String> = errors
         .iter()
         .filter_map(|e| {
-            Some(format!(
-                "{} {}",
-                e.get("pointer")?.as_str()?,
-                e.get("detail")?.as_str()?
-            ))
+            // A pointer as a fragment (RFC 6901 §6), as the problem documents of RFC 9457 have it.
+            let pointer = e.get("pointer")?.as_str()?.trim_start_matches('#');
+            let detail = e.get("detail")?.as_str()?;
+            Some(format!("{pointer} {detail}").trim().to_owned())
         })
         .collect();
     (!told.is_empty()).then(|| told.join("; "))

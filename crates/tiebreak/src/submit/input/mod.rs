@@ -73,8 +73,8 @@ pub(super) enum Item {
     Line {
         /// Its number, from 1.
         line: u64,
-        /// How many bytes of the input have been read with it.
-        read: u64,
+        /// How many bytes of the input it took, with what was skipped before it.
+        bytes: u64,
         what: Result<Box<Entry>, String>,
         held: Held,
     },
@@ -107,6 +107,7 @@ pub(super) fn start(source: Source) -> Result<(mpsc::Receiver<Item>, Option<u64>
         runtime: Handle::current(),
         mode: source.mode,
         place: source.place,
+        read: 0,
     };
     let started = std::thread::Builder::new().name("input".into()).spawn(move || {
         let mut feed = feed;
@@ -132,10 +133,12 @@ struct Feed {
     runtime: Handle,
     mode: Mode,
     place: Place,
+    /// How much of the input had been read with the line before.
+    read: u64,
 }
 
 impl Feed {
-    /// Hands on one line of `bytes` bytes.
+    /// Hands on one line of `bytes` bytes, with which `read` bytes of the input have been read.
     fn line(
         &mut self,
         line: u64,
@@ -150,7 +153,13 @@ impl Feed {
             .block_on(Arc::clone(&self.bound).acquire_many_owned(permits));
         let held = Held(held.map_err(|_| Stopped)?);
         let what = members.and_then(|members| self.entry(line, members)).map(Box::new);
-        let item = Item::Line { line, read, what, held };
+        let took = read - std::mem::replace(&mut self.read, read);
+        let item = Item::Line {
+            line,
+            bytes: took,
+            what,
+            held,
+        };
         self.send.blocking_send(item).map_err(|_| Stopped)
     }
 
