@@ -48,6 +48,6 @@ fn object(text: &[u8]) -> Result<Map<String, Value>, String> {
     match parse_strict(text, MAX_DEPTH) {
         Ok(Value::Object(members)) => Ok(members),
         Ok(_) => Err("read it: a JSON object is expected".into()),
-        Err(error) => Err(format!("read it as JSON: column {}: {}", error.column, error.why)),
+        Err(error) => Err(format!("read it as JSON: column {}: {}", error.column, error.fault)),
     }
 }

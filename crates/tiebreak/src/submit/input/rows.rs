@@ -112,7 +112,7 @@ fn write_members(cells: Map<String, Value>) -> Result<Map<String, Value>, String
             parse_strict(text.as_bytes(), MAX_DEPTH).map_err(|error| {
                 format!(
                     "read the field `{name}` as JSON: column {}: {}",
-                    error.column, error.why
+                    error.column, error.fault
                 )
             })?
         } else {
