@@ -183,7 +183,6 @@ mod tests {
         for version in [
             "17",
             "v17",
-            "v17-9f2c",
             "1795337100971",
             "0x8DC2F6A1B2C3D4E",
             "3-967a00dff5e02add41819138abb3284d",
@@ -197,6 +196,9 @@ mod tests {
             "abc",
             "",
             "3421780262",
+            "12-2ef7bde608ce5404e97d5f042f95f89f1c232871",
+            "65f1c2d3-264",
+            "2ef7bde608ce5404e97d5f042f95f89f-2",
         ] {
             assert!(!is_version(digest, "123456789"), "{digest}");
         }

@@ -16,7 +16,8 @@ use tiebreak_core::key::KeyDigest;
 use tiebreak_core::lane::default_lanes;
 use tiebreak_core::merge::Representation;
 use tiebreak_core::policy::Policy;
-use tiebreak_core::record::{Claim, Doubt, Fence, Record, State, WriteId};
+use tiebreak_core::outcome::Outcome;
+use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, State, WriteId};
 use tiebreak_core::request::{Target, WriteRequest};
 use tiebreak_core::time::Time;
 use tiebreak_core::validator::EntityTag;
@@ -219,6 +220,26 @@ impl Case {
                 guarantee: Guarantee::D,
                 since: START,
             }),
+        })
+    }
+
+    /// The same record once somebody has proven it.
+    pub(crate) fn proven(&self) -> Option<Record> {
+        let settlement = Settlement {
+            outcome: Outcome::Refused,
+            status: 409,
+            fields: Vec::new(),
+            content: Bytes::new(),
+            truncated: false,
+            class: None,
+            evidence: String::new(),
+            guarantee: Guarantee::D,
+            attempts: 1,
+            at: START,
+        };
+        Some(Record {
+            state: State::Settled(settlement),
+            ..self.record()?
         })
     }
 }

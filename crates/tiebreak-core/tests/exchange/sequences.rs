@@ -161,7 +161,7 @@ impl Node {
             Effect::LookUp(..) => vec![choice("looked up", Input::Found(case.record().map(Box::new)))],
             Effect::Get(_) => vec![
                 choice("still in doubt", Input::Found(case.record().map(Box::new))),
-                choice("gone meanwhile", Input::Found(None)),
+                choice("proven meanwhile", Input::Found(case.proven().map(Box::new))),
             ],
             Effect::EnterLanes { near, .. } => {
                 let mut out = vec![choice("turn", Input::Turn(case.view()))];

@@ -278,6 +278,9 @@ impl Watch {
 
     fn end(&mut self, answer: &Answer) -> Result<(), String> {
         let outcome = answer.report.outcome;
+        if answer.replayed && !self.claimed {
+            return Ok(()); // it was recorded when it was given first
+        }
         let written = self.recorded.filter(|_| !self.record_failed);
         let durable = match (written, outcome) {
             (Some(Outcome::NotSent), Outcome::Refused | Outcome::NotSent) => true,
