@@ -107,7 +107,10 @@ impl Rerun {
             self.handle(Input::Found(Some(record))),
             Effect::EnterLanes { .. }
         ));
-        let effect = self.handle(Input::Turn(LaneView::default()));
+        // Somebody may have proven it while it waited.
+        assert!(matches!(self.handle(Input::Turn(LaneView::default())), Effect::Get(_)));
+        let record = Box::new(self.record.clone());
+        let effect = self.handle(Input::Found(Some(record)));
         assert!(matches!(effect, Effect::Fetch(_)), "nothing is sent unseen: {effect:?}");
     }
 
