@@ -184,11 +184,7 @@ pub struct Score {
 impl Score {
     /// Accuracy in tenths of a percent.
     pub fn permille(&self) -> usize {
-        if self.lines == 0 {
-            1000
-        } else {
-            self.right * 1000 / self.lines
-        }
+        (self.right * 1000).checked_div(self.lines).unwrap_or(1000)
     }
 }
 
