@@ -42,9 +42,17 @@ fn items(verdict: &Verdict) -> Vec<(usize, Option<&str>, Class)> {
         .collect()
 }
 
+/// Name, status, body, failed items.
+type Bulk = (
+    &'static str,
+    u16,
+    &'static str,
+    &'static [(usize, Option<&'static str>, Class)],
+);
+
 #[test]
 fn a_conflict_inside_a_bulk_success_is_found() {
-    let cases: [(&str, u16, &str, &[(usize, Option<&str>, Class)]); 9] = [
+    let cases: [Bulk; 9] = [
         (
             "Elasticsearch _bulk",
             200,
@@ -108,6 +116,43 @@ fn a_conflict_inside_a_bulk_success_is_found() {
         if wanted.is_empty() {
             assert_eq!(verdict.class, Class::Other, "{name}");
         }
+    }
+}
+
+#[test]
+fn the_commonest_words_are_known_in_many_languages() {
+    for (duplicate, stale) in [
+        (
+            "Benutzername existiert bereits",
+            "Der Datensatz wurde zwischenzeitlich geändert",
+        ),
+        (
+            "Cet email existe déjà",
+            "Le document a été modifié par un autre utilisateur",
+        ),
+        (
+            "El usuario ya existe",
+            "El registro ha sido modificado por otro usuario",
+        ),
+        ("E-mail já cadastrado", "O registro foi alterado por outro usuário"),
+        ("Nome già in uso", "Il record è stato modificato da un altro utente"),
+        ("Naam bestaat al", "Het record is gewijzigd door een andere gebruiker"),
+        (
+            "Taki adres już istnieje",
+            "Rekord został zmieniony przez innego użytkownika",
+        ),
+        (
+            "Такой логин уже существует",
+            "Запись была изменена другим пользователем",
+        ),
+        ("名称已存在", "数据已被其他用户修改"),
+        ("この名前は既に存在します", "他のユーザーによって更新されています"),
+        ("이미 등록된 이메일입니다", "다른 사용자에 의해 변경되었습니다"),
+        ("الاسم موجود بالفعل", "تم تعديل السجل"),
+    ] {
+        let class = |text: &str| post(409, &format!(r#"{{"message":"{text}"}}"#)).class;
+        assert_eq!(class(duplicate), Class::Duplicate, "{duplicate}");
+        assert_eq!(class(stale), Class::Stale, "{stale}");
     }
 }
 

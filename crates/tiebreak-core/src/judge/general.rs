@@ -490,6 +490,10 @@ fn precondition(view: &View<'_, '_>, said: Option<Said>) -> Verdict {
     if let Some(evidence) = named_version(view) {
         return Verdict::new(Class::Stale, Remedy::Rebase, Confidence::Medium, evidence);
     }
+    if speaks(view) {
+        let signal = "a precondition of the API's own, in words that are not known";
+        return plain(view, Class::State, Remedy::Stop, Confidence::Low, signal);
+    }
     let signal = "a precondition that the request did not name in HTTP's own fields";
     plain(view, Class::Stale, Remedy::Stop, Confidence::Low, signal)
 }
