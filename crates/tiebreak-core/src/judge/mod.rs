@@ -10,6 +10,7 @@ mod existing;
 mod forms;
 mod general;
 mod items;
+mod known;
 mod pack;
 mod request;
 mod view;
