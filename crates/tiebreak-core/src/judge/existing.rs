@@ -89,6 +89,9 @@ fn wording(tree: Tree<'_, '_>) -> Option<String> {
 
 fn named_in(text: &str) -> Option<String> {
     let find = |words: &str| memchr::memmem::find(text.as_bytes(), words.as_bytes());
+    if find("xist").is_none() && find("in use").is_none() {
+        return None;
+    }
     for lead in ["xisting ID: ", "xisting id: ", "by container \""] {
         if let Some(at) = find(lead) {
             return token(text.get(at + lead.len()..)?);

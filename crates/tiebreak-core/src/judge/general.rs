@@ -174,12 +174,35 @@ fn spoken(view: &View<'_, '_>, said: &Said) -> Verdict {
         Class::Duplicate if sure == Confidence::High && creates && !said.foreign => Remedy::Adopt,
         // Without a version of its own a write cannot be rebased, whatever the words say.
         Class::Stale if view.demand.whole && !view.demand.versioned => Remedy::Stop,
+        // A POST edits nothing at its target by itself: "has been changed" alone may be said of anything.
+        Class::Stale if *view.asked.method == Method::POST && sure < Confidence::High && !of_versions(said) => {
+            Remedy::Stop
+        }
         Class::Stale if sure >= Confidence::Medium && !view.demand.safe => Remedy::Rebase,
         Class::Race | Class::InProgress if sure >= Confidence::Medium || view.status == 423 => Remedy::Wait,
         Class::Other if matches!(view.status, 425 | 429 | 502..=504) => Remedy::Wait,
         _ => Remedy::Stop,
     };
     Verdict::new(said.class, remedy, sure, said.evidence.clone())
+}
+
+/// Whether the words speak of versions.
+fn of_versions(said: &Said) -> bool {
+    [
+        "version",
+        "etag",
+        "revision",
+        "stale",
+        "outdated",
+        "lock",
+        "index",
+        "out of date",
+        "changed by",
+        "modified by",
+        "updated by",
+    ]
+    .iter()
+    .any(|word| has(&said.evidence.excerpt, word))
 }
 
 /// What the method and the preconditions make of the words.
@@ -489,6 +512,10 @@ fn precondition(view: &View<'_, '_>, said: Option<Said>) -> Verdict {
     }
     if let Some(evidence) = named_version(view) {
         return Verdict::new(Class::Stale, Remedy::Rebase, Confidence::Medium, evidence);
+    }
+    if speaks(view) {
+        let signal = "a precondition of the API's own, in words that are not known";
+        return plain(view, Class::State, Remedy::Stop, Confidence::Low, signal);
     }
     let signal = "a precondition that the request did not name in HTTP's own fields";
     plain(view, Class::Stale, Remedy::Stop, Confidence::Low, signal)

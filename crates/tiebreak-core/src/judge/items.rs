@@ -96,9 +96,7 @@ fn responses(tree: Tree<'_, '_>) -> Option<(Vec<Found>, usize)> {
     let mut found = Vec::new();
     for (index, item) in tree.children(list).enumerate() {
         all += 1;
-        let Some(status) = number(tree, item, &["status", "httpStatusCode", "statusCode"]) else {
-            return None;
-        };
+        let status = number(tree, item, &["status", "httpStatusCode", "statusCode"])?;
         if status >= 400 && found.len() < MAX_ITEMS {
             let body = ["body", "result"].into_iter().find_map(|name| tree.member(item, name));
             found.push(Found {

@@ -10,6 +10,7 @@ mod existing;
 mod forms;
 mod general;
 mod items;
+mod known;
 mod pack;
 mod request;
 mod view;
@@ -30,7 +31,7 @@ use crate::judge::request::Demand;
 use crate::judge::view::View;
 use crate::remedy::Remedy;
 use crate::response::Response;
-use crate::verdict::{Class, Confidence, Evidence, Item, Verdict};
+use crate::verdict::{Class, Confidence, Evidence, Item, Scope, Verdict};
 
 /// What the judge needs to know of the request.
 #[derive(Debug, Clone, Copy)]
@@ -234,12 +235,18 @@ fn finish(view: &View<'_, '_>, verdict: &mut Verdict) {
             verdict.fields = existing::fields(view.tree);
         }
     }
-    // A read changes nothing: there is nothing to adopt. And without a pack that knows the API, only where the answer
+    // A read changes nothing: there is nothing to adopt or to rebase. And without a pack that knows the API, only where the answer
     // points at the very resource.
     if verdict.remedy == Remedy::Adopt
         && (view.demand.safe || (verdict.dialect.is_none() && verdict.existing.is_none()))
     {
         verdict.remedy = Remedy::Stop;
+    }
+    if verdict.remedy == Remedy::Rebase && view.demand.safe {
+        verdict.remedy = Remedy::Stop;
+    }
+    if matches!(verdict.class, Class::KeyReuse | Class::InProgress) {
+        verdict.scope = verdict.scope.or(Some(Scope::Key));
     }
     if view.asked.earlier == Earlier::MayHaveApplied && !view.demand.safe && view.status >= 400 {
         let ours = match verdict.class {

@@ -130,6 +130,11 @@ impl When {
         if !self.method.is_empty() && !self.method.iter().any(|m| m == view.asked.method.as_str()) {
             return None;
         }
+        // What costs least stands first.
+        let (path, query) = view.asked.path.split_once('?').unwrap_or((view.asked.path, ""));
+        if !self.path.is_empty() && !self.path.iter().any(|glob| glob.matches(path)) {
+            return None;
+        }
         let demand = &view.demand;
         match self.demand {
             Some(DemandIs::Absent) if demand.absent.is_none() => return None,
@@ -138,6 +143,12 @@ impl When {
                 return None;
             }
             _ => {}
+        }
+        for (name, pattern) in &self.request {
+            let value = view.asked.headers.get(name).and_then(|v| v.to_str().ok());
+            if !holds(pattern, value.into_iter()) {
+                return None;
+            }
         }
         let mut seen: Option<(Spot<'_>, &str)> = None;
         if let Some(wanted) = &self.code {
@@ -157,22 +168,12 @@ impl When {
             let found = scalar(pointer, view, pattern)?;
             seen = seen.or(found);
         }
-        let (path, query) = view.asked.path.split_once('?').unwrap_or((view.asked.path, ""));
-        if !self.path.is_empty() && !self.path.iter().any(|glob| glob.matches(path)) {
-            return None;
-        }
         for (name, pattern) in &self.query {
             let mut values = query.split('&').filter_map(|pair| {
                 let (n, v) = pair.split_once('=').unwrap_or((pair, ""));
                 n.eq_ignore_ascii_case(name).then_some(v)
             });
             if !holds(pattern, &mut values) {
-                return None;
-            }
-        }
-        for (name, pattern) in &self.request {
-            let value = view.asked.headers.get(name).and_then(|v| v.to_str().ok());
-            if !holds(pattern, value.into_iter()) {
                 return None;
             }
         }

@@ -1,0 +1,195 @@
+//! What members are for, by their names: codes, messages, or nothing that tells the cause.
+
+use std::sync::LazyLock;
+
+use crate::judge::body::name::hash;
+
+/// What a member is for, by its name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Known {
+    Code,
+    Message,
+    Type,
+    Skip,
+}
+
+/// Members that carry a machine code, as plain letters.
+const CODES: &[&str] = &[
+    "code",
+    "errorcode",
+    "errcode",
+    "subcode",
+    "suberrorcode",
+    "errorsubcode",
+    "error",
+    "errors",
+    "reason",
+    "name",
+    "category",
+    "kind",
+    "key",
+    "scimtype",
+    "issue",
+    "codename",
+    "errortype",
+    "errorname",
+    "exception",
+    "exceptiontype",
+    "class",
+    "tag",
+    "errorsummary",
+    "slug",
+    "errorid",
+    "messagekey",
+    "symbol",
+    "symbolickey",
+    "status",
+    "result",
+    "state",
+    "id",
+    "faultcode",
+    "errorkey",
+    "errcodename",
+    "statuscode",
+    "ename",
+    "err",
+    "rootcause",
+    "innererror",
+    "messagecode",
+    "validation",
+    "rule",
+    "constraint",
+    "errormsg",
+    "codigo",
+    "codice",
+    "resultcode",
+    "returncode",
+    "businesscode",
+];
+
+/// Members that carry a message for people.
+const MESSAGES: &[&str] = &[
+    "message",
+    "msg",
+    "detail",
+    "details",
+    "title",
+    "description",
+    "errordescription",
+    "errormessage",
+    "errormessages",
+    "fullmessages",
+    "text",
+    "info",
+    "cause",
+    "explanation",
+    "usermessage",
+    "messages",
+    "developermessage",
+    "debugmessage",
+    "localizedmessage",
+    "faultstring",
+    "fault",
+    "failure",
+    "failures",
+    "nonfielderrors",
+    "base",
+    "conflict",
+    "displaymessage",
+    "errordetail",
+    "errordetails",
+    "longmessage",
+    "shortmessage",
+    "mensaje",
+    "mensagem",
+    "meldung",
+    "nachricht",
+    "messaggio",
+    "fehler",
+    "erreur",
+    "erro",
+    "detalle",
+    "detalhe",
+    "melding",
+    "komunikat",
+    "warning",
+    "warnings",
+    "statusmessage",
+    "statustext",
+    "responsemessage",
+    "data",
+    "body",
+    "content",
+    "why",
+    "output",
+    "stderr",
+    "exceptionmessage",
+    "innerexception",
+];
+
+/// Members that say nothing about the cause: places, times, advice.
+const SKIPPED: &[&str] = &[
+    "hint",
+    "suggestion",
+    "action",
+    "help",
+    "resolution",
+    "path",
+    "instance",
+    "url",
+    "uri",
+    "href",
+    "docurl",
+    "documentationurl",
+    "moreinfo",
+    "helpurl",
+    "errorlink",
+    "link",
+    "links",
+    "requestid",
+    "hostid",
+    "traceid",
+    "correlationid",
+    "debugid",
+    "timestamp",
+    "time",
+    "date",
+    "trace",
+    "stack",
+    "stacktrace",
+    "docs",
+    "apiversion",
+    "requestlogurl",
+    "version",
+    "location",
+    "locationtype",
+    "domain",
+    "method",
+    "useragent",
+    "schemas",
+    "xmlns",
+    "lang",
+    "language",
+];
+
+/// Hash of the name → what it is for, sorted.
+static KNOWN: LazyLock<Vec<(u32, Known)>> = LazyLock::new(|| {
+    let all = [
+        (CODES, Known::Code),
+        (MESSAGES, Known::Message),
+        (SKIPPED, Known::Skip),
+        (&["type", "errortypeuri"], Known::Type),
+    ];
+    let mut table: Vec<(u32, Known)> = all
+        .iter()
+        .flat_map(|(names, known)| names.iter().map(|name| (hash(name.as_bytes()), *known)))
+        .collect();
+    table.sort_by_key(|(hash, _)| *hash);
+    table
+});
+
+/// What the member with this hash of a name is for, if that is known.
+pub(crate) fn known(wanted: u32) -> Option<Known> {
+    let at = KNOWN.binary_search_by_key(&wanted, |(hash, _)| *hash).ok()?;
+    KNOWN.get(at).map(|(_, known)| *known)
+}
