@@ -40,13 +40,17 @@ fn principal(authorization: &str) -> &str {
     let scheme = authorization.split(' ').next().unwrap_or_default().to_ascii_lowercase();
     let after = |mark: &str| authorization.split_once(mark).map(|(_, rest)| rest);
     if scheme.starts_with("aws4-") || scheme.starts_with("goog4-") {
-        return after("Credential=").and_then(|c| c.split(['/', ',']).next()).unwrap_or(authorization);
+        return after("Credential=")
+            .and_then(|c| c.split(['/', ',']).next())
+            .unwrap_or(authorization);
     }
     if scheme.starts_with("sharedkey") || scheme == "aws" {
         return after(" ").and_then(|c| c.split(':').next()).unwrap_or(authorization);
     }
     if scheme == "signature" {
-        return after("keyId=\"").and_then(|c| c.split('"').next()).unwrap_or(authorization);
+        return after("keyId=\"")
+            .and_then(|c| c.split('"').next())
+            .unwrap_or(authorization);
     }
     authorization
 }
@@ -82,7 +86,10 @@ impl Callers {
         let mut fields: Vec<(&str, &[u8])> = Vec::with_capacity(credential.len());
         for (name, value) in &credential {
             let text = value.to_str().ok().filter(|_| name == header::AUTHORIZATION);
-            fields.push((name.as_str(), text.map_or(value.as_bytes(), |t| principal(t).as_bytes())));
+            fields.push((
+                name.as_str(),
+                text.map_or(value.as_bytes(), |t| principal(t).as_bytes()),
+            ));
         }
         fields.sort_unstable();
         let mut mac = self.keyed.clone();
@@ -116,8 +123,14 @@ mod tests {
         let b = caller(&[("x-api-key", "app"), ("cookie", "session=b")]);
         assert_ne!(a, b);
         assert_ne!(caller(&[("x-vault-token", "a")]), caller(&[("x-vault-token", "b")]));
-        assert_eq!(caller(&[("x-vault-token", "a"), ("accept", "x")]), caller(&[("x-vault-token", "a")]));
-        assert_ne!(caller(&[("authorization", "Bearer a")]), caller(&[("authorization", "Bearer b")]));
+        assert_eq!(
+            caller(&[("x-vault-token", "a"), ("accept", "x")]),
+            caller(&[("x-vault-token", "a")])
+        );
+        assert_ne!(
+            caller(&[("authorization", "Bearer a")]),
+            caller(&[("authorization", "Bearer b")])
+        );
     }
 
     #[test]
@@ -129,8 +142,14 @@ mod tests {
 
     #[test]
     fn a_signature_does_not_change_its_caller() {
-        let one = caller(&[("authorization", "AWS4-HMAC-SHA256 Credential=AK/20261122/eu/s3/aws4_request, Signature=1")]);
-        let two = caller(&[("authorization", "AWS4-HMAC-SHA256 Credential=AK/20261123/eu/s3/aws4_request, Signature=2")]);
+        let one = caller(&[(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=AK/20261122/eu/s3/aws4_request, Signature=1",
+        )]);
+        let two = caller(&[(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=AK/20261123/eu/s3/aws4_request, Signature=2",
+        )]);
         assert_eq!(one, two);
         let one = caller(&[("authorization", "SharedKey account:abc=")]);
         assert_eq!(one, caller(&[("authorization", "SharedKey account:def=")]));

@@ -156,7 +156,11 @@ impl Driver<'_> {
     }
 
     /// Does `work`, unless the client goes away first and may take the write with it.
-    async fn unless_gone(gone: &mut Option<oneshot::Receiver<()>>, abandons: bool, work: impl Future<Output = Input>) -> Input {
+    async fn unless_gone(
+        gone: &mut Option<oneshot::Receiver<()>>,
+        abandons: bool,
+        work: impl Future<Output = Input>,
+    ) -> Input {
         let Some(client) = gone.as_mut().filter(|_| abandons) else {
             return work.await;
         };

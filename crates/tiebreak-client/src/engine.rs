@@ -174,13 +174,22 @@ impl Engine {
             let content = Some(produced.representation.clone());
             return self.reads.note(read, produced.etag.clone(), content, now);
         }
-        let may_be_there = matches!(answer.report.outcome, Outcome::Applied | Outcome::Accepted | Outcome::InDoubt);
+        let may_be_there = matches!(
+            answer.report.outcome,
+            Outcome::Applied | Outcome::Accepted | Outcome::InDoubt
+        );
         if request.method != http::Method::PUT || !may_be_there {
             return;
         }
-        let etag = answer.headers.get(http::header::ETAG).and_then(|v| EntityTag::parse(v.to_str().ok()?).ok());
+        let etag = answer
+            .headers
+            .get(http::header::ETAG)
+            .and_then(|v| EntityTag::parse(v.to_str().ok()?).ok());
         let unaltered = answer.report.outcome == Outcome::Applied && !answer.report.rebased;
-        let sent = Representation::new(request.field("content-type").unwrap_or_default(), request.content.clone());
+        let sent = Representation::new(
+            request.field("content-type").unwrap_or_default(),
+            request.content.clone(),
+        );
         self.reads.note(read, etag.filter(|_| unaltered), Some(sent), now);
     }
 
@@ -202,7 +211,11 @@ impl Engine {
                 let guarded = record.claim.held.as_deref().and_then(|h| EntityTag::parse(h).ok());
                 let guarded = guarded.is_some_and(|tag| self.options.policy.etag.is_version(&tag, None));
                 if recent && !guarded && !self.options.policy.honours_keys {
-                    record.claim.lanes.iter().for_each(|lane| self.lanes.suspect(lane, until));
+                    record
+                        .claim
+                        .lanes
+                        .iter()
+                        .for_each(|lane| self.lanes.suspect(lane, until));
                 }
             }
         }

@@ -259,8 +259,12 @@ impl State {
         self.idle.insert(number, id.clone());
         // What is carried may be forgotten at any time; a suspicion may not.
         while self.idle.len() > keep {
-            let Some((_, oldest)) = self.idle.pop_first() else { break };
-            let Some(lane) = self.lanes.get_mut(&oldest) else { continue };
+            let Some((_, oldest)) = self.idle.pop_first() else {
+                break;
+            };
+            let Some(lane) = self.lanes.get_mut(&oldest) else {
+                continue;
+            };
             lane.carried = None;
             if lane.suspect_until.is_none_or(|until| until <= now) {
                 self.lanes.remove(&oldest);

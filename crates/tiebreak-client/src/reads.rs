@@ -120,7 +120,11 @@ impl Reads {
             return;
         }
         let before = target.bytes;
-        let twin = target.reads.iter().rev().find(|s| etag.is_some() && s.etag == etag && s.content.is_some());
+        let twin = target
+            .reads
+            .iter()
+            .rev()
+            .find(|s| etag.is_some() && s.etag == etag && s.content.is_some());
         let content = match (twin.and_then(|t| t.content.clone()), content) {
             (Some(twin), None) => Some(twin),
             (Some(twin), Some(new)) if twin.same_bytes(&new) => Some(twin),
@@ -148,7 +152,11 @@ impl Reads {
     pub fn candidates(&self, caller: CallerId, target: &str, connection: Option<u64>, now: Time) -> Candidates {
         let mut state = self.lock();
         let pooled = state.pooled.get(&caller).is_some_and(|until| *until > now);
-        let connections = if pooled { Connections::Pooled } else { Connections::Unknown };
+        let connections = if pooled {
+            Connections::Pooled
+        } else {
+            Connections::Unknown
+        };
         let key = (caller, target.to_owned());
         let Some(found) = state.targets.get_mut(&key) else {
             return Candidates {
@@ -163,7 +171,12 @@ impl Reads {
         let own = |read: &Served| read.connection.is_some() && read.connection == connection;
         let within = |read: &Served| read.at.until(now) <= self.limits.window;
         let candidates = Candidates {
-            served: found.reads.iter().filter(|read| own(read) || within(read)).cloned().collect(),
+            served: found
+                .reads
+                .iter()
+                .filter(|read| own(read) || within(read))
+                .cloned()
+                .collect(),
             complete: found.dropped_at.is_none_or(|at| at.after(self.limits.window) <= now),
             connections,
             recurring: found.recurring,
@@ -209,9 +222,14 @@ impl State {
 
     /// Forgets the targets that were used longest ago.
     fn evict(&mut self, limits: &ReadLimits, now: Time) {
-        while self.bytes > limits.total || self.targets.len() > limits.targets || self.order.len() > 4 * limits.targets {
-            let Some((used, key)) = self.order.pop_front() else { return };
-            let Some(target) = self.targets.get_mut(&key).filter(|t| t.used == used) else { continue };
+        while self.bytes > limits.total || self.targets.len() > limits.targets || self.order.len() > 4 * limits.targets
+        {
+            let Some((used, key)) = self.order.pop_front() else {
+                return;
+            };
+            let Some(target) = self.targets.get_mut(&key).filter(|t| t.used == used) else {
+                continue;
+            };
             self.bytes = self.bytes.saturating_sub(target.bytes);
             if self.targets.len() > limits.targets {
                 self.targets.remove(&key);
@@ -244,7 +262,11 @@ impl Target {
     fn weight(&self, read: &Served) -> usize {
         let Some(content) = &read.content else { return 0 };
         let shared = |other: &Served| other.content.as_ref().is_some_and(|c| c.is(content));
-        if self.reads.iter().any(shared) { 0 } else { content.content().len() }
+        if self.reads.iter().any(shared) {
+            0
+        } else {
+            content.content().len()
+        }
     }
 
     /// Drops what is too old or too much.

@@ -136,7 +136,9 @@ fn counts(opaque: &str) -> bool {
         return hexadecimal(time); // the form of Azure Storage, a point in time
     }
     // The form of CouchDB: how many revisions, and a digest. A length or a time of whole seconds before a digest is no version.
-    opaque.split_once('-').is_some_and(|(count, digest)| digits(count) && digest.len() == 32 && hexadecimal(digest))
+    opaque
+        .split_once('-')
+        .is_some_and(|(count, digest)| digits(count) && digest.len() == 32 && hexadecimal(digest))
 }
 
 /// The form of RFC 9562.

@@ -96,7 +96,9 @@ impl HttpTransport {
         let mut request = request;
         if request.body().is_empty() && !is_safe(request.method()) && request.method() != http::Method::DELETE {
             // Content that is empty is said to be (RFC 9110 §8.6): some origins answer 411 otherwise.
-            request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+            request
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let request = request.map(|content| Either::Left(Full::new(content)));
         let response = match self.forward(request).await {

@@ -89,7 +89,9 @@ impl Pool {
 
 /// Whether the connection can take a request at once; one that is still busy with the end of the last is left alone.
 async fn is_ready(sender: &mut SendRequest<OutBody>) -> bool {
-    tokio::time::timeout(SETTLES, sender.ready()).await.is_ok_and(|ready| ready.is_ok())
+    tokio::time::timeout(SETTLES, sender.ready())
+        .await
+        .is_ok_and(|ready| ready.is_ok())
 }
 
 async fn connect(to: &Authority) -> Result<SendRequest<OutBody>, NotSent> {

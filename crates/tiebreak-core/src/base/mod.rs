@@ -270,7 +270,11 @@ fn aged_on_connection(question: &Question<'_>) -> Option<EntityTag> {
         return None;
     }
     let connection = question.connection?;
-    let last = question.served.iter().rev().find(|served| served.connection == Some(connection))?;
+    let last = question
+        .served
+        .iter()
+        .rev()
+        .find(|served| served.connection == Some(connection))?;
     match (&last.content, &last.etag) {
         (None, Some(tag)) if !last.written_since => Some(tag.clone()),
         _ => None,

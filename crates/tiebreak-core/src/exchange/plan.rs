@@ -98,7 +98,7 @@ impl Exchange {
         }
         let current = self.carried();
         if let Some(tag) = named {
-            return self.from_named(tag, current);
+            return self.plan_from_named(tag, current);
         }
         if self.edits() {
             if let Some(base) = &self.context.base {
@@ -107,7 +107,7 @@ impl Exchange {
                     None => Planned::NeedCurrent,
                 };
             }
-            if let Some(planned) = self.from_served(current) {
+            if let Some(planned) = self.plan_from_served(current) {
                 return planned;
             }
         }
@@ -121,7 +121,7 @@ impl Exchange {
     }
 
     /// Plans from what was served to this caller; `None` if it read nothing through us.
-    fn from_served(&self, current: Option<&Carried>) -> Option<Planned> {
+    fn plan_from_served(&self, current: Option<&Carried>) -> Option<Planned> {
         let candidates = &self.context.candidates;
         let decision = base::decide(&Question {
             edit: &self.edit,
@@ -145,7 +145,7 @@ impl Exchange {
                 let served = &candidates.served[base];
                 let best = if how == How::Named { Guarantee::A } else { Guarantee::C };
                 match &served.content {
-                    Some(content) => self.from_base(served.etag.clone(), content, current, best),
+                    Some(content) => self.plan_from_base(served.etag.clone(), content, current, best),
                     None => return None,
                 }
             }
@@ -222,12 +222,11 @@ impl Exchange {
             ]
             .iter()
             .any(|f| headers.contains_key(*f))
-            || self
-                .write
-                .target
-                .uri()
-                .query()
-                .is_some_and(|q| q.split('&').any(|p| p.starts_with("X-Amz-Signature=") || p.starts_with("X-Goog-Signature=") || p.starts_with("sig=")))
+            || self.write.target.uri().query().is_some_and(|q| {
+                q.split('&').any(|p| {
+                    p.starts_with("X-Amz-Signature=") || p.starts_with("X-Goog-Signature=") || p.starts_with("sig=")
+                })
+            })
     }
 
     /// Whether an attempt of this write may have carried merged content, which nobody has kept: an edit that was
@@ -292,7 +291,7 @@ impl Exchange {
         }
     }
 
-    fn from_named(&self, tag: &EntityTag, current: Option<&Carried>) -> Planned {
+    fn plan_from_named(&self, tag: &EntityTag, current: Option<&Carried>) -> Planned {
         let base = self.content_of(tag).or_else(|| self.context.base.clone());
         match (base, current) {
             (Some(base), Some(current)) if current.etag.as_ref() != Some(tag) => {
@@ -308,7 +307,7 @@ impl Exchange {
         }
     }
 
-    fn from_base(
+    fn plan_from_base(
         &self,
         etag: Option<EntityTag>,
         base: &Representation,
@@ -558,10 +557,20 @@ fn if_match(tag: &EntityTag) -> Option<(HeaderName, HeaderValue)> {
 /// The values of the fields by which a representation may be chosen: those of RFC 9110 §12.5, and any of the API's
 /// own (a tenant, a profile, a version). Fields that only trace or steer a request do not choose one.
 pub(super) fn variant_of(headers: &HeaderMap) -> Vec<String> {
-    const TRACES: [&str; 8] =
-        ["x-request-", "x-correlation-", "x-b3-", "x-amzn-trace", "x-cloud-trace", "x-forwarded-", "x-stainless-", "x-real-ip"];
+    const TRACES: [&str; 8] = [
+        "x-request-",
+        "x-correlation-",
+        "x-b3-",
+        "x-amzn-trace",
+        "x-cloud-trace",
+        "x-forwarded-",
+        "x-stainless-",
+        "x-real-ip",
+    ];
     let chooses = |name: &str| {
-        name == "accept" || name == "accept-language" || name.starts_with("accept-") && name != "accept-encoding"
+        name == "accept"
+            || name == "accept-language"
+            || name.starts_with("accept-") && name != "accept-encoding"
             || name.starts_with("x-") && !TRACES.iter().any(|t| name.starts_with(t))
     };
     let mut chosen: Vec<String> = headers

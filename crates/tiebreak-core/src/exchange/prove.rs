@@ -119,7 +119,8 @@ impl Exchange {
             return self.look_again(now);
         };
         let sent = Representation::new(current.representation.content_type(), plan.content.clone());
-        let adds_nothing = plan.rebased && merge::same(&sent, &current.representation, &self.context.policy.merge).is_ok();
+        let adds_nothing =
+            plan.rebased && merge::same(&sent, &current.representation, &self.context.policy.merge).is_ok();
         if !unchanged {
             // A caller that brought its base asked for these changes; they are there, whoever made them.
             return if adds_nothing && self.context.base.is_some() {

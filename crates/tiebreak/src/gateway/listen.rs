@@ -47,12 +47,19 @@ struct Accepted {
 }
 
 /// Serves connections until `stop` says so, and then until the last exchange has ended.
-pub(super) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, connections: usize, mut stop: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    gateway: Arc<Gateway>,
+    connections: usize,
+    mut stop: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(connections));
     let workers: Vec<Worker> = (0..gateway.workers()).map(|n| worker(n, &gateway, &stop)).collect();
     let mut number = 0;
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            break;
+        };
         let stream = tokio::select! {
             biased;
             () = stopped(&mut stop) => break,

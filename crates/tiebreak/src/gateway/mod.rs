@@ -19,4 +19,3 @@ mod write;
 
 pub(crate) use serve::{ServeArgs, run};
 pub(crate) use upstream::EmbeddedTransport;
-

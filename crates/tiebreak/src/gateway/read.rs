@@ -20,7 +20,11 @@ use super::route::{Connection, Gateway, add_via};
 use super::upstream::{Remote, Upstream};
 
 /// Forwards a safe request and streams the answer back.
-pub(super) async fn forward(gateway: &Arc<Gateway>, request: Request<Incoming>, connection: Connection) -> Response<Content> {
+pub(super) async fn forward(
+    gateway: &Arc<Gateway>,
+    request: Request<Incoming>,
+    connection: Connection,
+) -> Response<Content> {
     match &gateway.upstream {
         Upstream::Http(remote) => over_http(gateway, remote, request, connection).await,
         Upstream::Embedded(origin) => {
@@ -36,7 +40,9 @@ pub(super) async fn forward(gateway: &Arc<Gateway>, request: Request<Incoming>, 
                 }
             };
             let (head, content) = origin.handle(Request::from_parts(head, content)).await.into_parts();
-            if let Some(reader) = reader.filter(|r| r.wants(head.status, &head.headers) || head.status == StatusCode::NOT_MODIFIED) {
+            if let Some(reader) =
+                reader.filter(|r| r.wants(head.status, &head.headers) || head.status == StatusCode::NOT_MODIFIED)
+            {
                 let whole = (head.status == StatusCode::OK).then(|| content.clone());
                 reader.note(Served::of(head.status, &head.headers), whole);
             }
@@ -45,7 +51,12 @@ pub(super) async fn forward(gateway: &Arc<Gateway>, request: Request<Incoming>, 
     }
 }
 
-async fn over_http(gateway: &Arc<Gateway>, remote: &Remote, request: Request<Incoming>, connection: Connection) -> Response<Content> {
+async fn over_http(
+    gateway: &Arc<Gateway>,
+    remote: &Remote,
+    request: Request<Incoming>,
+    connection: Connection,
+) -> Response<Content> {
     let reader = Reader::of(gateway, &request, connection);
     let (mut head, body) = request.into_parts();
     let Some(path) = head.uri.path_and_query().and_then(|asked| remote.path(asked)) else {
@@ -60,7 +71,8 @@ async fn over_http(gateway: &Arc<Gateway>, remote: &Remote, request: Request<Inc
     } else {
         if !head.headers.contains_key(header::CONTENT_LENGTH) {
             // Of unknown length; without this field hyper would leave it out of a GET.
-            head.headers.insert(header::TRANSFER_ENCODING, http::HeaderValue::from_static("chunked"));
+            head.headers
+                .insert(header::TRANSFER_ENCODING, http::HeaderValue::from_static("chunked"));
         }
         Either::Right(body)
     };
@@ -69,10 +81,16 @@ async fn over_http(gateway: &Arc<Gateway>, remote: &Remote, request: Request<Inc
     let response = match tokio::time::timeout(limit, sent).await {
         Ok(Ok(response)) => response,
         Ok(Err(ForwardError::NotSent(why))) => {
-            return problem(&Problem::new(Kind::OriginUnreachable, format!("the origin could not be reached: {}", why.why())));
+            return problem(&Problem::new(
+                Kind::OriginUnreachable,
+                format!("the origin could not be reached: {}", why.why()),
+            ));
         }
         Ok(Err(ForwardError::Unknown(why))) => {
-            return problem(&Problem::new(Kind::BadAnswer, format!("the origin gave no answer to this read: {}", why.why())));
+            return problem(&Problem::new(
+                Kind::BadAnswer,
+                format!("the origin gave no answer to this read: {}", why.why()),
+            ));
         }
         Err(_) => {
             let detail = format!("the origin did not answer this read within {} s", limit.as_secs());
@@ -99,16 +117,32 @@ async fn over_http(gateway: &Arc<Gateway>, remote: &Remote, request: Request<Inc
 
 /// Whether somebody could edit what this answer holds, and it could be merged.
 fn could_be_base(status: StatusCode, headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
     status == StatusCode::OK && is_mergeable_type(kind)
 }
 
 /// Whether the representation was chosen by fields of the API's own, which a later write need not carry.
 fn varies(headers: &HeaderMap) -> bool {
-    const USUAL: [&str; 7] =
-        ["accept", "accept-encoding", "accept-language", "accept-charset", "origin", "authorization", "cookie"];
-    let names = headers.get_all(header::VARY).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
-    names.map(|name| name.trim().to_ascii_lowercase()).any(|name| !name.is_empty() && !USUAL.contains(&name.as_str()))
+    const USUAL: [&str; 7] = [
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "accept-charset",
+        "origin",
+        "authorization",
+        "cookie",
+    ];
+    let names = headers
+        .get_all(header::VARY)
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','));
+    names
+        .map(|name| name.trim().to_ascii_lowercase())
+        .any(|name| !name.is_empty() && !USUAL.contains(&name.as_str()))
 }
 
 /// What of an answer is remembered with its content.

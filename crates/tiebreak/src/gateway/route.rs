@@ -55,7 +55,11 @@ impl Gateway {
     }
 
     /// Answers one request.
-    pub(super) async fn answer(self: Arc<Self>, mut request: Request<Incoming>, connection: Connection) -> Response<Content> {
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        connection: Connection,
+    ) -> Response<Content> {
         if let Some(refusal) = refuse(&request) {
             return problem(&refusal);
         }
@@ -70,7 +74,9 @@ impl Gateway {
 
 /// Whether fields ask for another method than the request line: such a GET may be a write.
 fn overrides_method(headers: &HeaderMap) -> bool {
-    ["x-http-method", "x-http-method-override", "x-method-override"].iter().any(|name| headers.contains_key(*name))
+    ["x-http-method", "x-http-method-override", "x-method-override"]
+        .iter()
+        .any(|name| headers.contains_key(*name))
 }
 
 /// Requests that mean different things to different readers, or that are none of ours.

@@ -23,7 +23,11 @@ async fn signed(client: &mut Client, method: Method, path: &str, extra: &[(&str,
     ms.extend([("x-ms-date", date.as_str()), ("x-ms-version", VERSION)]);
     ms.sort_unstable();
     let field = |name: &str| extra.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| *v);
-    let length = if content.is_empty() { String::new() } else { content.len().to_string() };
+    let length = if content.is_empty() {
+        String::new()
+    } else {
+        content.len().to_string()
+    };
     let (bare, query) = path.split_once('?').unwrap_or((path, ""));
     let mut resource = format!("/{ACCOUNT}{bare}");
     for pair in query.split('&').filter(|p| !p.is_empty()) {
@@ -48,7 +52,11 @@ async fn signed(client: &mut Client, method: Method, path: &str, extra: &[(&str,
 
 async fn upload(client: &mut Client, name: &str, condition: (&str, &str), content: &str) -> Got {
     let path = format!("/{ACCOUNT}/box/{name}");
-    let fields = [("x-ms-blob-type", "BlockBlob"), ("content-type", "text/plain"), condition];
+    let fields = [
+        ("x-ms-blob-type", "BlockBlob"),
+        ("content-type", "text/plain"),
+        condition,
+    ];
     signed(client, Method::PUT, &path, &fields, content).await
 }
 
@@ -57,7 +65,14 @@ async fn signed_writes_race_and_one_wins_each_version() {
     let azurite = Peer::start("azurite");
     let gateway = Gateway::start(&["--upstream", &format!("http://{}", azurite.authority)]);
     let mut first = Client::new(&gateway.authority);
-    let made = signed(&mut first, Method::PUT, &format!("/{ACCOUNT}/box?restype=container"), &[], "").await;
+    let made = signed(
+        &mut first,
+        Method::PUT,
+        &format!("/{ACCOUNT}/box?restype=container"),
+        &[],
+        "",
+    )
+    .await;
     assert_eq!(made.status, 201, "{made:?}");
 
     // Creation: of eight that say If-None-Match: *, one may win.
@@ -70,7 +85,12 @@ async fn signed_writes_race_and_one_wins_each_version() {
         }
     }))
     .await;
-    let winners: Vec<_> = results.borrow().iter().filter(|(_, g)| g.status == 201).map(|(n, _)| *n).collect();
+    let winners: Vec<_> = results
+        .borrow()
+        .iter()
+        .filter(|(_, g)| g.status == 201)
+        .map(|(n, _)| *n)
+        .collect();
     assert_eq!(winners.len(), 1, "{results:?}");
     for (_, got) in results.borrow().iter().filter(|(_, g)| g.status != 201) {
         assert_eq!((got.status.as_u16(), got.outcome()), (409, "refused"), "{got:?}");
@@ -84,7 +104,10 @@ async fn signed_writes_race_and_one_wins_each_version() {
     let tag = read.field("etag").to_owned();
     let won = upload(&mut first, "lock", ("if-match", &tag), "second").await;
     assert_eq!(won.status, 201, "{won:?}");
-    assert!(won.field("tiebreak").contains("applied; attempts=1; guarantee=A"), "{won:?}");
+    assert!(
+        won.field("tiebreak").contains("applied; attempts=1; guarantee=A"),
+        "{won:?}"
+    );
     let lost = upload(&mut first, "lock", ("if-match", &tag), "third").await;
     assert_eq!((lost.status.as_u16(), lost.outcome()), (412, "refused"), "{lost:?}");
     assert!(lost.field("tiebreak").contains("class=stale"), "{lost:?}");

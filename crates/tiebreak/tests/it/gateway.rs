@@ -32,7 +32,10 @@ impl Gateway {
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let mut said = Vec::new();
         let authority = loop {
-            let line = lines.next().unwrap_or_else(|| panic!("the gateway ended: {said:?}")).unwrap();
+            let line = lines
+                .next()
+                .unwrap_or_else(|| panic!("the gateway ended: {said:?}"))
+                .unwrap();
             if let Some(rest) = line.split("http://").nth(1)
                 && line.contains("listening")
             {
@@ -41,8 +44,16 @@ impl Gateway {
             said.push(line);
         };
         // What it says later must not fill the pipe.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("gateway: {line}")));
-        Gateway { process, authority, folder: Some(folder) }
+        std::thread::spawn(move || {
+            lines
+                .map_while(Result::ok)
+                .for_each(|line| eprintln!("gateway: {line}"))
+        });
+        Gateway {
+            process,
+            authority,
+            folder: Some(folder),
+        }
     }
 
     /// Kills it as `kill -9` does; gives back its folder.

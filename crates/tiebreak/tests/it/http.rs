@@ -40,7 +40,11 @@ impl Got {
 
 impl Client {
     pub fn new(authority: impl Into<String>) -> Client {
-        Client { authority: authority.into(), connection: None, headers: Vec::new() }
+        Client {
+            authority: authority.into(),
+            connection: None,
+            headers: Vec::new(),
+        }
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Client {
@@ -49,9 +53,18 @@ impl Client {
     }
 
     /// One request; `None` if no answer came.
-    pub async fn try_send(&mut self, method: Method, path: &str, headers: &[(&str, &str)], content: impl Into<Bytes>) -> Option<Got> {
+    pub async fn try_send(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        content: impl Into<Bytes>,
+    ) -> Option<Got> {
         let content: Bytes = content.into();
-        let mut request = Request::builder().method(method).uri(path).header("host", &self.authority);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", &self.authority);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -70,12 +83,24 @@ impl Client {
         let (head, body) = response.into_parts();
         let content = body.collect().await.ok()?.to_bytes();
         self.connection = Some(connection);
-        Some(Got { status: head.status, headers: head.headers, content })
+        Some(Got {
+            status: head.status,
+            headers: head.headers,
+            content,
+        })
     }
 
-    pub async fn send(&mut self, method: Method, path: &str, headers: &[(&str, &str)], content: impl Into<Bytes>) -> Got {
+    pub async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        content: impl Into<Bytes>,
+    ) -> Got {
         let told = format!("{method} {path}");
-        self.try_send(method, path, headers, content).await.unwrap_or_else(|| panic!("no answer to {told}"))
+        self.try_send(method, path, headers, content)
+            .await
+            .unwrap_or_else(|| panic!("no answer to {told}"))
     }
 
     pub async fn get(&mut self, path: &str) -> Got {
@@ -89,7 +114,13 @@ impl Client {
     }
 
     pub async fn merge_patch(&mut self, path: &str, document: &Value) -> Got {
-        self.send(Method::PATCH, path, &[("content-type", "application/merge-patch+json")], document.to_string()).await
+        self.send(
+            Method::PATCH,
+            path,
+            &[("content-type", "application/merge-patch+json")],
+            document.to_string(),
+        )
+        .await
     }
 
     pub async fn post(&mut self, path: &str, headers: &[(&str, &str)], document: &Value) -> Got {

@@ -36,18 +36,28 @@ async fn writes_of_64_workers_with_repeats_land_once_and_lose_nothing() {
     shuffle.apply(&mut create);
     shuffle.apply(&mut edit);
     for batch in [create, edit] {
-        shared::each(64, batch, |_| client(&gateway.authority), async |client, (record, field)| {
-            let path = format!("{RECORDS}/r{record}");
-            let got = if field == 0 {
-                client.put(&path, &[("if-none-match", "*")], &json!({"data": {"n": record}})).await
-            } else {
-                let change = json!({"data": {format!("f{field}"): record * 10 + field}});
-                let kind = [("content-type", "application/json")];
-                client.send(Method::PATCH, &path, &kind, change.to_string()).await
-            };
-            // The second creation is told that the record is there already; nothing else may fail.
-            assert!(got.status.is_success() || (field == 0 && got.status == 412), "{path} {field}: {got:?}");
-        })
+        shared::each(
+            64,
+            batch,
+            |_| client(&gateway.authority),
+            async |client, (record, field)| {
+                let path = format!("{RECORDS}/r{record}");
+                let got = if field == 0 {
+                    client
+                        .put(&path, &[("if-none-match", "*")], &json!({"data": {"n": record}}))
+                        .await
+                } else {
+                    let change = json!({"data": {format!("f{field}"): record * 10 + field}});
+                    let kind = [("content-type", "application/json")];
+                    client.send(Method::PATCH, &path, &kind, change.to_string()).await
+                };
+                // The second creation is told that the record is there already; nothing else may fail.
+                assert!(
+                    got.status.is_success() || (field == 0 && got.status == 412),
+                    "{path} {field}: {got:?}"
+                );
+            },
+        )
         .await;
     }
     let mut direct = client(&kinto.authority);
@@ -70,8 +80,21 @@ async fn plain_get_and_put_by_many_workers_lose_no_edit() {
     let gateway = Gateway::start(&["--upstream", &format!("http://{}", kinto.authority)]);
     let path = format!("{RECORDS}/doc");
     let fields: serde_json::Map<String, Value> = (0..16).map(|f| (format!("f{f}"), json!(0))).collect();
-    assert_eq!(client(&kinto.authority).put(&path, &[], &json!({ "data": fields })).await.status, 201);
-    shared::edit_own_fields(&path, 16, 8, |_| client(&gateway.authority), |document| &mut document["data"]).await;
+    assert_eq!(
+        client(&kinto.authority)
+            .put(&path, &[], &json!({ "data": fields }))
+            .await
+            .status,
+        201
+    );
+    shared::edit_own_fields(
+        &path,
+        16,
+        8,
+        |_| client(&gateway.authority),
+        |document| &mut document["data"],
+    )
+    .await;
     let end = client(&kinto.authority).get(&path).await.json();
     for f in 0..16 {
         assert_eq!(end["data"][format!("f{f}")], json!(8), "{end}");
@@ -91,7 +114,9 @@ async fn a_lost_answer_is_looked_into_and_never_repeated_blindly() {
         let read = worker.get(&path).await;
         let tag = read.field("etag").to_owned();
         relay.lose_after.store(0, std::sync::atomic::Ordering::Release);
-        let got = worker.put(&path, &[("if-match", &tag)], &json!({"data": {"n": n}})).await;
+        let got = worker
+            .put(&path, &[("if-match", &tag)], &json!({"data": {"n": n}}))
+            .await;
         assert_eq!((got.status.as_u16(), got.outcome()), (200, "applied"), "{n}: {got:?}");
         assert!(got.field("tiebreak").contains("attempts=1; guarantee=A"), "{got:?}");
     }
@@ -100,7 +125,14 @@ async fn a_lost_answer_is_looked_into_and_never_repeated_blindly() {
     let got = worker.post(RECORDS, &[], &json!({"data": {"posted": true}})).await;
     assert_eq!((got.status.as_u16(), got.outcome()), (504, "in-doubt"), "{got:?}");
     let again = worker.post(RECORDS, &[], &json!({"data": {"posted": true}})).await;
-    assert_eq!(again.outcome(), "in-doubt", "the same write is not sent again while it is in doubt: {again:?}");
-    let posted = client(&kinto.authority).get(&format!("{RECORDS}?posted=true")).await.json();
+    assert_eq!(
+        again.outcome(),
+        "in-doubt",
+        "the same write is not sent again while it is in doubt: {again:?}"
+    );
+    let posted = client(&kinto.authority)
+        .get(&format!("{RECORDS}?posted=true"))
+        .await
+        .json();
     assert_eq!(posted["data"].as_array().unwrap().len(), 1);
 }

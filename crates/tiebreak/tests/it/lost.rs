@@ -22,7 +22,11 @@ const METHODS: [Method; 4] = [Method::PUT, Method::PATCH, Method::DELETE, Method
 
 /// One write whose first attempt goes wrong; whether its caller had read the target before, and whether it says so.
 async fn one(gateway: &str, origin: &Scripted, method: Method, fault: Fault, names_version: bool, name: &str) {
-    let path = if method == Method::POST { "/things".to_owned() } else { format!("/things/{name}") };
+    let path = if method == Method::POST {
+        "/things".to_owned()
+    } else {
+        format!("/things/{name}")
+    };
     let mut worker = Client::new(gateway);
     let mut fields = vec![("x-write", name.to_owned()), ("x-fault", fault.word())];
     if method != Method::POST {
@@ -32,7 +36,11 @@ async fn one(gateway: &str, origin: &Scripted, method: Method, fault: Fault, nam
             fields.push(("if-match", read.field("etag").to_owned()));
         }
     }
-    let kind = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
+    let kind = if method == Method::PATCH {
+        "application/merge-patch+json"
+    } else {
+        "application/json"
+    };
     fields.push(("content-type", kind.to_owned()));
     let content = match method {
         Method::DELETE => String::new(),
@@ -58,8 +66,18 @@ async fn one(gateway: &str, origin: &Scripted, method: Method, fault: Fault, nam
 
 async fn all(tags: Tags, normalises: bool) {
     let origin = Scripted::start(tags, normalises).await;
-    let gateway = Gateway::start(&["--upstream", &format!("http://{}", origin.authority), "--ledger", "memory", "--late-after", "4"]);
-    let cases = METHODS.into_iter().flat_map(|m| FAULTS.map(|f| (m.clone(), f))).flat_map(|(m, f)| [(m.clone(), f, true), (m, f, false)]);
+    let gateway = Gateway::start(&[
+        "--upstream",
+        &format!("http://{}", origin.authority),
+        "--ledger",
+        "memory",
+        "--late-after",
+        "4",
+    ]);
+    let cases = METHODS
+        .into_iter()
+        .flat_map(|m| FAULTS.map(|f| (m.clone(), f)))
+        .flat_map(|(m, f)| [(m.clone(), f, true), (m, f, false)]);
     let (gateway, origin) = (&gateway.authority, &origin);
     join(cases.enumerate().map(|(n, (method, fault, names))| async move {
         one(gateway, origin, method, fault, names, &format!("w{n}")).await;

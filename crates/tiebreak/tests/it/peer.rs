@@ -20,9 +20,15 @@ impl Peer {
             .stderr(Stdio::inherit())
             .output()
             .unwrap();
-        assert!(output.status.success(), "{name} did not start; run scripts/prepare {name}");
+        assert!(
+            output.status.success(),
+            "{name} did not start; run scripts/prepare {name}"
+        );
         let process = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
-        Peer { process, authority: format!("127.0.0.1:{port}") }
+        Peer {
+            process,
+            authority: format!("127.0.0.1:{port}"),
+        }
     }
 }
 
@@ -33,5 +39,9 @@ impl Drop for Peer {
 }
 
 fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }

@@ -50,7 +50,9 @@ impl Fault {
     fn parse(word: &str) -> Option<Fault> {
         match word.split_once(' ') {
             Some(("late", ms)) => Some(Fault::Late(Duration::from_millis(ms.parse().ok()?))),
-            _ => [Fault::LostAnswer, Fault::Unavailable, Fault::Dropped].into_iter().find(|f| f.word() == word),
+            _ => [Fault::LostAnswer, Fault::Unavailable, Fault::Dropped]
+                .into_iter()
+                .find(|f| f.word() == word),
         }
     }
 }
@@ -83,7 +85,12 @@ impl Scripted {
     pub async fn start(tags: Tags, normalises: bool) -> Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = listener.local_addr().unwrap().to_string();
-        let state = Arc::new(Shared { tags, normalises, inner: Mutex::default(), late: watch::channel(0).0 });
+        let state = Arc::new(Shared {
+            tags,
+            normalises,
+            inner: Mutex::default(),
+            late: watch::channel(0).0,
+        });
         let served = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -104,7 +111,14 @@ impl Scripted {
     pub async fn performed(&self, write: &str) -> usize {
         let mut late = self.state.late.subscribe();
         late.wait_for(|late| *late == 0).await.unwrap();
-        self.state.inner.lock().unwrap().performed.get(write).copied().unwrap_or(0)
+        self.state
+            .inner
+            .lock()
+            .unwrap()
+            .performed
+            .get(write)
+            .copied()
+            .unwrap_or(0)
     }
 }
 
@@ -123,10 +137,17 @@ async fn answer(state: Arc<Shared>, request: Request<Incoming>) -> Result<Respon
     let (head, body) = request.into_parts();
     let content = body.collect().await.map_err(|_| HangUp)?.to_bytes();
     let path = head.uri.path().to_owned();
-    let field = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+    let field = |name: &str| {
+        head.headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default()
+            .to_owned()
+    };
     let write = field("x-write");
-    let fault = Fault::parse(&field("x-fault"))
-        .filter(|_| head.method != Method::GET && state.inner.lock().unwrap().faulted.insert(write.clone(), ()).is_none());
+    let fault = Fault::parse(&field("x-fault")).filter(|_| {
+        head.method != Method::GET && state.inner.lock().unwrap().faulted.insert(write.clone(), ()).is_none()
+    });
     let perform = {
         let state = Arc::clone(&state);
         let (method, headers) = (head.method.clone(), head.headers.clone());
@@ -157,7 +178,14 @@ async fn answer(state: Arc<Shared>, request: Request<Incoming>) -> Result<Respon
 }
 
 impl Shared {
-    fn perform(&self, method: &Method, path: &str, headers: &HeaderMap, content: &[u8], write: &str) -> Response<Full<Bytes>> {
+    fn perform(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        content: &[u8],
+        write: &str,
+    ) -> Response<Full<Bytes>> {
         let mut inner = self.inner.lock().unwrap();
         let current = inner.documents.get(path).cloned();
         let tag = current.as_ref().and_then(|c| self.tag(c));
@@ -186,7 +214,11 @@ impl Shared {
                 inner.posted += 1;
                 let made = format!("{path}/{}", inner.posted);
                 inner.store(&made, read(content));
-                Response::builder().status(201).header("location", made).body(Full::default()).unwrap()
+                Response::builder()
+                    .status(201)
+                    .header("location", made)
+                    .body(Full::default())
+                    .unwrap()
             }
             (_, current) => {
                 count();
@@ -212,14 +244,19 @@ impl Shared {
             Tags::Versions => Some(format!("\"v{version}\"")),
             Tags::Digests => {
                 let digest = Sha256::digest(document.to_string());
-                Some(format!("\"{}\"", digest.iter().map(|b| format!("{b:02x}")).collect::<String>()))
+                Some(format!(
+                    "\"{}\"",
+                    digest.iter().map(|b| format!("{b:02x}")).collect::<String>()
+                ))
             }
             Tags::None => None,
         }
     }
 
     fn represent(&self, code: StatusCode, current: &(u64, Value)) -> Response<Full<Bytes>> {
-        let mut response = Response::builder().status(code).header("content-type", "application/json");
+        let mut response = Response::builder()
+            .status(code)
+            .header("content-type", "application/json");
         if let Some(tag) = self.tag(current) {
             response = response.header("etag", tag);
         }
@@ -230,7 +267,10 @@ impl Shared {
 /// What servers do to what they store: a member of their own, another order, another spelling of numbers.
 fn normalise(document: &mut Value) {
     let Value::Object(members) = document else { return };
-    let mut sorted: Vec<(String, Value)> = std::mem::take(members).into_iter().filter(|(n, _)| n != "stored_by").collect();
+    let mut sorted: Vec<(String, Value)> = std::mem::take(members)
+        .into_iter()
+        .filter(|(n, _)| n != "stored_by")
+        .collect();
     sorted.sort_by(|a, b| a.0.cmp(&b.0));
     for (name, value) in sorted {
         let value = match value.as_u64() {
@@ -249,4 +289,3 @@ fn read(content: &[u8]) -> Value {
 fn status(code: u16) -> Response<Full<Bytes>> {
     Response::builder().status(code).body(Full::default()).unwrap()
 }
-
