@@ -11,7 +11,7 @@ use tiebreak_core::lane::default_lanes;
 use tiebreak_core::merge::Representation;
 use tiebreak_core::outcome::Outcome;
 use tiebreak_core::policy::Policy;
-use tiebreak_core::record::{State, WriteId};
+use tiebreak_core::record::{Held, State, WriteId};
 use tiebreak_core::request::WriteRequest;
 use tiebreak_core::validator::EntityTag;
 use tiebreak_ledger::{Ledger, LedgerError};
@@ -208,8 +208,11 @@ impl Engine {
             count += page.len();
             for record in page {
                 let recent = matches!(&record.state, State::InDoubt(d) if d.since.after(self.options.policy.late_after) > self.clock.now());
-                let guarded = record.claim.held.as_deref().and_then(|h| EntityTag::parse(h).ok());
-                let guarded = guarded.is_some_and(|tag| self.options.policy.etag.is_version(&tag, None));
+                let guarded = record.claim.held.as_deref().and_then(Held::parse);
+                let guarded = guarded
+                    .as_ref()
+                    .and_then(Held::tag)
+                    .is_some_and(|tag| self.options.policy.etag.is_version(tag, None));
                 if recent && !guarded && !self.options.policy.honours_keys {
                     record
                         .claim

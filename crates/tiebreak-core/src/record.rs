@@ -12,6 +12,7 @@ use crate::key::KeyDigest;
 use crate::lane::LaneId;
 use crate::outcome::Outcome;
 use crate::time::Time;
+use crate::validator::EntityTag;
 use crate::verdict::Class;
 
 /// The name of a write: 16 bytes, random but for a leading time, shown as 32 hexadecimal digits.
@@ -78,12 +79,67 @@ pub struct Claim {
     pub lanes: Vec<LaneId>,
     /// Which attempt this is about to be, from 1.
     pub attempt: u32,
-    /// The validator that guards the attempt, as a field value, where it is known at the time of the claim.
+    /// What guards the attempt, where it is known at the time of the claim; see [`Held`].
     pub held: Option<String>,
     /// When it was claimed.
     pub at: Time,
     /// When the key may be forgotten once the write is settled; `None`: never.
     pub expires: Option<Time>,
+}
+
+/// What guards an attempt, as a claim keeps it in text: an entity tag, or `*` for a creation, each followed by `;new` where the
+/// target was seen not to hold what is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The validator.
+    pub validator: HeldValidator,
+    /// Whether the target did not hold at that version what is asked: if it does later, and has another version, then it was
+    /// this attempt that was applied.
+    pub new: bool,
+}
+
+/// The validator that a claim holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeldValidator {
+    /// `If-Match` with this tag.
+    Tag(EntityTag),
+    /// `If-None-Match: *`.
+    Nothing,
+}
+
+impl Held {
+    /// Reads what [`fmt::Display`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Held> {
+        let (validator, new) = match text.strip_suffix(";new") {
+            Some(validator) => (validator, true),
+            None => (text, false),
+        };
+        let validator = match validator {
+            "*" => HeldValidator::Nothing,
+            tag => HeldValidator::Tag(EntityTag::parse(tag).ok()?),
+        };
+        Some(Held { validator, new })
+    }
+
+    /// The tag that it names.
+    #[must_use]
+    pub fn tag(&self) -> Option<&EntityTag> {
+        match &self.validator {
+            HeldValidator::Tag(tag) => Some(tag),
+            HeldValidator::Nothing => None,
+        }
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.validator {
+            HeldValidator::Tag(tag) => write!(f, "{tag}")?,
+            HeldValidator::Nothing => f.write_str("*")?,
+        }
+        f.write_str(if self.new { ";new" } else { "" })
+    }
 }
 
 /// What a write came to, durable before its answer is given.
@@ -144,4 +200,20 @@ pub struct Record {
     pub fence: Fence,
     /// Its state.
     pub state: State,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_read_as_it_was_written() {
+        for text in ["\"v7\"", "\"v7\";new", "W/\"a;new\"", "*", "*;new"] {
+            assert_eq!(Held::parse(text).unwrap().to_string(), text);
+        }
+        assert!(!Held::parse("\"a;new\"").unwrap().new);
+        for bad in ["", "v7", "\"v7\";old", ";new"] {
+            assert_eq!(Held::parse(bad), None, "{bad}");
+        }
+    }
 }

@@ -153,7 +153,7 @@ impl Exchange {
         let edit = self.planned_edit(plan);
         let before = match &plan.before {
             Before::Known(before) => Some(before),
-            Before::Absent | Before::Unknown => None,
+            Before::Absent | Before::Lacking | Before::Unknown => None,
         };
         merge::is_whole(&edit, before, &representation, &self.context.policy.merge).then(|| Carried {
             caller: self.context.caller,

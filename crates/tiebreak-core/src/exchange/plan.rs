@@ -9,16 +9,14 @@ use crate::base::{self, BaseDecision, BaseUnknown, How, Question};
 use crate::exchange::answer::Answer;
 use crate::exchange::{Carried, Exchange};
 use crate::guarantee::Guarantee;
-use crate::merge::{self, Edit, MergeFailure, Merged, Representation};
+use crate::merge::{self, Edit, Holds, MergeFailure, Merged, Representation};
 use crate::method::acts_on_target;
 use crate::outcome::Outcome;
 use crate::policy::{OnStale, Unguarded};
 use crate::precondition::TagList;
 use crate::problem::{Kind, Problem};
+use crate::record::{Held, HeldValidator};
 use crate::validator::{EntityTag, EtagKind};
-
-/// What a claim holds where the guard is `If-None-Match: *`.
-pub(super) const CREATES: &str = "*";
 
 /// How the next attempt is made.
 #[derive(Debug, Clone)]
@@ -50,6 +48,8 @@ pub(super) struct Plan {
 pub(super) enum Before {
     Unknown,
     Absent,
+    /// Its content is not known any more, but it did not hold what is asked.
+    Lacking,
     Known(Representation),
 }
 
@@ -400,7 +400,8 @@ impl Exchange {
     /// What exactly was sent is not known any more: under a version that the caller does not name, it may have been merged.
     /// And a precondition that only this repeat brings did not guard the attempt before it.
     pub(super) fn plan_of_doubt(&self, held: Option<&str>) -> Plan {
-        let tag = held.and_then(|h| EntityTag::parse(h).ok()).filter(|t| !t.is_weak());
+        let held = held.and_then(Held::parse);
+        let tag = held.as_ref().and_then(Held::tag).filter(|t| !t.is_weak()).cloned();
         let mut plan = match tag {
             Some(tag) => {
                 let before = self.content_of(&tag);
@@ -417,7 +418,12 @@ impl Exchange {
                 ..self.literal()
             },
         };
-        if held == Some(CREATES) && self.context.check_first && self.write.method == Method::PUT {
+        if held.as_ref().is_some_and(|h| h.new) && matches!(plan.before, Before::Unknown) {
+            plan.before = Before::Lacking;
+        }
+        let creates = held.is_some_and(|h| h.validator == HeldValidator::Nothing);
+        if creates && self.context.check_first && self.write.method == Method::PUT {
+            plan.before = Before::Absent;
             plan.creates = true;
             plan.fits = true;
             plan.attach.push((header::IF_NONE_MATCH, HeaderValue::from_static("*")));
@@ -426,6 +432,22 @@ impl Exchange {
             plan.on_stale = Stale::CheckAgain;
         }
         plan
+    }
+
+    /// What the claim for `plan` holds.
+    pub(super) fn held_by(&self, plan: &Plan) -> Option<Held> {
+        let validator = match &plan.guard {
+            Some(guard) => HeldValidator::Tag(guard.tag.clone()),
+            None if plan.creates => HeldValidator::Nothing,
+            None => return None,
+        };
+        let rules = &self.context.policy.merge;
+        let new = match &plan.before {
+            Before::Known(before) => merge::holds(&self.edit, Some(before), before, rules) == Holds::No,
+            Before::Absent | Before::Lacking => true,
+            Before::Unknown => false,
+        };
+        Some(Held { validator, new })
     }
 
     /// The plan by which the write may go out again under `guard`, which names the version that was read now: made anew

@@ -183,15 +183,17 @@ impl Exchange {
         let edit = self.planned_edit(plan);
         let before = match &plan.before {
             Before::Known(representation) => Some(representation),
-            Before::Absent | Before::Unknown => None,
+            Before::Absent | Before::Lacking | Before::Unknown => None,
         };
         let rules = &self.context.policy.merge;
         let newly = match merge::holds(&edit, before, &current.representation, rules) {
             Holds::NewlyYes => true,
             // It was missing when we looked, in our lane; now it is there and equal.
-            Holds::CannotTell => {
-                matches!(plan.before, Before::Absent) && merge::is_whole(&edit, None, &current.representation, rules)
-            }
+            Holds::CannotTell => match plan.before {
+                Before::Absent => merge::is_whole(&edit, None, &current.representation, rules),
+                Before::Lacking => self.holds_already(current),
+                Before::Unknown | Before::Known(_) => false,
+            },
             Holds::AlreadyBefore | Holds::No => false,
         };
         if newly && !self.own_if_none_match() {

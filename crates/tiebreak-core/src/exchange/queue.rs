@@ -1,6 +1,6 @@
 //! Lanes and claim.
 
-use crate::exchange::plan::{CREATES, Planned};
+use crate::exchange::plan::Planned;
 use crate::exchange::reply::{step, step_until};
 use crate::exchange::{Answer, DoubtMark, Effect, Exchange, LaneExit, LaneView, Place, Stage, Step};
 use crate::outcome::Outcome;
@@ -124,10 +124,7 @@ impl Exchange {
 
     /// Makes the claim durable for this plan, unless it is already.
     pub(super) fn claim_for(&mut self, now: Time, plan: Box<super::Plan>) -> Step {
-        let held = match &plan.guard {
-            Some(guard) => Some(guard.tag.to_string()),
-            None => plan.creates.then(|| CREATES.to_owned()),
-        };
+        let held = self.held_by(&plan).map(|h| h.to_string());
         self.plan = Some(plan);
         if let Some(refusal) = self.too_weak() {
             return self.finish_unsent(now, refusal);

@@ -23,7 +23,12 @@ impl Gateway {
     /// Starts it in `folder`, where an earlier one may have left its ledger.
     pub fn start_in(folder: TempDir, args: &[&str]) -> Gateway {
         let mut process = Command::new(env!("CARGO_BIN_EXE_tiebreak"))
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .arg("serve")
+            .args(if args.contains(&"--listen") {
+                &[][..]
+            } else {
+                &["--listen", "127.0.0.1:0"]
+            })
             .args(args)
             .current_dir(folder.path())
             .stderr(Stdio::piped())

@@ -113,16 +113,6 @@ impl Client {
         self.send(Method::PUT, path, &all, document.to_string()).await
     }
 
-    pub async fn merge_patch(&mut self, path: &str, document: &Value) -> Got {
-        self.send(
-            Method::PATCH,
-            path,
-            &[("content-type", "application/merge-patch+json")],
-            document.to_string(),
-        )
-        .await
-    }
-
     pub async fn post(&mut self, path: &str, headers: &[(&str, &str)], document: &Value) -> Got {
         let mut all = vec![("content-type", "application/json")];
         all.extend_from_slice(headers);

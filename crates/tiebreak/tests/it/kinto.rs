@@ -136,3 +136,96 @@ async fn a_lost_answer_is_looked_into_and_never_repeated_blindly() {
         .json();
     assert_eq!(posted["data"].as_array().unwrap().len(), 1);
 }
+
+/// 500 writes for 150 records: each created once, edited by two feeds, with repeats.
+fn job() -> String {
+    let mut lines = Vec::new();
+    for record in 0..150 {
+        let path = format!("{RECORDS}/j{record}");
+        let create = json!({"method": "PUT", "path": path, "body": {"data": {"n": record}}});
+        lines.push(create.to_string());
+        for field in 1..=2 {
+            let body = json!({"data": {format!("f{field}"): record * 10 + field}});
+            let edit = json!({"method": "PATCH", "path": path, "body": body, "key": format!("e{record}-{field}")});
+            lines.push(edit.to_string());
+        }
+        if record % 3 == 0 {
+            lines.push(create.to_string());
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_job_through_the_gateway_survives_kills_of_both() {
+    let kinto = Peer::start("kinto");
+    prepared(&kinto.authority).await;
+    let upstream = format!("http://{}", kinto.authority);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("job.ndjson");
+    std::fs::write(&file, job()).unwrap();
+    let mut gateway = Gateway::start(&["--upstream", &upstream, "--late-after", "2"]);
+    let port = gateway.authority.clone();
+    let mut shuffle = Shuffle::new(5);
+    let mut runs = 0;
+    loop {
+        runs += 1;
+        assert!(runs < 60, "the job does not end");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tiebreak"));
+        command.args(["submit", "job.ndjson", "--workers", "64", "--late-after", "2"]);
+        command.args([
+            "--to",
+            &format!("http://{port}"),
+            "-H",
+            &format!("{}: {}", ALICE.0, ALICE.1),
+        ]);
+        let mut running = command
+            .current_dir(folder.path())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        if runs > 8 {
+            let ended = tokio::task::spawn_blocking(move || running.wait().unwrap())
+                .await
+                .unwrap();
+            assert_eq!(
+                ended.code(),
+                Some(0),
+                "{}",
+                std::fs::read_to_string(folder.path().join("results.ndjson")).unwrap()
+            );
+            break;
+        }
+        // Let it come as far as chance has it, then end it as a power cut would.
+        let performed = shuffle.below(30) as u64 * 10;
+        let mut direct = client(&kinto.authority);
+        for _ in 0..200 {
+            let listed = direct.get(&format!("{RECORDS}?_limit=10000&has_f2=true")).await.json();
+            if listed["data"].as_array().unwrap().len() as u64 * 3 >= performed || running.try_wait().unwrap().is_some()
+            {
+                break;
+            }
+        }
+        running.kill().unwrap();
+        running.wait().unwrap();
+        if runs == 4 {
+            let kept = gateway.kill();
+            gateway = Gateway::start_in(kept, &["--upstream", &upstream, "--late-after", "2", "--listen", &port]);
+        }
+    }
+    let all = client(&kinto.authority)
+        .get(&format!("{RECORDS}?_limit=10000"))
+        .await
+        .json();
+    let all = all["data"].as_array().unwrap();
+    assert_eq!(all.len(), 150);
+    for record in all {
+        let n = record["n"].as_u64().unwrap();
+        assert_eq!(
+            (record["f1"].as_u64(), record["f2"].as_u64()),
+            (Some(n * 10 + 1), Some(n * 10 + 2)),
+            "{record}"
+        );
+    }
+    drop(gateway);
+}

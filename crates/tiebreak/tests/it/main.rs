@@ -1,5 +1,8 @@
 //! The binary against real servers, real sockets and real signals.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(unreachable_pub, reason = "there is one crate of tests, and nobody outside")]
+
 mod azurite;
 mod gateway;
 mod http;
