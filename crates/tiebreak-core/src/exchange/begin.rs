@@ -86,10 +86,11 @@ impl Exchange {
 
     /// Without a ledger nothing is sent.
     pub(super) fn ledger_down(&mut self, now: Time, failure: &LedgerFailure) -> Step {
-        if self.resumed.is_some() || self.attempts > 0 {
+        if self.resumed.is_some() || self.unknown.is_some() {
             let why = self.unknown.unwrap_or(crate::delivery::Unknown::Crash);
             return self.in_doubt(now, why);
         }
+        // What was sent before, if anything was, the origin has refused.
         let detail = format!("failed to {}", failure.why);
         let report = self.report(Outcome::NotSent);
         let mut refusal = Answer::ours(Problem::new(Kind::LedgerUnavailable, detail), report);

@@ -52,7 +52,6 @@ impl Exchange {
         };
         if self.attempts > 0 {
             answer_.report.outcome = Outcome::Refused;
-            return self.settle(now, answer_, exit);
         }
         self.release(now, answer_, exit)
     }
