@@ -10,9 +10,9 @@ use tiebreak_core::key::{IdempotencyKey, KeyDigest};
 use tiebreak_core::lane::default_lanes;
 use tiebreak_core::merge::Representation;
 use tiebreak_core::policy::Policy;
-use tiebreak_core::record::WriteId;
+use tiebreak_core::record::{State, WriteId};
 use tiebreak_core::request::WriteRequest;
-use tiebreak_ledger::Ledger;
+use tiebreak_ledger::{Ledger, LedgerError, MAX_PAGE};
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
@@ -109,6 +109,31 @@ impl Engine {
             ledger,
             transport,
             judge,
+        }
+    }
+
+    /// Takes notice of what an earlier process left, before the first write: the lanes of what may still arrive late are
+    /// suspect, and what it served to whom is not known any more. Returns how many doubts are open.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub async fn recover(&self) -> Result<u64, LedgerError> {
+        let (mut after, mut count) = (None, 0);
+        let stats = self.ledger.stats().await?;
+        if stats.claimed + stats.settled + stats.in_doubt > 0 {
+            self.reads.forgot(self.clock.now());
+        }
+        loop {
+            let page = self.ledger.doubts(after, MAX_PAGE).await?;
+            let Some(last) = page.last() else { return Ok(count) };
+            after = Some(last.claim.id);
+            count += page.len() as u64;
+            for record in &page {
+                if let State::InDoubt(doubt) = &record.state {
+                    let until = doubt.since.after(self.options.policy.late_after);
+                    self.lanes.suspect(&record.claim.lanes, until);
+                }
+            }
         }
     }
 

@@ -115,11 +115,10 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         transport,
         Arc::new(Judge::standard()),
     );
-    let doubts = ledger
-        .stats()
+    let doubts = engine
+        .recover()
         .await
-        .map_err(|e| Failure::new(FAILED, e.to_string()))?
-        .in_doubt;
+        .map_err(|e| Failure::new(FAILED, e.to_string()))?;
     let max_content = args.max_content as usize * 1024 * 1024;
     let gateway = Arc::new(Gateway {
         engine: Arc::new(engine),
