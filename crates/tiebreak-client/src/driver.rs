@@ -25,6 +25,17 @@ pub(crate) struct Driver<'a> {
     pub(crate) registration: Option<Registration>,
 }
 
+/// A driver that is dropped in the middle may leave a request on the wire, of which the lanes have to know.
+impl Drop for Driver<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take()
+            && let Some(exit) = self.exchange.left_behind(self.engine.clock().now())
+        {
+            ticket.leave(exit);
+        }
+    }
+}
+
 impl Driver<'_> {
     /// Drives the exchange to its answer.
     pub(crate) async fn run(mut self) -> Answer {

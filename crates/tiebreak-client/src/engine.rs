@@ -14,7 +14,7 @@ use tiebreak_core::policy::Policy;
 use tiebreak_core::record::{Held, State, WriteId};
 use tiebreak_core::request::WriteRequest;
 use tiebreak_core::validator::EntityTag;
-use tiebreak_ledger::{Ledger, LedgerError};
+use tiebreak_ledger::{Ledger, LedgerError, MAX_PAGE};
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
@@ -114,6 +114,34 @@ impl Engine {
         }
     }
 
+    /// Takes notice of what an earlier process left, before the first write: the lanes of what may still arrive late are
+    /// suspect, and what it served to whom is not known any more. Returns how many doubts are open.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub async fn recover(&self) -> Result<u64, LedgerError> {
+        let (mut after, mut count) = (None, 0);
+        let stats = self.ledger.stats().await?;
+        if stats.claimed + stats.settled + stats.in_doubt > 0 {
+            self.reads.forgot(self.clock.now());
+        }
+        loop {
+            let page = self.ledger.doubts(after, MAX_PAGE).await?;
+            let Some(last) = page.last() else { return Ok(count) };
+            after = Some(last.claim.id);
+            count += page.len() as u64;
+            for record in &page {
+                let held = record.claim.held.as_deref().and_then(Held::parse);
+                let kind = self.options.policy.etag;
+                let guarded = held.as_ref().and_then(Held::tag).is_some_and(|tag| kind.is_version(tag, None));
+                if let (State::InDoubt(doubt), false) = (&record.state, guarded) {
+                    let until = doubt.since.after(self.options.policy.late_after);
+                    self.lanes.suspect(&record.claim.lanes, until);
+                }
+            }
+        }
+    }
+
     /// Performs one write: once, on the version it was meant for.
     ///
     /// Dropping the future abandons the exchange wherever it is, which leaves a claim behind that only a
@@ -191,37 +219,6 @@ impl Engine {
             request.content.clone(),
         );
         self.reads.note(read, etag.filter(|_| unaltered), Some(sent), now);
-    }
-
-    /// Takes over what an earlier process left in the ledger: a request of it that no version guards may still arrive,
-    /// so its lanes are suspect for as long as we reckon with that. Returns how many writes are in doubt.
-    ///
-    /// # Errors
-    /// If the ledger cannot be read.
-    pub async fn recover(&self) -> Result<usize, LedgerError> {
-        let until = self.clock.now().after(self.options.policy.late_after);
-        let (mut after, mut count) = (None, 0);
-        loop {
-            let page = self.ledger.doubts(after, 256).await?;
-            let Some(last) = page.last() else { return Ok(count) };
-            after = Some(last.claim.id);
-            count += page.len();
-            for record in page {
-                let recent = matches!(&record.state, State::InDoubt(d) if d.since.after(self.options.policy.late_after) > self.clock.now());
-                let guarded = record.claim.held.as_deref().and_then(Held::parse);
-                let guarded = guarded
-                    .as_ref()
-                    .and_then(Held::tag)
-                    .is_some_and(|tag| self.options.policy.etag.is_version(tag, None));
-                if recent && !guarded && !self.options.policy.honours_keys {
-                    record
-                        .claim
-                        .lanes
-                        .iter()
-                        .for_each(|lane| self.lanes.suspect(lane, until));
-                }
-            }
-        }
     }
 
     /// What was served to whom; a door that serves reads tells it here.

@@ -61,8 +61,10 @@ pub struct Lanes {
 #[derive(Debug, Default)]
 struct State {
     lanes: HashMap<LaneId, Lane>,
-    /// Idle lanes in the order in which they fell idle; a number that grows names each occasion.
+    /// Idle lanes that carry something, in the order in which they fell idle; a number that grows names each occasion.
     idle: BTreeMap<u64, LaneId>,
+    /// Idle lanes that are suspect, in the order in which that ends.
+    suspect: BTreeMap<(Time, u64), LaneId>,
     next_idle: u64,
     places: usize,
 }
@@ -74,7 +76,14 @@ struct Lane {
     suspect_until: Option<Time>,
     /// Writes that ended in doubt while others stood behind them, whose claims were made before.
     doubts: Vec<DoubtMark>,
-    idle: Option<u64>,
+    idle: Option<Idle>,
+}
+
+/// Where an idle lane is listed.
+#[derive(Debug, Clone, Copy)]
+enum Idle {
+    Carrying(u64),
+    Suspect(Time, u64),
 }
 
 #[derive(Debug)]
@@ -108,7 +117,9 @@ pub enum Standing {
 impl Lanes {
     /// Lanes with these bounds.
     #[must_use]
-    pub fn new(limits: LaneLimits, clock: Clock) -> Arc<Lanes> {
+    pub fn new(mut limits: LaneLimits, clock: Clock) -> Arc<Lanes> {
+        // Whoever is at the front is near it.
+        limits.ahead = limits.ahead.max(1);
         Arc::new(Lanes {
             limits,
             clock,
@@ -140,9 +151,7 @@ impl Lanes {
         for id in lanes {
             let lane = state.lanes.entry(id.clone()).or_default();
             lane.queue.push_back(Arc::clone(&place));
-            if let Some(number) = lane.idle.take() {
-                state.idle.remove(&number);
-            }
+            state.wake(id);
         }
         state.promote(&place, self.limits.ahead);
         drop(state);
@@ -202,13 +211,20 @@ impl Lanes {
         }
     }
 
-    /// An unguarded request of an earlier process may still arrive in this lane until then.
-    pub fn suspect(&self, id: &LaneId, until: Time) {
+    /// An unguarded request may still arrive in these lanes until then.
+    pub fn suspect(&self, lanes: &[LaneId], until: Time) {
+        let now = self.clock.now();
+        if until <= now {
+            return;
+        }
         let mut state = self.lock();
-        let lane = state.lanes.entry(id.clone()).or_default();
-        lane.suspect_until = lane.suspect_until.max(Some(until));
-        if lane.queue.is_empty() && lane.idle.is_none() {
-            state.fall_idle(id, self.clock.now(), self.limits.idle);
+        for id in lanes {
+            let lane = state.lanes.entry(id.clone()).or_default();
+            lane.suspect_until = lane.suspect_until.max(Some(until));
+            if lane.queue.is_empty() {
+                state.wake(id);
+                state.fall_idle(id, now, self.limits.idle);
+            }
         }
     }
 
@@ -219,6 +235,9 @@ impl Lanes {
             lane.suspect_until = None;
             if let Some(front) = lane.queue.front() {
                 front.changed.notify_one();
+            } else {
+                state.wake(id);
+                state.fall_idle(id, self.clock.now(), self.limits.idle);
             }
         }
     }
@@ -242,36 +261,45 @@ impl State {
         }
     }
 
+    /// The lane is listed as idle no longer.
+    fn wake(&mut self, id: &LaneId) {
+        match self.lanes.get_mut(id).and_then(|lane| lane.idle.take()) {
+            Some(Idle::Carrying(number)) => drop(self.idle.remove(&number)),
+            Some(Idle::Suspect(until, number)) => drop(self.suspect.remove(&(until, number))),
+            None => {}
+        }
+    }
+
+    /// Keeps of an idle lane what may be needed: what it carries may be forgotten at any time, a suspicion may not.
     fn fall_idle(&mut self, id: &LaneId, now: Time, keep: usize) {
-        let Some(lane) = self.lanes.get_mut(id) else { return };
-        if lane.suspect_until.is_some_and(|until| until <= now) {
-            lane.suspect_until = None;
+        self.list(id, now);
+        while let Some(over) = self.suspect.first_entry().filter(|first| first.key().0 <= now) {
+            let id = over.remove();
+            self.list(&id, now);
         }
-        // Whoever comes now finds them in the ledger.
-        lane.doubts.clear();
-        if lane.carried.is_none() && lane.suspect_until.is_none() {
-            self.lanes.remove(id);
-            return;
-        }
-        let number = self.next_idle;
-        self.next_idle += 1;
-        lane.idle = Some(number);
-        self.idle.insert(number, id.clone());
-        // What is carried may be forgotten at any time; a suspicion may not.
         while self.idle.len() > keep {
             let Some((_, oldest)) = self.idle.pop_first() else {
                 break;
             };
-            let Some(lane) = self.lanes.get_mut(&oldest) else {
-                continue;
-            };
-            lane.carried = None;
-            if lane.suspect_until.is_none_or(|until| until <= now) {
-                self.lanes.remove(&oldest);
-            } else {
-                // It leaves the order; whoever enters it next finds it still suspect.
-                lane.idle = None;
-            }
+            self.lanes.remove(&oldest);
+        }
+    }
+
+    fn list(&mut self, id: &LaneId, now: Time) {
+        let Some(lane) = self.lanes.get_mut(id) else { return };
+        // Whoever comes now finds them in the ledger.
+        lane.doubts.clear();
+        lane.suspect_until = lane.suspect_until.filter(|until| *until > now);
+        let number = self.next_idle;
+        self.next_idle += 1;
+        if let Some(until) = lane.suspect_until {
+            lane.idle = Some(Idle::Suspect(until, number));
+            self.suspect.insert((until, number), id.clone());
+        } else if lane.carried.is_some() {
+            lane.idle = Some(Idle::Carrying(number));
+            self.idle.insert(number, id.clone());
+        } else {
+            self.lanes.remove(id);
         }
     }
 }
@@ -340,3 +368,6 @@ impl Drop for Ticket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

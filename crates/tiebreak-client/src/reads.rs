@@ -71,6 +71,8 @@ struct State {
     uses: u64,
     bytes: usize,
     pooled: HashMap<CallerId, Time>,
+    /// Until then, a write may have been made from a read that is not remembered here.
+    incomplete_until: Option<Time>,
 }
 
 #[derive(Debug, Default)]
@@ -157,9 +159,11 @@ impl Reads {
         } else {
             Connections::Unknown
         };
+        let all = state.incomplete_until.is_none_or(|until| until <= now);
         let key = (caller, target.to_owned());
         let Some(found) = state.targets.get_mut(&key) else {
             return Candidates {
+                complete: all,
                 connections,
                 ..Candidates::default()
             };
@@ -177,7 +181,7 @@ impl Reads {
                 .filter(|read| own(read) || within(read))
                 .cloned()
                 .collect(),
-            complete: found.dropped_at.is_none_or(|at| at.after(self.limits.window) <= now),
+            complete: all && found.dropped_at.is_none_or(|at| at.after(self.limits.window) <= now),
             connections,
             recurring: found.recurring,
         };
@@ -193,6 +197,12 @@ impl Reads {
         let mut state = self.lock();
         state.pooled.retain(|_, until| *until > now);
         state.pooled.insert(caller, now.after(POOLED_FOR));
+    }
+
+    /// Reads happened that are not remembered here: in an earlier process, or through another gateway. For as long as
+    /// one of them may be the base of a write, nothing is inferred from what is missing.
+    pub fn forgot(&self, now: Time) {
+        self.lock().incomplete_until = Some(now.after(self.limits.window));
     }
 
     /// Bytes of content that are remembered.

@@ -179,7 +179,8 @@ pub fn decide(question: &Question<'_>) -> BaseDecision {
             true => BaseDecision::Unknown(BaseUnknown::NotServed),
         };
     }
-    if candidates.len() == 1 {
+    // Of what is not all that was read, one candidate is no more than one of several.
+    if candidates.len() == 1 && question.complete {
         return among(question, &candidates, How::Only, false);
     }
     let smelled = match last_on_connection(question) {

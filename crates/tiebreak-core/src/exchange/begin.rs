@@ -90,6 +90,7 @@ impl Exchange {
             let why = self.unknown.unwrap_or(crate::delivery::Unknown::Crash);
             return self.in_doubt(now, why);
         }
+        // What was sent before, if anything was, the origin has refused.
         let detail = format!("failed to {}", failure.why);
         let report = self.report(Outcome::NotSent);
         let mut refusal = Answer::ours(Problem::new(Kind::LedgerUnavailable, detail), report);

@@ -184,6 +184,19 @@ impl Exchange {
         self.context.key.is_none() && self.resumed.is_none() && self.attempts == 0 && self.unknown.is_none()
     }
 
+    /// What an exchange that is dropped in the middle leaves in its lanes: a request of which nothing is known and which
+    /// no version guards. `None`: nothing.
+    #[must_use]
+    pub fn left_behind(&self, now: Time) -> Option<LaneExit> {
+        let on_its_way = self.unknown.is_some() || matches!(self.stage, Stage::Sending);
+        let guard = self.plan.as_deref().and_then(|p| p.guard.as_ref());
+        let guarded = guard.is_some_and(|g| g.version);
+        (on_its_way && !guarded && self.place == Place::Front).then(|| LaneExit {
+            suspect_until: Some(now.after(self.context.policy.late_after)),
+            ..LaneExit::default()
+        })
+    }
+
     /// Takes one input and says what to do next. Total: an input that does not fit the stage ends the
     /// exchange with what is known.
     pub fn handle(&mut self, now: Time, input: Input) -> Step {

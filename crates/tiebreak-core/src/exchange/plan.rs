@@ -297,6 +297,7 @@ impl Exchange {
             (Some(base), Some(current)) if current.etag.as_ref() != Some(tag) => {
                 self.merged_onto(&base, current, Guarantee::A)
             }
+            (Some(_), None) if self.is_outdated(tag) => Planned::NeedCurrent,
             (Some(base), _) => Planned::Ready(Box::new(self.under(
                 tag.clone(),
                 Some(base.clone()),
@@ -305,6 +306,13 @@ impl Exchange {
             ))),
             (None, _) => Planned::Ready(Box::new(self.under(tag.clone(), None, Stale::BaseGone, Guarantee::A))),
         }
+    }
+
+    /// Whether the lane has written another version since, if only for another caller: then an attempt under this tag
+    /// is known to fail. The representation itself is that caller's, so it is read again as this one.
+    fn is_outdated(&self, tag: &EntityTag) -> bool {
+        let newest = self.view.carried.as_ref().and_then(Carried::strong_tag);
+        newest.is_some_and(|newest| newest != tag)
     }
 
     fn plan_from_base(
@@ -320,11 +328,11 @@ impl Exchange {
                 Planned::Ready(Box::new(self.under(tag, Some(base.clone()), stale, best)))
             }
             (_, Some(current)) => self.merged_onto(base, current, best),
-            (Some(tag), None) if !tag.is_weak() => {
+            (Some(tag), None) if !tag.is_weak() && !self.is_outdated(&tag) => {
                 let stale = Stale::MergeFrom(base.clone());
                 Planned::Ready(Box::new(self.under(tag, Some(base.clone()), stale, best)))
             }
-            // An origin without (strong) tags: what is there now has to be read before it can be merged into.
+            // The version is outdated, or has no strong tag: what is there now has to be read before it can be merged into.
             (_, None) => Planned::NeedCurrent,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use tiebreak_core::base::{Candidates, Connections, Served};
+use tiebreak_core::base::{Candidates, Served};
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::delivery::Unknown;
 use tiebreak_core::exchange::{Carried, Context, Exchange, LaneView};

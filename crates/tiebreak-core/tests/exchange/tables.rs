@@ -1,1 +1,741 @@
+//! The standard cases of DESIGN sections 5, 8 and 10, each as a short story: what the wire says, and what the exchange does.
 
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+
+use expect_test::{Expect, expect};
+use http::Method;
+use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
+use tiebreak_core::exchange::{Effect, Entry, Input, LedgerFailure, Outgoing, Step};
+use tiebreak_core::record::Fence;
+
+use crate::cases::{Base, Case, Doubtful, START};
+use crate::world::{Tags, answer, version};
+
+/// Plays `wire` against the exchange of `case`, the last of it for as long as it is read; the ledger and the lanes do
+/// what they are asked.
+fn story(case: &Case, wire: Vec<Delivery>, expected: &Expect) {
+    play(case, wire, "", expected);
+}
+
+/// As [`story`]; the ledger fails in the operation that begins with `failing`.
+fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) {
+    let mut wire = VecDeque::from(wire);
+    let mut exchange = case.exchange();
+    let mut now = START;
+    let mut last = None;
+    let mut fences = 10;
+    let mut out = String::new();
+    let mut step = exchange.handle(now, Input::Begin);
+    loop {
+        let Step { effect, .. } = step;
+        let told = tell(&effect);
+        if !told.is_empty() {
+            writeln!(out, "{told}").unwrap();
+        }
+        let mut granted = || {
+            fences += 1;
+            Input::Granted(Fence(fences))
+        };
+        let input = match effect {
+            _ if !failing.is_empty() && told.starts_with(failing) => Input::LedgerFailed(LedgerFailure {
+                why: "use the ledger".into(),
+            }),
+            Effect::Answer { .. } => break,
+            Effect::Register(..) => Input::Registered,
+            Effect::Await(_) => Input::Awaited(None),
+            Effect::LookUp(..) | Effect::Get(_) => Input::Found(case.record().map(Box::new)),
+            Effect::EnterLanes { .. } | Effect::AwaitTurn => Input::Turn(case.view()),
+            Effect::Claim(_) | Effect::Amend { .. } | Effect::Retake { .. } => granted(),
+            Effect::Sleep(until) => {
+                now = until;
+                Input::Elapsed
+            }
+            Effect::Record { .. } => Input::Recorded,
+            Effect::Send(_) => Input::Delivered(wire.pop_front().expect("the story says what the wire does")),
+            Effect::Fetch(_) => {
+                last = wire.pop_front().or(last);
+                Input::Fetched(last.clone().expect("the story says what the wire does"))
+            }
+        };
+        if let Input::Delivered(delivery) | Input::Fetched(delivery) = &input {
+            writeln!(out, "    {}", came(delivery)).unwrap();
+        }
+        step = exchange.handle(now, input);
+    }
+    assert!(wire.is_empty(), "nobody asked for {wire:?}\n{out}");
+    expected.assert_eq(&out);
+}
+
+fn tell(effect: &Effect) -> String {
+    match effect {
+        Effect::Register(..)
+        | Effect::Get(_)
+        | Effect::EnterLanes { .. }
+        | Effect::AwaitTurn
+        | Effect::Await(_) => String::new(),
+        Effect::LookUp(..) => "look up".into(),
+        Effect::Claim(claim) => format!("claim, held {}", claim.held.as_deref().unwrap_or("nothing")),
+        Effect::Amend { attempt, held, .. } => {
+            format!("claim attempt {attempt}, held {}", held.as_deref().unwrap_or("nothing"))
+        }
+        Effect::Retake { attempt, held, .. } => {
+            format!(
+                "retake for attempt {attempt}, held {}",
+                held.as_deref().unwrap_or("nothing")
+            )
+        }
+        Effect::Fetch(_) => "read".into(),
+        Effect::Send(outgoing) => sent(outgoing),
+        Effect::Sleep(_) => "wait".into(),
+        Effect::Record { entry, exit } => {
+            let entry = match &**entry {
+                Entry::Settle(_, _, settlement) => format!("settle {}", settlement.outcome.as_str()),
+                Entry::Doubt(..) => "record the doubt".into(),
+                Entry::Release(..) => "release".into(),
+                Entry::Resolve(_, settlement, _) => format!("resolve the doubt: {}", settlement.outcome.as_str()),
+            };
+            let suspect = exit.as_ref().is_some_and(|e| e.suspect_until.is_some());
+            format!("{entry}{}", if suspect { ", lane suspect" } else { "" })
+        }
+        Effect::Answer { answer, .. } => {
+            let mut report = answer.report.clone();
+            report.id = None;
+            let kind = answer
+                .problem
+                .as_ref()
+                .map(|p| format!(" {}", p.kind().slug()))
+                .unwrap_or_default();
+            format!("answer {}{kind}: {report}", answer.status.as_u16())
+        }
+    }
+}
+
+fn sent(outgoing: &Outgoing) -> String {
+    let mut out = format!("{}", outgoing.method);
+    for name in ["if-match", "if-none-match", "idempotency-key"] {
+        if let Some(value) = outgoing.headers.get(name) {
+            write!(out, " {name}: {}", value.to_str().unwrap()).unwrap();
+        }
+    }
+    write!(out, " {}", String::from_utf8_lossy(&outgoing.content)).unwrap();
+    out
+}
+
+fn came(delivery: &Delivery) -> String {
+    match delivery {
+        Delivery::NotSent(why) => format!("not sent: {}", why.why()),
+        Delivery::Unknown(why) => why.why(),
+        Delivery::Answered(response) => {
+            let tag = response.field("etag").unwrap_or_default();
+            let content = String::from_utf8_lossy(&response.content);
+            format!("{} {tag} {content}", response.status.as_u16())
+                .trim_end()
+                .to_owned()
+        }
+    }
+}
+
+fn lost() -> Delivery {
+    Delivery::Unknown(Unknown::Closed)
+}
+
+fn ours(b: u64) -> Delivery {
+    answer(200, Some("\"5\""), &crate::world::document("new", b))
+}
+
+fn read() -> Case {
+    Case {
+        base: Base::Read,
+        ..Case::default()
+    }
+}
+
+fn named() -> Case {
+    Case {
+        base: Base::Named,
+        ..Case::default()
+    }
+}
+
+#[test]
+fn a_write_from_what_was_read_goes_under_its_version() {
+    story(
+        &read(),
+        vec![ours(1)],
+        &expect![[r#"
+            look up
+            claim, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                200 "5" {"a":"new","b":1}
+            settle applied
+            answer 200: applied; attempts=1; guarantee=C
+        "#]],
+    );
+}
+
+#[test]
+fn a_write_from_an_old_version_is_merged_into_the_new_one() {
+    let wire = vec![answer(412, None, ""), version(Tags::Version, 2), ours(2)];
+    story(
+        &read(),
+        wire,
+        &expect![[r#"
+            look up
+            claim, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                412
+            read
+                200 "2" {"a":"old","b":2}
+            claim attempt 2, held "2";new
+            PUT if-match: "2" {"a":"new","b":2}
+                200 "5" {"a":"new","b":2}
+            settle applied
+            answer 200: applied; attempts=2; guarantee=C; rebased
+        "#]],
+    );
+}
+
+#[test]
+fn what_the_lane_carries_saves_the_read() {
+    let case = Case {
+        carried: Some(2),
+        ..read()
+    };
+    story(
+        &case,
+        vec![ours(2)],
+        &expect![[r#"
+            look up
+            claim, held "2";new
+            PUT if-match: "2" {"a":"new","b":2}
+                200 "5" {"a":"new","b":2}
+            settle applied
+            answer 200: applied; attempts=1; guarantee=C; rebased
+        "#]],
+    );
+}
+
+#[test]
+fn an_overlap_is_reported_and_not_sent() {
+    let theirs = answer(200, Some("\"2\""), &crate::world::document("theirs", 1));
+    story(
+        &read(),
+        vec![answer(412, None, ""), theirs],
+        &expect![[r#"
+            look up
+            claim, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                412
+            read
+                200 "2" {"a":"theirs","b":1}
+            settle refused
+            answer 409 overlap: refused; attempts=1; guarantee=C; class=stale
+        "#]],
+    );
+}
+
+#[test]
+fn a_lagging_replica_is_asked_again() {
+    let wire = vec![
+        answer(412, None, ""),
+        version(Tags::Version, 1),
+        version(Tags::Version, 2),
+        ours(2),
+    ];
+    story(
+        &read(),
+        wire,
+        &expect![[r#"
+            look up
+            claim, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                412
+            read
+                200 "1" {"a":"old","b":1}
+            wait
+            read
+                200 "2" {"a":"old","b":2}
+            claim attempt 2, held "2";new
+            PUT if-match: "2" {"a":"new","b":2}
+                200 "5" {"a":"new","b":2}
+            settle applied
+            answer 200: applied; attempts=2; guarantee=C; rebased
+        "#]],
+    );
+}
+
+#[test]
+fn the_own_precondition_is_literal() {
+    story(
+        &named(),
+        vec![answer(412, None, "")],
+        &expect![[r#"
+            look up
+            claim, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                412
+            settle refused
+            answer 412: refused; attempts=1; guarantee=A; class=stale
+        "#]],
+    );
+}
+
+#[test]
+fn a_lost_answer_is_proven_by_a_look() {
+    story(
+        &named(),
+        vec![lost(), ours(1)],
+        &expect![[r#"
+            look up
+            claim, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                the connection ended before the answer
+            read
+                200 "5" {"a":"new","b":1}
+            settle applied
+            answer 200: applied; attempts=1; guarantee=A
+        "#]],
+    );
+}
+
+#[test]
+fn a_lost_write_goes_again_under_the_same_version() {
+    let wire = vec![lost(), version(Tags::Version, 1), ours(1)];
+    story(
+        &named(),
+        wire,
+        &expect![[r#"
+            look up
+            claim, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                the connection ended before the answer
+            read
+                200 "1" {"a":"old","b":1}
+            wait
+            claim attempt 2, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                200 "5" {"a":"new","b":1}
+            settle applied
+            answer 200: applied; attempts=2; guarantee=A
+        "#]],
+    );
+}
+
+#[test]
+fn a_lost_write_that_then_conflicts_may_have_met_itself() {
+    let wire = vec![lost(), version(Tags::Version, 1), answer(412, None, ""), ours(1)];
+    story(
+        &named(),
+        wire,
+        &expect![[r#"
+            look up
+            claim, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                the connection ended before the answer
+            read
+                200 "1" {"a":"old","b":1}
+            wait
+            claim attempt 2, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                412
+            read
+                200 "5" {"a":"new","b":1}
+            settle applied
+            answer 200: applied; attempts=2; guarantee=A
+        "#]],
+    );
+}
+
+#[test]
+fn a_refusal_does_not_speak_for_the_attempt_before_it() {
+    let unchanged = || version(Tags::Version, 1);
+    let wire = vec![lost(), unchanged(), answer(403, None, ""), unchanged()];
+    story(
+        &named(),
+        wire,
+        &expect![[r#"
+            look up
+            claim, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                the connection ended before the answer
+            read
+                200 "1" {"a":"old","b":1}
+            wait
+            claim attempt 2, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                403
+            read
+                200 "1" {"a":"old","b":1}
+            wait
+            read
+                200 "1" {"a":"old","b":1}
+            wait
+            read
+                200 "1" {"a":"old","b":1}
+            wait
+            read
+                200 "1" {"a":"old","b":1}
+            wait
+            read
+                200 "1" {"a":"old","b":1}
+            wait
+            read
+                200 "1" {"a":"old","b":1}
+            record the doubt
+            answer 504 in-doubt: in-doubt; attempts=2; guarantee=A
+        "#]],
+    );
+}
+
+#[test]
+fn a_digest_never_justifies_a_second_send() {
+    let case = Case {
+        tags: Tags::Digest,
+        ..named()
+    };
+    story(
+        &case,
+        vec![lost(), version(Tags::Digest, 1)],
+        &expect![[r#"
+            look up
+            claim, held "01ab01cd";new
+            PUT if-match: "01ab01cd" {"a":"new","b":1}
+                the connection ended before the answer
+            read
+                200 "01ab01cd" {"a":"old","b":1}
+            wait
+            read
+                200 "01ab01cd" {"a":"old","b":1}
+            wait
+            read
+                200 "01ab01cd" {"a":"old","b":1}
+            wait
+            read
+                200 "01ab01cd" {"a":"old","b":1}
+            wait
+            read
+                200 "01ab01cd" {"a":"old","b":1}
+            wait
+            read
+                200 "01ab01cd" {"a":"old","b":1}
+            wait
+            read
+                200 "01ab01cd" {"a":"old","b":1}
+            record the doubt
+            answer 504 in-doubt: in-doubt; attempts=1; guarantee=C
+        "#]],
+    );
+}
+
+#[test]
+fn a_lost_post_is_in_doubt() {
+    let case = Case {
+        method: Method::POST,
+        ..Case::default()
+    };
+    story(
+        &case,
+        vec![lost()],
+        &expect![[r#"
+        look up
+        claim, held nothing
+        POST {"a":"new"}
+            the connection ended before the answer
+        record the doubt, lane suspect
+        answer 504 in-doubt: in-doubt; attempts=1; guarantee=D
+    "#]],
+    );
+}
+
+#[test]
+fn a_lost_post_goes_again_where_keys_are_honoured() {
+    let case = Case {
+        method: Method::POST,
+        honours_keys: true,
+        ..Case::default()
+    };
+    story(
+        &case,
+        vec![lost(), answer(201, None, "")],
+        &expect![[r#"
+        look up
+        claim, held nothing
+        POST idempotency-key: "01010101010101010101010101010101" {"a":"new"}
+            the connection ended before the answer
+        wait
+        claim attempt 2, held nothing
+        POST idempotency-key: "01010101010101010101010101010101" {"a":"new"}
+            201
+        settle applied
+        answer 201: applied; attempts=2; guarantee=B
+    "#]],
+    );
+}
+
+#[test]
+fn what_was_not_sent_goes_again() {
+    let wire = vec![Delivery::NotSent(NotSent::Unreachable), answer(204, None, "")];
+    story(
+        &Case::default(),
+        wire,
+        &expect![[r#"
+        look up
+        claim, held nothing
+        PUT {"a":"new","b":1}
+            not sent: it refused the connection
+        wait
+        PUT {"a":"new","b":1}
+            204
+        settle applied
+        answer 204: applied; attempts=1; guarantee=D; unguarded
+    "#]],
+    );
+}
+
+#[test]
+fn too_many_requests_waits() {
+    story(
+        &Case::default(),
+        vec![answer(429, None, ""), answer(204, None, "")],
+        &expect![[r#"
+        look up
+        claim, held nothing
+        PUT {"a":"new","b":1}
+            429
+        wait
+        PUT {"a":"new","b":1}
+            204
+        settle applied
+        answer 204: applied; attempts=2; guarantee=D; unguarded
+    "#]],
+    );
+}
+
+#[test]
+fn a_passing_refusal_frees_the_key() {
+    story(
+        &Case::default(),
+        vec![answer(401, None, "")],
+        &expect![[r#"
+        look up
+        claim, held nothing
+        PUT {"a":"new","b":1}
+            401
+        release
+        answer 401: refused; attempts=1; guarantee=D; class=other; unguarded
+    "#]],
+    );
+}
+
+#[test]
+fn a_deletion_that_is_gone_was_ours_if_it_was_seen_before() {
+    let case = Case {
+        method: Method::DELETE,
+        ..named()
+    };
+    story(
+        &case,
+        vec![lost(), answer(404, None, "")],
+        &expect![[r#"
+        look up
+        claim, held "1"
+        DELETE if-match: "1" 
+            the connection ended before the answer
+        read
+            404
+        settle applied
+        answer 204: applied; attempts=1; guarantee=A
+    "#]],
+    );
+}
+
+#[test]
+fn a_job_looks_creates_and_waits_before_it_creates_again() {
+    let case = Case {
+        check_first: true,
+        ..Case::default()
+    };
+    let mut wire = vec![answer(404, None, ""), lost()];
+    wire.extend((0..7).map(|_| answer(404, None, "")));
+    wire.push(answer(201, None, ""));
+    story(
+        &case,
+        wire,
+        &expect![[r#"
+            look up
+            read
+                404
+            claim, held *;new
+            PUT if-none-match: * {"a":"new","b":1}
+                the connection ended before the answer
+            read
+                404
+            wait
+            read
+                404
+            wait
+            read
+                404
+            wait
+            read
+                404
+            wait
+            read
+                404
+            wait
+            read
+                404
+            wait
+            read
+                404
+            claim attempt 2, held *;new
+            PUT if-none-match: * {"a":"new","b":1}
+                201
+            settle applied, lane suspect
+            answer 201: applied; attempts=2; guarantee=C
+        "#]],
+    );
+}
+
+#[test]
+fn a_doubt_is_taken_up_under_the_version_that_its_caller_names() {
+    let case = Case {
+        doubt: Doubtful::UnderBase,
+        ..named()
+    };
+    story(
+        &case,
+        vec![version(Tags::Version, 1), ours(1)],
+        &expect![[r#"
+            look up
+            read
+                200 "1" {"a":"old","b":1}
+            wait
+            retake for attempt 2, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                200 "5" {"a":"new","b":1}
+            settle applied
+            answer 200: applied; attempts=2; guarantee=A
+        "#]],
+    );
+}
+
+#[test]
+fn a_doubt_that_was_merged_is_merged_anew() {
+    let case = Case {
+        doubt: Doubtful::UnderMerged,
+        ..read()
+    };
+    story(
+        &case,
+        vec![version(Tags::Version, 2), ours(2)],
+        &expect![[r#"
+            look up
+            read
+                200 "2" {"a":"old","b":2}
+            retake for attempt 2, held "2";new
+            PUT if-match: "2" {"a":"new","b":2}
+                200 "5" {"a":"new","b":2}
+            settle applied
+            answer 200: applied; attempts=2; guarantee=C; rebased
+        "#]],
+    );
+}
+
+#[test]
+fn a_doubt_whose_base_nobody_knows_stays_one() {
+    let case = Case {
+        doubt: Doubtful::UnderMerged,
+        ..Case::default()
+    };
+    story(
+        &case,
+        vec![version(Tags::Version, 2)],
+        &expect![[r#"
+            look up
+            read
+                200 "2" {"a":"old","b":2}
+            wait
+            read
+                200 "2" {"a":"old","b":2}
+            wait
+            read
+                200 "2" {"a":"old","b":2}
+            wait
+            read
+                200 "2" {"a":"old","b":2}
+            wait
+            read
+                200 "2" {"a":"old","b":2}
+            wait
+            read
+                200 "2" {"a":"old","b":2}
+            wait
+            read
+                200 "2" {"a":"old","b":2}
+            answer 504 in-doubt: in-doubt; attempts=1; guarantee=A
+        "#]],
+    );
+}
+
+#[test]
+fn without_a_ledger_nothing_is_sent() {
+    play(
+        &read(),
+        Vec::new(),
+        "look up",
+        &expect![[r#"
+        look up
+        answer 503 ledger-unavailable: not-sent; attempts=0; guarantee=D
+    "#]],
+    );
+    play(
+        &read(),
+        Vec::new(),
+        "claim",
+        &expect![[r#"
+            look up
+            claim, held "1";new
+            answer 503 ledger-unavailable: not-sent; attempts=0; guarantee=C
+        "#]],
+    );
+}
+
+#[test]
+fn what_cannot_be_recorded_is_in_doubt() {
+    play(
+        &read(),
+        vec![ours(1)],
+        "settle",
+        &expect![[r#"
+            look up
+            claim, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                200 "5" {"a":"new","b":1}
+            settle applied
+            answer 504 in-doubt: in-doubt; attempts=1; guarantee=C
+        "#]],
+    );
+}
+
+#[test]
+fn a_second_attempt_that_cannot_be_claimed_is_neither_sent_nor_in_doubt() {
+    let wire = vec![answer(412, None, ""), version(Tags::Version, 2)];
+    play(
+        &read(),
+        wire,
+        "claim attempt 2",
+        &expect![[r#"
+            look up
+            claim, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                412
+            read
+                200 "2" {"a":"old","b":2}
+            claim attempt 2, held "2";new
+            release
+            answer 503 ledger-unavailable: refused; attempts=1; guarantee=C
+        "#]],
+    );
+}

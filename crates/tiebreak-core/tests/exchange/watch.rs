@@ -81,10 +81,6 @@ impl Watch {
         &self.last_sent
     }
 
-    pub(crate) fn sends(&self) -> u32 {
-        self.sends
-    }
-
     /// Takes notice of what the exchange is told.
     pub(crate) fn told(&mut self, now: Time, input: &Input) {
         match input {
@@ -171,8 +167,8 @@ impl Watch {
             _ => {}
         }
         match effect {
-            Effect::Claim(claim) if claim.id.0 != [1; 16] => return Err("the claim has another id".into()),
-            Effect::Amend { fence, .. } if Some(*fence) != self.fence => return Err("amended with an old fence".into()),
+            Effect::Claim(claim) if claim.id.0 != [1; 16] => Err("the claim has another id".into()),
+            Effect::Amend { fence, .. } if Some(*fence) != self.fence => Err("amended with an old fence".into()),
             Effect::Send(outgoing) => self.send(now, outgoing),
             Effect::Record { entry, .. } => self.record(entry),
             Effect::Answer { answer, .. } => self.end(answer),

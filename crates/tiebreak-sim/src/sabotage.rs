@@ -1,0 +1,27 @@
+//! Mistakes that are built in on purpose, to prove that the checkers see them.
+
+/// One mistake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sabotage {
+    /// None.
+    #[default]
+    None,
+    /// The transport sends again when an answer is lost.
+    ResendBlindly,
+    /// The transport answers a failed precondition by naming the current version and sending the old content.
+    OverwriteWhenStale,
+    /// The transport sends again whatever was answered with a conflict.
+    ResendConflicts,
+    /// The transport takes a lost answer for a success.
+    InventSuccess,
+    /// The transport takes a lost answer for a refused connection.
+    InventRefusal,
+    /// A cache on the way shows everybody what the first reader saw.
+    SharedCache,
+    /// The ledger grants claims that it does not keep.
+    GrantUnkept,
+    /// The ledger says that a settlement is durable, and it is not.
+    SettleUnkept,
+    /// Claims are granted while the ledger is down.
+    GrantWhenDown,
+}

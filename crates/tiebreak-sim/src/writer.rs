@@ -1,0 +1,355 @@
+//! A caller of the gateway: reads, edits, writes, and repeats what it may repeat.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request};
+use serde_json::{Map, Value};
+use tiebreak_client::reads::Read;
+use tiebreak_client::{Answer, Submission};
+use tiebreak_core::caller::CallerId;
+use tiebreak_core::fingerprint::{Digest, Fingerprint};
+use tiebreak_core::key::IdempotencyKey;
+use tiebreak_core::merge::Representation;
+use tiebreak_core::outcome::Outcome;
+use tiebreak_core::policy::{OnDuplicate, Policy};
+use tiebreak_core::problem::Kind;
+use tiebreak_core::request::{Target, WriteRequest};
+use tiebreak_core::response::Response;
+
+use crate::origin::Fields;
+use crate::scenario::Work;
+use crate::trace::{Answered, Event, Number};
+use crate::wire::NUMBER;
+use crate::world::World;
+
+/// The documents that all writers share.
+pub const SHARED: [&str; 2] = ["/shared/1", "/shared/2"];
+
+/// How often a caller asks for one write, at most.
+const REPEATS: u32 = 6;
+
+/// What a caller wants once.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// The kind of work.
+    pub work: Work,
+    /// Whose credential it has.
+    pub caller: String,
+    /// The target's path.
+    pub path: String,
+    /// The member that it edits, and its new value.
+    pub edit: Option<(String, String)>,
+    /// What its author had read.
+    pub base: Option<Fields>,
+    /// Whether it has an idempotency key.
+    pub keyed: bool,
+}
+
+/// One writer.
+pub(crate) struct Writer {
+    world: Arc<World>,
+    number: usize,
+    caller: String,
+}
+
+/// What is asked for, whenever it is repeated.
+struct Asked {
+    number: Number,
+    request: WriteRequest,
+    key: Option<IdempotencyKey>,
+    policy: Option<Policy>,
+    check_first: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(world: Arc<World>, number: usize) -> Writer {
+        let caller = format!("caller{}", number % world.scenario.callers);
+        Writer { world, number, caller }
+    }
+
+    pub(crate) async fn work(self) {
+        let world = Arc::clone(&self.world);
+        for _ in 0..world.scenario.writes {
+            tokio::time::sleep(world.dice.time(0..60)).await;
+            match *world.dice.pick(world.scenario.work) {
+                work @ (Work::Edit | Work::EditNamed | Work::EditRebase | Work::Patch) => self.edit(work).await,
+                Work::Create => self.create().await,
+                Work::Live => self.live().await,
+                Work::Job => self.job().await,
+            }
+        }
+    }
+
+    fn new_write(&self, work: Work, path: &str, keyed: bool) -> Number {
+        let mut writes = self.world.lock_writes();
+        writes.push(Write {
+            work,
+            caller: self.caller.clone(),
+            path: path.to_owned(),
+            edit: None,
+            base: None,
+            keyed,
+        });
+        writes.len() - 1
+    }
+
+    fn note_edit(&self, number: Number, member: &str, value: &str, base: Option<Fields>) {
+        let mut writes = self.world.lock_writes();
+        writes[number].edit = Some((member.to_owned(), value.to_owned()));
+        writes[number].base = base;
+    }
+
+    fn request<T>(&self, method: Method, path: &str, content: T) -> Request<T> {
+        let mut request = Request::new(content);
+        *request.method_mut() = method;
+        *request.uri_mut() = format!("http://origin.example{path}").parse().expect("a fixed form");
+        let credential = HeaderValue::from_str(&self.caller).expect("plain letters");
+        request.headers_mut().insert("authorization", credential);
+        request
+    }
+
+    fn connection(&self, generation: u64) -> u64 {
+        let place = match self.world.scenario.pooled {
+            true => self.world.dice.number(0..3),
+            false => self.number as u64,
+        };
+        generation * 100 + place
+    }
+
+    fn caller_id(&self) -> CallerId {
+        CallerId(Digest::of(&[self.caller.as_bytes()]))
+    }
+
+    /// Reads through the gateway, which remembers what it served.
+    async fn read(&self, path: &str) -> (Response, u64) {
+        let up = self.world.engines().await;
+        let engine = &up.engines[self.number % up.engines.len()];
+        let request = self.request(Method::GET, path, Bytes::new());
+        let response = self.world.wire.read(&request);
+        let connection = self.connection(up.generation);
+        if let Some(representation) = Representation::of(&response) {
+            let read = Read {
+                caller: self.caller_id(),
+                target: request.uri().to_string(),
+                connection,
+            };
+            let now = self.world.clock.now();
+            engine.reads().note(read, response.etag(), Some(representation), now);
+        }
+        (response, connection)
+    }
+
+    /// Edits one member of a shared document.
+    async fn edit(&self, work: Work) {
+        let world = &self.world;
+        let path = *world.dice.pick(&SHARED);
+        let (response, connection) = self.read(path).await;
+        // A caller thinks for a while.
+        tokio::time::sleep(world.dice.time(0..40)).await;
+        let Ok(Value::Object(read)) = serde_json::from_slice::<Value>(&response.content) else {
+            return;
+        };
+        let keyed = world.dice.chance(50);
+        let number = self.new_write(work, path, keyed);
+        let member = match world.scenario.pooled {
+            // Two readers of one pool who edit the same member cannot be told apart; the design says so.
+            true => format!("f{}", self.number),
+            false => format!("f{}", world.dice.number(0..4)),
+        };
+        let value = format!("w{number}");
+        let base: Fields = texts(&read);
+        self.note_edit(number, &member, &value, Some(base));
+        let (method, kind, content) = match work {
+            Work::Patch => {
+                let patch = Map::from_iter([(member, Value::from(value))]);
+                (Method::PATCH, "application/merge-patch+json", patch)
+            }
+            _ => {
+                let mut whole = read;
+                whole.insert(member, value.into());
+                (Method::PUT, "application/json", whole)
+            }
+        };
+        let mut fields = vec![("content-type", kind.to_owned())];
+        let tag = response.field("etag").map(str::to_owned);
+        match (work, tag) {
+            (Work::EditNamed, Some(tag)) => fields.push(("if-match", tag)),
+            (Work::EditRebase, Some(tag)) => {
+                fields.extend([("if-match", tag), ("prefer", "tiebreak=rebase".to_owned())]);
+            }
+            _ => {}
+        }
+        let asked = self.asked(number, method, path, &fields, Value::Object(content).to_string(), keyed);
+        self.submit(asked, Some(connection)).await;
+    }
+
+    async fn create(&self) {
+        let keyed = self.world.dice.chance(50);
+        let number = self.new_write(Work::Create, "/items", keyed);
+        let content = format!("{{\"name\":\"w{number}\"}}");
+        let fields = [("content-type", "application/json".to_owned())];
+        let asked = self.asked(number, Method::POST, "/items", &fields, content, keyed);
+        self.submit(asked, None).await;
+    }
+
+    async fn live(&self) {
+        let keyed = self.world.dice.chance(50);
+        let number = self.new_write(Work::Live, "", keyed);
+        let path = format!("/live/{number}");
+        self.world.lock_writes()[number].path.clone_from(&path);
+        let content = format!("{{\"name\":\"w{number}\"}}");
+        let fields = [
+            ("content-type", "application/json".to_owned()),
+            ("if-none-match", "*".to_owned()),
+        ];
+        let asked = self.asked(number, Method::PUT, &path, &fields, content, keyed);
+        self.submit(asked, None).await;
+        let (response, connection) = self.read(&path).await;
+        let Some(tag) = response.field("etag").map(str::to_owned) else {
+            return;
+        };
+        let number = self.new_write(Work::Live, &path, keyed);
+        let asked = self.asked(
+            number,
+            Method::DELETE,
+            &path,
+            &[("if-match", tag)],
+            String::new(),
+            keyed,
+        );
+        self.submit(asked, Some(connection)).await;
+    }
+
+    async fn job(&self) {
+        let keyed = self.world.dice.chance(50);
+        let number = self.new_write(Work::Job, "", keyed);
+        let path = format!("/jobs/{number}");
+        self.world.lock_writes()[number].path.clone_from(&path);
+        let content = format!("{{\"name\":\"w{number}\"}}");
+        let fields = [("content-type", "application/json".to_owned())];
+        let mut asked = self.asked(number, Method::PUT, &path, &fields, content, keyed);
+        asked.check_first = true;
+        asked.policy = Some(Policy {
+            on_duplicate: OnDuplicate::Adopt,
+            ..self.world.scenario.policy()
+        });
+        self.submit(asked, None).await;
+    }
+
+    fn asked(
+        &self,
+        number: Number,
+        method: Method,
+        path: &str,
+        fields: &[(&'static str, String)],
+        content: String,
+        keyed: bool,
+    ) -> Asked {
+        let mut request = self.request(method, path, Bytes::from(content));
+        let own = (NUMBER, number.to_string());
+        for (name, value) in fields.iter().chain([&own]) {
+            let value = HeaderValue::from_str(value).expect("plain letters");
+            request.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+        let key = keyed.then(|| IdempotencyKey::new(format!("key-{number}")).expect("short"));
+        if let Some(key) = &key {
+            let value = HeaderValue::from_str(key.as_str()).expect("plain letters");
+            request.headers_mut().insert("idempotency-key", value);
+        }
+        let (head, content) = request.into_parts();
+        let request = WriteRequest {
+            method: head.method,
+            target: Target::from_uri(head.uri).expect("an absolute URI"),
+            headers: head.headers,
+            content,
+        };
+        self.world.register.is(Fingerprint::of(&request), number);
+        Asked {
+            number,
+            request,
+            key,
+            policy: None,
+            check_first: false,
+        }
+    }
+
+    /// Asks for it, and again as long as there is a reason.
+    async fn submit(&self, asked: Asked, connection: Option<u64>) {
+        let dice = &self.world.dice;
+        for _ in 0..REPEATS {
+            let up = self.world.engines().await;
+            let engine = Arc::clone(&up.engines[self.number % up.engines.len()]);
+            let submission = Submission {
+                caller: Some(self.caller_id()),
+                key: asked.key.clone(),
+                connection,
+                policy: asked.policy.clone(),
+                check_first: asked.check_first,
+                ..Submission::default()
+            };
+            self.world.trace.note(Event::Submitted(asked.number));
+            let request = asked.request.clone();
+            let work = Box::pin(async move { engine.write(request, submission).await });
+            let patience = match dice.chance(self.world.scenario.cancels) {
+                true => dice.time(1..400),
+                false => Duration::from_secs(600),
+            };
+            let answer = tokio::time::timeout(patience, self.world.inside(up.generation, work));
+            let again = match answer.await.unwrap_or_default() {
+                // Killed or dropped without an answer: only a key makes it safe to ask again.
+                None => asked.key.is_some(),
+                Some(answer) => {
+                    self.note_answer(asked.number, &answer);
+                    self.may_repeat(&asked, &answer)
+                }
+            };
+            if !again {
+                return;
+            }
+            tokio::time::sleep(dice.time(0..4_000)).await;
+        }
+    }
+
+    fn may_repeat(&self, asked: &Asked, answer: &Answer) -> bool {
+        let kind = answer.problem.as_ref().map(tiebreak_core::problem::Problem::kind);
+        let unrecorded = answer
+            .problem
+            .as_ref()
+            .is_some_and(|p| p.detail().contains("could not be recorded"));
+        match (answer.report.outcome, kind) {
+            // Without a key the answer says: read before you repeat anything.
+            (Outcome::InDoubt, _) if unrecorded => asked.key.is_some(),
+            (Outcome::InDoubt, _) => self.world.dice.chance(80),
+            // The answer did not come through to the caller.
+            (Outcome::Applied, _) if asked.key.is_some() => self.world.dice.chance(10),
+            (Outcome::NotSent, Some(Kind::LedgerUnavailable | Kind::Busy | Kind::OriginUnreachable)) => true,
+            (Outcome::NotSent, Some(Kind::InProgress)) => asked.key.is_some(),
+            _ => false,
+        }
+    }
+
+    fn note_answer(&self, write: Number, answer: &Answer) {
+        self.world.trace.note(Event::Answered(Answered {
+            write,
+            outcome: answer.report.outcome,
+            status: answer.status.as_u16(),
+            problem: answer.problem.as_ref().map(tiebreak_core::problem::Problem::kind),
+            guarantee: answer.report.guarantee,
+            attempts: answer.report.attempts,
+            unguarded: answer.report.unguarded,
+            rebased: answer.report.rebased,
+            replayed: answer.replayed,
+            content: String::from_utf8_lossy(&answer.content).into_owned(),
+        }));
+    }
+}
+
+fn texts(document: &Map<String, Value>) -> Fields {
+    document
+        .iter()
+        .filter(|(name, _)| *name != "viewer" && *name != "rev")
+        .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+        .collect()
+}
