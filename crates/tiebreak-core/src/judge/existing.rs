@@ -207,6 +207,7 @@ pub(crate) fn fields(tree: Tree<'_, '_>) -> Vec<FieldError> {
                     "loc",
                     "name",
                     "location",
+                    "pointer",
                 ]
                 .into_iter()
                 .find_map(|name| {
