@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use crate::verdict::Class;
+
 /// Where the pages about problem types are; each type is `{BASE}{slug}`.
 pub const BASE: &str = "https://tiebreak.dev/problems/";
 
@@ -93,6 +95,79 @@ kinds! {
     StillBusy = 409, "still-busy", "The conflict lasted longer than the time allowed";
     /// The gateway is stopping.
     Stopping = 503, "stopping", "Tiebreak is stopping";
+}
+
+impl Kind {
+    /// The kind of the problem type `uri`, if it is one of ours.
+    #[must_use]
+    pub fn from_type(uri: &str) -> Option<Kind> {
+        let slug = uri.strip_prefix(BASE)?;
+        Kind::ALL.iter().copied().find(|kind| kind.slug() == slug)
+    }
+
+    /// What such an answer means to whoever gets it: a gateway in front of a gateway reads it by this, not by its words.
+    #[must_use]
+    pub fn class(self) -> Class {
+        match self {
+            Kind::Overlap | Kind::BaseUnknown | Kind::Stale | Kind::PreconditionFailed => Class::Stale,
+            Kind::Duplicate => Class::Duplicate,
+            Kind::InProgress => Class::InProgress,
+            Kind::CallerChanged | Kind::KeyReuse => Class::KeyReuse,
+            Kind::StillBusy => Class::Race,
+            Kind::PatchConflict => Class::State,
+            Kind::KeyInvalid
+            | Kind::KeyMissing
+            | Kind::PreconditionRequired
+            | Kind::Unguarded
+            | Kind::Invalid
+            | Kind::BadRequest
+            | Kind::UnsupportedMediaType
+            | Kind::TooLarge => Class::Invalid,
+            Kind::NotFound
+            | Kind::MethodNotAllowed
+            | Kind::GuaranteeTooWeak
+            | Kind::InDoubt
+            | Kind::OriginUnreachable
+            | Kind::BadAnswer
+            | Kind::OriginTimeout
+            | Kind::LedgerUnavailable
+            | Kind::StoreUnavailable
+            | Kind::Busy
+            | Kind::Stopping => Class::Other,
+        }
+    }
+
+    /// Whether such an answer says that nothing was sent or written. A doubt never does.
+    #[must_use]
+    pub fn proves_refusal(self) -> bool {
+        match self {
+            Kind::OriginUnreachable | Kind::LedgerUnavailable | Kind::Busy | Kind::Stopping => true,
+            // These are answers to the write itself; their status says that it was refused.
+            Kind::Overlap
+            | Kind::BaseUnknown
+            | Kind::Stale
+            | Kind::Duplicate
+            | Kind::InProgress
+            | Kind::CallerChanged
+            | Kind::KeyReuse
+            | Kind::KeyInvalid
+            | Kind::KeyMissing
+            | Kind::PreconditionRequired
+            | Kind::PreconditionFailed
+            | Kind::PatchConflict
+            | Kind::Invalid
+            | Kind::BadRequest
+            | Kind::NotFound
+            | Kind::MethodNotAllowed
+            | Kind::UnsupportedMediaType
+            | Kind::TooLarge
+            | Kind::GuaranteeTooWeak
+            | Kind::Unguarded
+            | Kind::StillBusy => false,
+            // It may have been applied.
+            Kind::InDoubt | Kind::BadAnswer | Kind::OriginTimeout | Kind::StoreUnavailable => false,
+        }
+    }
 }
 
 /// A problem document.

@@ -1,6 +1,9 @@
 //! What else an answer tells: the resource that exists already, fields at fault, how long to wait.
 
+use std::sync::LazyLock;
 use std::time::Duration;
+
+use memchr::memmem::Finder;
 
 use crate::judge::body::name::{NONE, hash};
 use crate::judge::body::{HEAD, Key, Tree, Value, clip};
@@ -87,9 +90,12 @@ fn wording(tree: Tree<'_, '_>) -> Option<String> {
         .find_map(|text| named_in(&text))
 }
 
+/// Words of which one stands beside every identifier that is looked for.
+static EXISTS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| ["xist", "in use"].map(Finder::new));
+
 fn named_in(text: &str) -> Option<String> {
     let find = |words: &str| memchr::memmem::find(text.as_bytes(), words.as_bytes());
-    if find("xist").is_none() && find("in use").is_none() {
+    if EXISTS.iter().all(|word| word.find(text.as_bytes()).is_none()) {
         return None;
     }
     for lead in ["xisting ID: ", "xisting id: ", "by container \""] {
@@ -201,6 +207,7 @@ pub(crate) fn fields(tree: Tree<'_, '_>) -> Vec<FieldError> {
                     "loc",
                     "name",
                     "location",
+                    "pointer",
                 ]
                 .into_iter()
                 .find_map(|name| {

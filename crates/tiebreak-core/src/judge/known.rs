@@ -172,24 +172,45 @@ const SKIPPED: &[&str] = &[
     "language",
 ];
 
-/// Hash of the name → what it is for, sorted.
-static KNOWN: LazyLock<Vec<(u32, Known)>> = LazyLock::new(|| {
-    let all = [
+/// How many places the table has: several times as many as there are names, so that most are found at once.
+const PLACES: usize = 1024;
+
+/// Hash of the name → what it is for; each name at the place of its hash, or after it where that is taken.
+static KNOWN: LazyLock<Vec<Option<(u32, Known)>>> = LazyLock::new(|| {
+    let all: [(&[&str], Known); 4] = [
         (CODES, Known::Code),
         (MESSAGES, Known::Message),
         (SKIPPED, Known::Skip),
         (&["type", "errortypeuri"], Known::Type),
     ];
-    let mut table: Vec<(u32, Known)> = all
-        .iter()
-        .flat_map(|(names, known)| names.iter().map(|name| (hash(name.as_bytes()), *known)))
-        .collect();
-    table.sort_by_key(|(hash, _)| *hash);
+    let mut table = vec![None; PLACES];
+    for (names, known) in all {
+        for name in names {
+            let hash = hash(name.as_bytes());
+            let free = places(hash).find(|at| table.get(*at).is_some_and(Option::is_none));
+            if let Some(place) = free.and_then(|at| table.get_mut(at)) {
+                *place = Some((hash, known));
+            }
+        }
+    }
     table
 });
 
+/// Where a name may stand, the likeliest first.
+fn places(hash: u32) -> impl Iterator<Item = usize> {
+    let first = (hash ^ (hash >> 15)) as usize;
+    (0..PLACES).map(move |step| (first + step) % PLACES)
+}
+
 /// What the member with this hash of a name is for, if that is known.
 pub(crate) fn known(wanted: u32) -> Option<Known> {
-    let at = KNOWN.binary_search_by_key(&wanted, |(hash, _)| *hash).ok()?;
-    KNOWN.get(at).map(|(_, known)| *known)
+    let table = &*KNOWN;
+    for at in places(wanted) {
+        match table.get(at).copied().flatten() {
+            Some((hash, known)) if hash == wanted => return Some(known),
+            Some(_) => {}
+            None => return None,
+        }
+    }
+    None
 }

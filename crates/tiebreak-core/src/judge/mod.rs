@@ -1,7 +1,7 @@
 //! What does this answer mean?
 //!
 //! Pure and total: (request, history, response) → verdict. Layers, the first that knows wins: conclusive block
-//! signatures ([`block`]) → bulk answers, item by item ([`items`]) → dialect packs ([`pack`]) → standard forms
+//! signatures ([`block`]) → Tiebreak's own problem types ([`own`]) → bulk answers, item by item ([`items`]) → dialect packs ([`pack`]) → standard forms
 //! ([`forms`]) → the general reading of status, method, preconditions and wording ([`general`]) → *unclear*.
 
 pub mod block;
@@ -11,6 +11,7 @@ mod forms;
 mod general;
 mod items;
 mod known;
+mod own;
 mod pack;
 mod request;
 mod view;
@@ -146,7 +147,9 @@ impl Judge {
             &text,
             Tree::whole(&nodes, &names),
         );
-        let mut verdict = self.bulk(&view).unwrap_or_else(|| self.single(&view));
+        let mut verdict = own::read(&view)
+            .or_else(|| self.bulk(&view))
+            .unwrap_or_else(|| self.single(&view));
         finish(&view, &mut verdict);
         verdict
     }

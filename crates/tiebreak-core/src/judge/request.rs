@@ -44,6 +44,14 @@ fn key_field(name: &str) -> Option<&'static str> {
     })
 }
 
+/// Whether a request field of this name may make the request conditional.
+fn is_condition(name: &str) -> bool {
+    matches!(
+        name,
+        "if" | "if-match" | "if-none-match" | "if-unmodified-since" | "overwrite" | "x-goog-if-generation-match"
+    )
+}
+
 /// Query parameters that name a version, in lower case, with the value that means "must not exist".
 const VERSION_PARAMETERS: [(&str, Option<&str>); 19] = [
     ("ifgenerationmatch", Some("0")),
@@ -109,28 +117,8 @@ impl Demand {
             whole: asked.content.is_some() || *asked.method == Method::DELETE,
             versioned: false,
         };
-        match field("if-match") {
-            Some("*") => demand.present = true,
-            Some(_) => demand.version = Some("if-match"),
-            None => {}
-        }
-        if field("if-unmodified-since").is_some() {
-            demand.version = demand.version.or(Some("if-unmodified-since"));
-        }
-        if field("if-none-match").is_some() && !demand.safe {
-            demand.absent = Some("if-none-match");
-        }
-        if field("overwrite").is_some_and(|v| v.eq_ignore_ascii_case("f")) {
-            demand.absent = demand.absent.or(Some("overwrite"));
-        }
-        match field("x-goog-if-generation-match") {
-            Some("0") => demand.absent = demand.absent.or(Some("x-goog-if-generation-match")),
-            Some(_) => demand.version = demand.version.or(Some("x-goog-if-generation-match")),
-            None => {}
-        }
-        // RFC 4918 §10.4: an `If` field may list entity tags in brackets.
-        if field("if").is_some_and(|v| v.contains("[\"") || v.contains("[W/")) {
-            demand.version = demand.version.or(Some("if"));
+        if asked.headers.keys().any(|name| is_condition(name.as_str())) {
+            demand.fields(field);
         }
         demand.query(asked.path);
         if let Some(content) = asked
@@ -141,6 +129,33 @@ impl Demand {
         }
         demand.versioned = demand.versioned || demand.version.is_some() || demand.present;
         demand
+    }
+
+    /// Reads the request's fields.
+    fn fields<'f>(&mut self, field: impl Fn(&str) -> Option<&'f str>) {
+        match field("if-match") {
+            Some("*") => self.present = true,
+            Some(_) => self.version = Some("if-match"),
+            None => {}
+        }
+        if field("if-unmodified-since").is_some() {
+            self.version = self.version.or(Some("if-unmodified-since"));
+        }
+        if field("if-none-match").is_some() && !self.safe {
+            self.absent = Some("if-none-match");
+        }
+        if field("overwrite").is_some_and(|v| v.eq_ignore_ascii_case("f")) {
+            self.absent = self.absent.or(Some("overwrite"));
+        }
+        match field("x-goog-if-generation-match") {
+            Some("0") => self.absent = self.absent.or(Some("x-goog-if-generation-match")),
+            Some(_) => self.version = self.version.or(Some("x-goog-if-generation-match")),
+            None => {}
+        }
+        // RFC 4918 §10.4: an `If` field may list entity tags in brackets.
+        if field("if").is_some_and(|v| v.contains("[\"") || v.contains("[W/")) {
+            self.version = self.version.or(Some("if"));
+        }
     }
 
     fn query(&mut self, path: &str) {

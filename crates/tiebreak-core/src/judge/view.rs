@@ -16,6 +16,10 @@ const LOWER: usize = 16 * 1024;
 pub(crate) struct View<'v, 'a> {
     pub(crate) asked: &'v Asked<'v>,
     pub(crate) demand: Demand,
+    /// The path of the target, without its query.
+    pub(crate) path: &'v str,
+    /// The query, empty where there is none.
+    pub(crate) query: &'v str,
     pub(crate) status: u16,
     pub(crate) fields: &'v HeaderMap,
     pub(crate) form: Form,
@@ -41,9 +45,12 @@ impl<'v, 'a> View<'v, 'a> {
         let mut names = Names::default();
         tree.names.iter().for_each(|name| names.add(*name));
         fields.keys().for_each(|name| names.add(hash(name.as_str().as_bytes())));
+        let (path, query) = asked.path.split_once('?').unwrap_or((asked.path, ""));
         View {
             asked,
             demand,
+            path,
+            query,
             status,
             fields,
             form,
@@ -57,6 +64,10 @@ impl<'v, 'a> View<'v, 'a> {
 
     /// The first value of response field `name`.
     pub(crate) fn field(&self, name: &str) -> Option<&'v str> {
+        // To look a name up costs more than to see that it is not there.
+        if !self.names.may_have(hash(name.as_bytes())) {
+            return None;
+        }
         self.fields.get(name).and_then(|v| v.to_str().ok())
     }
 

@@ -1,5 +1,9 @@
 //! The general reading of codes and wording: which words stand where, and which of them counts most.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::judge::body::name::{NONE, hash};
 use crate::judge::body::{HEAD, Key, Tree, Value, clip, has};
 use crate::judge::known::{Known, known};
@@ -210,12 +214,27 @@ enum Role {
     Stray,
 }
 
+/// Whether a string is more than one word, or no code because it is not ASCII.
+fn is_prose(value: &str) -> bool {
+    let is_blank = |b: &u8| matches!(b, b'\t'..=b'\r' | b' ');
+    let bytes = value.as_bytes();
+    if !bytes.is_ascii() {
+        return true;
+    }
+    let Some(first) = bytes.iter().position(|b| !is_blank(b)) else {
+        return false;
+    };
+    let word = bytes.get(first..).unwrap_or(&[]);
+    let end = word.iter().position(is_blank).unwrap_or(word.len());
+    word.get(end..).unwrap_or(&[]).iter().any(|b| !is_blank(b))
+}
+
 /// What a string is for, by its name and its looks.
 fn role(name: &str, hash: u32, value: &str) -> Option<Role> {
     if value.is_empty() || value.len() > 16 * 1024 {
         return None;
     }
-    let blank = value.trim().contains(|c: char| c.is_whitespace()) || !value.is_ascii();
+    let blank = is_prose(value);
     let known = known(hash);
     match known {
         Some(Known::Skip) => None,
@@ -232,6 +251,14 @@ fn role(name: &str, hash: u32, value: &str) -> Option<Role> {
         Some(Known::Type) => Some(Role::Code),
     }
 }
+
+/// Words of something that is not the very resource that was asked for.
+static FOREIGN: LazyLock<Vec<Finder<'static>>> = LazyLock::new(|| {
+    ["taken", "regist", "available", "in use", "initiali", "differen"]
+        .iter()
+        .map(Finder::new)
+        .collect()
+});
 
 struct Heard<'s, 't, 'a> {
     text: &'s str,
@@ -361,10 +388,7 @@ impl Heard<'_, '_, '_> {
             (0..=40, _) => Confidence::Medium,
             _ => Confidence::Low,
         };
-        let foreign = class == Class::Duplicate
-            && ["taken", "regist", "available", "in use", "initiali", "differen"]
-                .iter()
-                .any(|word| memchr::memmem::find(self.text.as_bytes(), word.as_bytes()).is_some());
+        let foreign = class == Class::Duplicate && FOREIGN.iter().any(|word| word.find(self.text.as_bytes()).is_some());
         Some(Said {
             class,
             rank,

@@ -8,8 +8,10 @@ pub(super) fn decode<'a>(bytes: &'a [u8], content_type: &str) -> Cow<'a, str> {
     match bytes {
         [0xFE, 0xFF, rest @ ..] => return utf16(rest, u16::from_be_bytes),
         [0xFF, 0xFE, rest @ ..] => return utf16(rest, u16::from_le_bytes),
-        _ if super::has(content_type, "charset=utf-16le") => return utf16(bytes, u16::from_le_bytes),
-        _ if super::has(content_type, "charset=utf-16") => return utf16(bytes, u16::from_be_bytes),
+        _ if content_type.contains(';') && super::has(content_type, "charset=utf-16") => {
+            let little = super::has(content_type, "charset=utf-16le");
+            return utf16(bytes, if little { u16::from_le_bytes } else { u16::from_be_bytes });
+        }
         _ => {}
     }
     let bytes = bytes.strip_prefix(&[0xEF, 0xBB, 0xBF]).unwrap_or(bytes);

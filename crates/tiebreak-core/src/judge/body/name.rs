@@ -34,7 +34,10 @@ pub(crate) fn hashes(nodes: &[Node<'_>]) -> Vec<u32> {
 
 /// A set of names that may say yes wrongly, never no.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Names([u64; 16]);
+pub(crate) struct Names {
+    places: [u64; 16],
+    bits: u64,
+}
 
 impl Names {
     fn place(hash: u32) -> (usize, u64) {
@@ -42,10 +45,21 @@ impl Names {
         (bit / 64, 1 << (bit % 64))
     }
 
+    /// A name as one of 64 bits.
+    pub(crate) fn bit(hash: u32) -> u64 {
+        1 << (hash >> 26)
+    }
+
+    /// The bits of all names in the set.
+    pub(crate) fn bits(&self) -> u64 {
+        self.bits
+    }
+
     /// Adds a name.
     pub(crate) fn add(&mut self, hash: u32) {
         let (word, bit) = Names::place(hash);
-        if let Some(word) = self.0.get_mut(word) {
+        self.bits |= Names::bit(hash);
+        if let Some(word) = self.places.get_mut(word) {
             *word |= bit;
         }
     }
@@ -53,6 +67,6 @@ impl Names {
     /// Whether the name may be in the set.
     pub(crate) fn may_have(&self, hash: u32) -> bool {
         let (word, bit) = Names::place(hash);
-        self.0.get(word).is_some_and(|w| w & bit != 0)
+        self.places.get(word).is_some_and(|w| w & bit != 0)
     }
 }

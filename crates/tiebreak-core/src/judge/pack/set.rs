@@ -6,6 +6,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::{Pack, When};
 use crate::judge::body::clip;
+use crate::judge::body::name::Names;
 use crate::judge::view::View;
 
 /// Packs in the order in which they are asked.
@@ -22,10 +23,18 @@ pub(crate) struct PackSet {
 struct Clause {
     pack: usize,
     which: usize,
-    /// The names that the answer must have.
+    /// The names that the answer must have, and the same as few bits, which settle most cases.
     needs: Vec<u32>,
+    bits: u64,
+    /// The statuses that it may have, as bits.
+    statuses: u64,
     /// Whether it needs one of its phrases.
     speaks: bool,
+}
+
+/// A status as one of 64 bits.
+fn status_bit(status: u16) -> u64 {
+    1 << (status % 64)
 }
 
 impl PackSet {
@@ -36,10 +45,16 @@ impl PackSet {
         for (pack, family) in packs.iter().enumerate() {
             for (which, when) in family.recognise.iter().enumerate() {
                 phrases.extend(when.text.iter().map(String::as_str));
+                let needs: Vec<u32> = when.needs().collect();
                 clauses.push(Clause {
                     pack,
                     which,
-                    needs: when.needs().collect(),
+                    bits: needs.iter().fold(0, |bits, need| bits | Names::bit(*need)),
+                    statuses: match when.status.as_slice() {
+                        [] => u64::MAX,
+                        these => these.iter().fold(0, |bits, status| bits | status_bit(*status)),
+                    },
+                    needs,
                     speaks: !when.text.is_empty(),
                 });
             }
@@ -66,9 +81,14 @@ impl PackSet {
                 view.text.is_empty() || self.phrases.as_ref().is_none_or(found)
             })
         };
+        let (have, status) = (view.names.bits(), status_bit(view.status));
         let mut last = usize::MAX;
         self.clauses.iter().filter_map(move |clause| {
-            if clause.pack == last || !clause.needs.iter().all(|need| view.names.may_have(*need)) {
+            if clause.bits & !have != 0
+                || clause.statuses & status == 0
+                || clause.pack == last
+                || !clause.needs.iter().all(|need| view.names.may_have(*need))
+            {
                 return None;
             }
             let pack = self.packs.get(clause.pack)?;

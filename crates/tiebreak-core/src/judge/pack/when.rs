@@ -60,13 +60,18 @@ impl Glob {
     pub(crate) fn matches(&self, text: &str) -> bool {
         match self.0.as_slice() {
             [] => text.is_empty(),
-            [only] => only == text,
+            [only] => only.len() == text.len() && only.as_bytes().first() == text.as_bytes().first() && only == text,
             [first, middle @ .., last] => {
+                // Nearly all differ where the beginning ends: that spares the comparison.
+                let end = first.len().saturating_sub(1);
+                if text.as_bytes().get(end) != first.as_bytes().get(end) && !first.is_empty() {
+                    return false;
+                }
                 let Some(mut rest) = text.strip_prefix(first.as_str()) else {
                     return false;
                 };
                 for part in middle {
-                    match rest.find(part.as_str()) {
+                    match memchr::memmem::find(rest.as_bytes(), part.as_bytes()) {
                         Some(at) => rest = rest.get(at + part.len()..).unwrap_or(""),
                         None => return false,
                     }
@@ -131,8 +136,7 @@ impl When {
             return None;
         }
         // What costs least stands first.
-        let (path, query) = view.asked.path.split_once('?').unwrap_or((view.asked.path, ""));
-        if !self.path.is_empty() && !self.path.iter().any(|glob| glob.matches(path)) {
+        if !self.path.is_empty() && !self.path.iter().any(|glob| glob.matches(view.path)) {
             return None;
         }
         let demand = &view.demand;
@@ -158,7 +162,7 @@ impl When {
             seen = Some(*found);
         }
         for (name, pattern) in &self.headers {
-            let value = view.field(name.as_str());
+            let value = view.fields.get(name).and_then(|v| v.to_str().ok());
             if !holds(pattern, value.into_iter()) {
                 return None;
             }
@@ -169,7 +173,7 @@ impl When {
             seen = seen.or(found);
         }
         for (name, pattern) in &self.query {
-            let mut values = query.split('&').filter_map(|pair| {
+            let mut values = view.query.split('&').filter_map(|pair| {
                 let (n, v) = pair.split_once('=').unwrap_or((pair, ""));
                 n.eq_ignore_ascii_case(name).then_some(v)
             });
@@ -234,7 +238,10 @@ pub(crate) fn codes<'v>(places: &'v [Place], view: &'v View<'_, '_>) -> Vec<(Spo
     let mut found = Vec::new();
     for place in places {
         match place {
-            Place::Header(name) => found.extend(view.field(name.as_str()).map(|text| (Spot::Header(name), text))),
+            Place::Header(name) => {
+                let value = view.fields.get(name).and_then(|v| v.to_str().ok());
+                found.extend(value.map(|text| (Spot::Header(name), text)));
+            }
             Place::Body(pointer) => found.extend(pointer.find(view.tree).filter_map(|at| {
                 let text = view.tree.nodes.get(at)?.value.scalar()?;
                 Some((Spot::Node(at), text))

@@ -76,7 +76,13 @@ struct Phrase {
 
 /// The compiled table.
 pub(crate) struct Lexicon {
+    /// All phrases.
     automaton: Option<AhoCorasick>,
+    /// Those in ASCII, the only ones that an ASCII text can hold: few states and few kinds of bytes, so that a table
+    /// of all transitions stays small.
+    ascii: Option<AhoCorasick>,
+    /// What the phrases of `ascii` are among all.
+    numbers: Vec<usize>,
     phrases: Vec<Phrase>,
 }
 
@@ -121,36 +127,39 @@ impl Lexicon {
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(&patterns)
             .ok();
-        Lexicon { automaton, phrases }
+        let numbers: Vec<usize> = (0..patterns.len()).filter(|at| patterns[*at].is_ascii()).collect();
+        let ascii = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .kind(Some(AhoCorasickKind::DFA))
+            .build(numbers.iter().map(|at| patterns[*at]))
+            .ok();
+        Lexicon {
+            automaton,
+            ascii,
+            numbers,
+            phrases,
+        }
     }
 
     /// The phrases in `text`, which is in normal form, in order of their ends; at most 96.
     pub(crate) fn hits(&self, text: &str) -> Vec<Hit> {
-        let mut hits = Vec::new();
-        let Some(automaton) = &self.automaton else { return hits };
+        let mut hits = Vec::with_capacity(16);
+        let plain = text.is_ascii();
+        let Some(automaton) = (if plain { &self.ascii } else { &self.automaton }) else {
+            return hits;
+        };
         for found in automaton.find_overlapping_iter(text).take(512) {
-            let Some(phrase) = self.phrases.get(found.pattern().as_usize()) else {
+            let at = found.pattern().as_usize();
+            let at = if plain { self.numbers.get(at).copied() } else { Some(at) };
+            let Some(phrase) = at.and_then(|at| self.phrases.get(at)) else {
                 continue;
             };
             let (start, mut end) = (found.start(), found.end());
+            if (!phrase.open_start && is_inside(text, start)) || (!phrase.open_end && is_inside(text, end)) {
+                continue;
+            }
             let before = text.get(..start).unwrap_or("");
             let after = text.get(end..).unwrap_or("");
-            if !phrase.open_start
-                && joins(
-                    before.chars().next_back(),
-                    text.get(start..).and_then(|t| t.chars().next()),
-                )
-            {
-                continue;
-            }
-            if !phrase.open_end
-                && joins(
-                    text.get(..end).and_then(|t| t.chars().next_back()),
-                    after.chars().next(),
-                )
-            {
-                continue;
-            }
             if let Some(then) = &phrase.then {
                 match super::super::body::clip(after, GAP).find(then.as_str()) {
                     Some(at) => end += at + then.len(),
@@ -172,6 +181,19 @@ impl Lexicon {
         }
         hits
     }
+}
+
+/// Whether `at` is inside a word.
+fn is_inside(text: &str, at: usize) -> bool {
+    let bytes = text.as_bytes();
+    let (Some(left), Some(right)) = (at.checked_sub(1).and_then(|a| bytes.get(a)), bytes.get(at)) else {
+        return false;
+    };
+    if left.is_ascii() && right.is_ascii() {
+        return left.is_ascii_alphanumeric() && right.is_ascii_alphanumeric();
+    }
+    let (before, after) = text.split_at_checked(at).unwrap_or(("", ""));
+    joins(before.chars().next_back(), after.chars().next())
 }
 
 /// Whether two characters belong to one word. Scripts that set no blanks have no word boundaries.
@@ -215,7 +237,7 @@ mod tests {
 
     #[test]
     fn every_phrase_is_in_normal_form_and_in_a_section() {
-        assert!(LEXICON.automaton.is_some());
+        assert!(LEXICON.automaton.is_some() && LEXICON.ascii.is_some());
         assert!(LEXICON.phrases.len() > 900, "{}", LEXICON.phrases.len());
         for file in [
             include_str!("en.txt"),

@@ -24,31 +24,20 @@ pub(crate) static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
 /// With `code`, words run together are taken apart too: `nameAlreadyExists`, `HTTPConflict`.
 pub(crate) fn normalise(text: &str, code: bool, out: &mut Vec<u8>) {
     let start = out.len();
-    let mut previous = b' ';
     let mut rest = text;
     loop {
         let bytes = rest.as_bytes();
         let ascii = bytes.iter().position(|b| !b.is_ascii()).unwrap_or(bytes.len());
         let (plain, tail) = rest.split_at_checked(ascii).unwrap_or((rest, ""));
         let plain = plain.as_bytes();
-        for (at, b) in plain.iter().copied().enumerate() {
-            let hump = code
-                && b.is_ascii_uppercase()
-                && (previous.is_ascii_lowercase()
-                    || (previous.is_ascii_uppercase() && plain.get(at + 1).is_some_and(u8::is_ascii_lowercase)));
-            let separator = b.is_ascii_whitespace() || matches!(b, b'_' | b'-') || (code && b.is_ascii_punctuation());
-            if (hump || separator) && out.len() > start && out.last() != Some(&b' ') {
-                out.push(b' ');
-            }
-            if !separator {
-                out.push(if b == b'`' { b'\'' } else { b.to_ascii_lowercase() });
-            }
-            previous = b;
+        if code {
+            split_up(plain, start, out);
+        } else {
+            lower(plain, start, out);
         }
         let mut others = tail.chars();
         let Some(c) = others.next() else { return };
         rest = others.as_str();
-        previous = b' ';
         match c {
             '\u{2019}' | '\u{02BC}' => out.push(b'\''),
             // Arabic vowel signs, which are written or not.
@@ -62,6 +51,58 @@ pub(crate) fn normalise(text: &str, code: bool, out: &mut Vec<u8>) {
                 .to_lowercase()
                 .for_each(|c| out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes())),
         }
+    }
+}
+
+/// What each byte of a message becomes.
+const MESSAGE: [u8; 128] = {
+    let mut table = [0; 128];
+    let mut b = 0_u8;
+    while b < 128 {
+        table[b as usize] = match b {
+            b'\t' | b'\n' | 0x0C | b'\r' | b' ' | b'_' | b'-' => b' ',
+            b'`' => b'\'',
+            _ => b.to_ascii_lowercase(),
+        };
+        b += 1;
+    }
+    table
+};
+
+/// Appends a message: lower case, words apart by one blank.
+fn lower(plain: &[u8], start: usize, out: &mut Vec<u8>) {
+    let begin = out.len();
+    let mut blank = begin == start || out.last() == Some(&b' ');
+    // Each byte is written, and the next one over it where it was a second blank: no branch, no growing.
+    out.resize(begin + plain.len(), b' ');
+    let places = out.get_mut(begin..).unwrap_or(&mut []);
+    let mut at = 0;
+    for b in plain {
+        let b = MESSAGE.get(usize::from(*b)).copied().unwrap_or(b' ');
+        if let Some(place) = places.get_mut(at) {
+            *place = b;
+        }
+        at += usize::from(!(blank && b == b' '));
+        blank = b == b' ';
+    }
+    out.truncate(begin + at);
+}
+
+/// Appends a code: as [`lower`], and words that are run together apart.
+fn split_up(plain: &[u8], start: usize, out: &mut Vec<u8>) {
+    let mut previous = b' ';
+    for (at, b) in plain.iter().copied().enumerate() {
+        let hump = b.is_ascii_uppercase()
+            && (previous.is_ascii_lowercase()
+                || (previous.is_ascii_uppercase() && plain.get(at + 1).is_some_and(u8::is_ascii_lowercase)));
+        let separator = b.is_ascii_whitespace() || b.is_ascii_punctuation();
+        if (hump || separator) && out.len() > start && out.last() != Some(&b' ') {
+            out.push(b' ');
+        }
+        if !separator {
+            out.push(b.to_ascii_lowercase());
+        }
+        previous = b;
     }
 }
 
