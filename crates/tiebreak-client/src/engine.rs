@@ -133,7 +133,10 @@ impl Engine {
             for record in &page {
                 let held = record.claim.held.as_deref().and_then(Held::parse);
                 let kind = self.options.policy.etag;
-                let guarded = held.as_ref().and_then(Held::tag).is_some_and(|tag| kind.is_version(tag, None));
+                let guarded = held
+                    .as_ref()
+                    .and_then(Held::tag)
+                    .is_some_and(|tag| kind.is_version(tag, None));
                 if let (State::InDoubt(doubt), false) = (&record.state, guarded) {
                     let until = doubt.since.after(self.options.policy.late_after);
                     self.lanes.suspect(&record.claim.lanes, until);

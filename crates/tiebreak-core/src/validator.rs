@@ -149,7 +149,8 @@ fn is_uuid(text: &str) -> bool {
 
 /// Whether a decimal tag is the CRC-32 of the content, the only common checksum that is written so.
 fn is_checksum(opaque: &str, content: &[u8]) -> bool {
-    opaque.parse::<u32>().is_ok_and(|n| n == crc32(content))
+    // Shorter numbers count; only one checksum in a hundred has fewer than eight digits.
+    opaque.len() >= 8 && opaque.parse::<u32>().is_ok_and(|n| n == crc32(content))
 }
 
 /// CRC-32 as in IEEE 802.3, bit by bit: rarely computed, and only over bounded content.

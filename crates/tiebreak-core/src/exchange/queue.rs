@@ -124,15 +124,22 @@ impl Exchange {
 
     /// Makes the claim durable for this plan, unless it is already.
     pub(super) fn claim_for(&mut self, now: Time, plan: Box<super::Plan>) -> Step {
-        let held = self.held_by(&plan).map(|h| h.to_string());
+        let claimed_ahead = self.fence.is_some() && self.attempts == 0;
+        let held = if claimed_ahead {
+            None
+        } else {
+            self.held_by(&plan).map(|h| h.to_string())
+        };
         self.plan = Some(plan);
         if let Some(refusal) = self.too_weak() {
             return self.finish_unsent(now, refusal);
         }
+        if claimed_ahead {
+            return self.dispatch(now);
+        }
         self.stage = Stage::Claiming;
         let attempt = self.attempts + 1;
         match (self.fence, &self.resumed) {
-            (Some(_), _) if self.attempts == 0 => self.dispatch(now),
             (Some(fence), _) => step(Effect::Amend {
                 id: self.context.id,
                 fence,

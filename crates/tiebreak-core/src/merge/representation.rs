@@ -70,6 +70,7 @@ struct Inner {
     content_type: String,
     encoded: bool,
     content: Bytes,
+    kind: Option<Kind>,
     document: OnceLock<Result<Document, NotMergeable>>,
     digest: OnceLock<[u8; 32]>,
 }
@@ -90,6 +91,7 @@ impl Representation {
             content_type: content_type.to_owned(),
             encoded,
             content: content.into(),
+            kind: Kind::of(content_type),
             document: OnceLock::new(),
             digest: OnceLock::new(),
         }))
@@ -146,7 +148,7 @@ impl Representation {
     /// The kind of its media type; `None` if it is none that merges.
     #[must_use]
     pub(crate) fn kind(&self) -> Option<Kind> {
-        Kind::of(&self.0.content_type)
+        self.0.kind
     }
 
     /// SHA-256 of the content, calculated once.

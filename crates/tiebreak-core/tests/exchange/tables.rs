@@ -69,11 +69,9 @@ fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) {
 
 fn tell(effect: &Effect) -> String {
     match effect {
-        Effect::Register(..)
-        | Effect::Get(_)
-        | Effect::EnterLanes { .. }
-        | Effect::AwaitTurn
-        | Effect::Await(_) => String::new(),
+        Effect::Register(..) | Effect::Get(_) | Effect::EnterLanes { .. } | Effect::AwaitTurn | Effect::Await(_) => {
+            String::new()
+        }
         Effect::LookUp(..) => "look up".into(),
         Effect::Claim(claim) => format!("claim, held {}", claim.held.as_deref().unwrap_or("nothing")),
         Effect::Amend { attempt, held, .. } => {

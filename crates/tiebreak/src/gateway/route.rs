@@ -1,5 +1,6 @@
 //! Which request is a read, which a write.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -23,6 +24,8 @@ pub(super) struct Gateway {
     pub(super) upstream: Upstream,
     /// What each thread sends safe requests with.
     pub(super) readers: Vec<HttpTransport>,
+    /// The threads on which exchanges run.
+    pub(super) writers: Vec<tokio::runtime::Handle>,
     pub(super) callers: Callers,
     /// At most so many bytes of content in one write.
     pub(super) max_content: usize,
@@ -52,6 +55,14 @@ impl Gateway {
     /// How many threads serve connections.
     pub(super) fn workers(&self) -> usize {
         self.readers.len()
+    }
+
+    /// The thread on which the writes to this path run.
+    pub(super) fn writer_for(&self, path: &str) -> &tokio::runtime::Handle {
+        let mut hasher = std::hash::DefaultHasher::new();
+        path.hash(&mut hasher);
+        let nth = usize::try_from(hasher.finish() % self.writers.len() as u64).unwrap_or(0);
+        &self.writers[nth]
     }
 
     /// Answers one request.

@@ -124,6 +124,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         engine: Arc::new(engine),
         upstream,
         readers: (0..threads()).map(|_| HttpTransport::default()).collect(),
+        writers: (0..threads().div_ceil(2)).map(|_| writer()).collect::<Result<_, _>>()?,
         callers: Callers::new(&secret),
         max_content,
         memory: Arc::new(Semaphore::new((512 << 20_usize).max(2 * max_content))),
@@ -145,6 +146,22 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     purging.abort();
     stopping.abort();
     ledger.close().await.map_err(|e| Failure::new(FAILED, e.to_string()))
+}
+
+/// Starts a thread on which exchanges run, until the process ends.
+fn writer() -> Result<tokio::runtime::Handle, Failure> {
+    let fail = |e: std::io::Error| Failure::new(FAILED, format!("start a thread for writes: {e}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(fail)?;
+    let handle = runtime.handle().clone();
+    let run = move || runtime.block_on(std::future::pending::<()>());
+    std::thread::Builder::new()
+        .name("writes".into())
+        .spawn(run)
+        .map_err(fail)?;
+    Ok(handle)
 }
 
 /// One thread for each processor.

@@ -85,7 +85,8 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
     };
     let running = Guard::new(&gateway.running);
     let shared = Arc::clone(&gateway);
-    let task = tokio::spawn(async move {
+    // All writes to one target run on one thread, so that a lane moves on without waking another.
+    let task = gateway.writer_for(write.target.path()).spawn(async move {
         let (_running, _memory) = (running, memory);
         shared.engine.write(write, submission).await
     });
