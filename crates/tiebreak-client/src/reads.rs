@@ -24,6 +24,8 @@ pub struct ReadLimits {
     pub targets: usize,
     /// At most so many reads of one target by one caller.
     pub per_target: usize,
+    /// At most so many of them from which a write has come since.
+    pub spent: usize,
     /// How long content may be the base of a write.
     pub window: Duration,
     /// How long a version without its content is remembered.
@@ -36,7 +38,8 @@ impl Default for ReadLimits {
             content: 1 << 20,
             total: 128 << 20,
             targets: 65_536,
-            per_target: 512,
+            per_target: 1024,
+            spent: 128,
             window: Duration::from_secs(15 * 60),
             tags: Duration::from_secs(24 * 60 * 60),
         }
@@ -291,6 +294,18 @@ impl Target {
                 self.dropped_at = Some(now);
             }
             self.remove(0);
+        }
+        // What was written from already matters least: on a busy resource only the last of it is kept.
+        let mut spent = self.reads.iter().filter(|read| read.written_since).count();
+        while spent > limits.spent {
+            let Some(at) = self.reads.iter().position(|read| read.written_since) else {
+                break;
+            };
+            if self.reads[at].at.until(now) <= limits.window {
+                self.dropped_at = Some(now);
+            }
+            self.remove(at);
+            spent -= 1;
         }
         for at in 0..self.reads.len() {
             if self.reads[at].at.until(now) <= limits.window {

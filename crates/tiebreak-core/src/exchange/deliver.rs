@@ -1,6 +1,6 @@
 //! What an answer means, and what is done about it.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 
 use crate::delivery::{Delivery, NotSent, Reading, Unknown};
 use crate::exchange::answer::Answer;
@@ -16,6 +16,10 @@ use crate::remedy::Remedy;
 use crate::response::Response;
 use crate::time::Time;
 use crate::verdict::{Class, Verdict};
+
+/// So often an origin that cannot be reached is tried again: a restart is bridged, and a caller is not kept waiting for an
+/// origin that is down.
+const RECONNECTS: u32 = 8;
 
 impl Exchange {
     /// Puts the planned attempt on the wire.
@@ -80,7 +84,8 @@ impl Exchange {
             let by_key = self.context.policy.honours_keys;
             return self.wait_then(now, if by_key { Next::Send } else { Next::Prove }, None);
         }
-        if let Some(at) = self.next_round(now, None) {
+        let soon = self.rounds < RECONNECTS;
+        if let Some(at) = self.next_round(now, None).filter(|_| soon) {
             self.stage = Stage::Waiting(Next::Send);
             return step(Effect::Sleep(at));
         }
@@ -150,12 +155,21 @@ impl Exchange {
         }
         let representation = Representation::new(response.field("content-type")?, response.content.clone());
         let plan = self.plan.as_deref()?;
-        let edit = self.planned_edit(plan);
         let before = match &plan.before {
             Before::Known(before) => Some(before),
             Before::Absent | Before::Lacking | Before::Unknown => None,
         };
-        merge::is_whole(&edit, before, &representation, &self.context.policy.merge).then(|| Carried {
+        // Many origins answer with the very bytes that were put.
+        let echoed = self.write.method == Method::PUT && *representation.content() == plan.content;
+        let whole = || {
+            merge::is_whole(
+                &self.planned_edit(plan),
+                before,
+                &representation,
+                &self.context.policy.merge,
+            )
+        };
+        (echoed || whole()).then(|| Carried {
             caller: self.context.caller,
             variant: variant_of(&self.write.headers),
             etag: Some(etag),

@@ -30,7 +30,7 @@ use std::sync::Arc;
 pub use answer::Answer;
 pub use effect::{Carried, DoubtMark, Effect, Entry, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Step};
 
-use crate::base::Candidates;
+use crate::base::{BaseDecision, Candidates};
 use crate::caller::CallerId;
 use crate::delivery::{Delivery, Unknown};
 use crate::fingerprint::Fingerprint;
@@ -83,6 +83,8 @@ pub struct Exchange {
     /// What the caller asks for, read once.
     edit: Arc<Edit>,
     context: Context,
+    /// Whose base it has, where that was plain before its turn.
+    decided: Option<BaseDecision>,
     judge: Arc<Judge>,
     preconditions: Preconditions,
     stage: Stage,
@@ -161,6 +163,7 @@ impl Exchange {
             context,
             judge,
             preconditions: Preconditions::default(),
+            decided: None,
             stage: Stage::New,
             started: Time::default(),
             view: LaneView::default(),

@@ -120,19 +120,39 @@ impl Exchange {
         Planned::Ready(Box::new(self.unguarded(current)))
     }
 
-    /// Plans from what was served to this caller; `None` if it read nothing through us.
-    fn plan_from_served(&self, current: Option<&Carried>) -> Option<Planned> {
+    /// Decides whose base the write has, as far as that does not depend on what is there when its turn comes. Done before the
+    /// lane, where nobody waits for it.
+    pub(super) fn decide_early(&mut self) {
+        let literal = self.is_signed() || self.preconditions.guard_writes() || self.context.base.is_some();
+        if literal || !self.edits() || self.context.candidates.served.is_empty() {
+            return;
+        }
+        if let decision @ BaseDecision::Proven { .. } = self.decide(None) {
+            self.decided = Some(decision);
+        }
+    }
+
+    fn decide(&self, current: Option<&Representation>) -> BaseDecision {
         let candidates = &self.context.candidates;
-        let decision = base::decide(&Question {
+        base::decide(&Question {
             edit: &self.edit,
             if_match: None,
             connection: self.context.connection,
             served: &candidates.served,
             complete: candidates.complete,
-            current: current.map(|c| &c.representation),
+            current,
             rules: &self.context.policy.merge,
             connections: candidates.connections,
-        });
+        })
+    }
+
+    /// Plans from what was served to this caller; `None` if it read nothing through us.
+    fn plan_from_served(&self, current: Option<&Carried>) -> Option<Planned> {
+        let candidates = &self.context.candidates;
+        let decision = match &self.decided {
+            Some(decision) => decision.clone(),
+            None => self.decide(current.map(|c| &c.representation)),
+        };
         Some(match decision {
             BaseDecision::Absent => return None,
             BaseDecision::FetchCurrent => Planned::NeedCurrent,

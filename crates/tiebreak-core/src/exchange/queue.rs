@@ -11,6 +11,7 @@ use crate::time::Time;
 impl Exchange {
     pub(super) fn queue(&mut self) -> Step {
         self.stage = Stage::Queueing;
+        self.decide_early();
         let lanes = self.context.lanes.clone();
         let near = self.context.policy.claim_ahead && self.resumed.is_none();
         step_until(Effect::EnterLanes { lanes, near }, self.gives_up_at())

@@ -79,7 +79,8 @@ impl Gateway {
         if is_safe(request.method()) && !overrides_method(request.headers()) {
             return read::forward(&self, request, connection).await;
         }
-        write::perform(self, request, connection.number).await
+        // Boxed: the many reads need not carry the room that a write takes.
+        Box::pin(write::perform(self, request, connection.number)).await
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "there is one crate of tests, and nobody outside")]
 
 mod azurite;
+mod bad_days;
 mod gateway;
 mod http;
 mod kinto;
