@@ -34,9 +34,15 @@ const EXISTING_MEMBERS: [u32; 19] = [
     hash(b"conflictwith"),
 ];
 
+/// A member that holds the resource itself.
+const EXISTING: u32 = hash(b"existing");
+
 /// The identifier or URL of the resource that exists already, if the answer reveals it.
 pub(crate) fn find(view: &View<'_, '_>) -> Option<String> {
-    member(view.tree).or_else(|| wording(view.tree)).or_else(|| {
+    let may_be = |name: &u32| view.names.may_have(*name);
+    let named = (may_be(&EXISTING) || EXISTING_MEMBERS.iter().any(may_be)).then(|| member(view.tree));
+    let named = named.flatten();
+    named.or_else(|| wording(view.tree)).or_else(|| {
         ["location", "content-location"]
             .into_iter()
             .filter(|_| view.status != 303 && view.status >= 400)
@@ -48,7 +54,7 @@ pub(crate) fn find(view: &View<'_, '_>) -> Option<String> {
 fn member(tree: Tree<'_, '_>) -> Option<String> {
     tree.names.iter().enumerate().find_map(|(at, name)| {
         let node = tree.nodes.get(at)?;
-        if *name == hash(b"existing") && node.value == Value::Object {
+        if *name == EXISTING && node.value == Value::Object {
             return tree.scalar(at, "id").map(excerpt);
         }
         EXISTING_MEMBERS
@@ -93,14 +99,18 @@ fn wording(tree: Tree<'_, '_>) -> Option<String> {
 /// Words of which one stands beside every identifier that is looked for.
 static EXISTS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| ["xist", "in use"].map(Finder::new));
 
+/// What stands right before an identifier.
+static LEADS: LazyLock<[Finder<'static>; 3]> =
+    LazyLock::new(|| ["xisting ID: ", "xisting id: ", "by container \""].map(Finder::new));
+
 fn named_in(text: &str) -> Option<String> {
     let find = |words: &str| memchr::memmem::find(text.as_bytes(), words.as_bytes());
     if EXISTS.iter().all(|word| word.find(text.as_bytes()).is_none()) {
         return None;
     }
-    for lead in ["xisting ID: ", "xisting id: ", "by container \""] {
-        if let Some(at) = find(lead) {
-            return token(text.get(at + lead.len()..)?);
+    for lead in LEADS.iter() {
+        if let Some(at) = lead.find(text.as_bytes()) {
+            return token(text.get(at + lead.needle().len()..)?);
         }
     }
     let at = find("already exist").or_else(|| find("already in use"))?;

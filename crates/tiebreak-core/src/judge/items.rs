@@ -38,7 +38,8 @@ const SIGNS: [u32; 11] = [
 pub(crate) fn may_be(view: &View<'_, '_>) -> bool {
     let list = view.tree.nodes.first().is_some_and(|n| n.value == Value::Array);
     let errors = (200..300).contains(&view.status) && view.names.may_have(hash(b"errors"));
-    list || errors || SIGNS.iter().any(|sign| view.names.may_have(*sign))
+    let signed = |sign: &u32| view.names.may_have(*sign) && view.tree.names.contains(sign);
+    list || errors || SIGNS.iter().any(signed)
 }
 
 /// The items of a bulk answer that failed, and how many items there are. `None` if this is no bulk answer.

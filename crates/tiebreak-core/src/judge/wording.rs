@@ -133,12 +133,22 @@ const GENERIC: [&str; 14] = [
     "about blank",
 ];
 
+/// Names of members that list errors.
+const ERRORS: [u32; 5] = [
+    hash(b"errors"),
+    hash(b"error"),
+    hash(b"fieldErrors"),
+    hash(b"validationErrors"),
+    hash(b"violations"),
+];
+
 /// Whether a value stands somewhere below a member that lists errors.
 fn within_errors(tree: Tree<'_, '_>, at: usize) -> bool {
     let mut at = at;
     for _ in 0..4 {
         at = tree.parent(at);
-        let name = tree.nodes.get(at).and_then(|n| n.name());
+        let known = tree.names.get(at).is_none_or(|name| ERRORS.contains(name));
+        let name = tree.nodes.get(at).filter(|_| known).and_then(|n| n.name());
         if matches!(
             name,
             Some("errors" | "error" | "fieldErrors" | "field_errors" | "validationErrors" | "violations")
@@ -174,7 +184,8 @@ fn add(text: &mut Vec<u8>, pieces: &mut Vec<Piece>, value: &str, source: Source,
 
 /// The last segment of a URI reference such as a problem type; other codes as they are.
 fn last_segment(value: &str) -> std::borrow::Cow<'_, str> {
-    if !value.contains("://") && !value.starts_with('/') && !value.starts_with("urn:") {
+    let plain = !value.starts_with('/') && memchr::memchr(b':', value.as_bytes()).is_none();
+    if plain || (!value.contains("://") && !value.starts_with('/') && !value.starts_with("urn:")) {
         return clip(value, 160);
     }
     let path = value.split(['?']).next().unwrap_or(value);

@@ -93,6 +93,12 @@ impl<'a> Reader<'a> {
 
     /// The next byte that is not white space.
     fn peek(&mut self) -> Option<u8> {
+        // Most often there is none to skip.
+        match self.text.as_bytes().get(self.at) {
+            Some(b) if *b > b' ' => return Some(*b),
+            None => return None,
+            Some(_) => {}
+        }
         let rest = self.rest();
         let skip = rest.iter().take_while(|b| b.is_ascii_whitespace()).count();
         self.at += skip;

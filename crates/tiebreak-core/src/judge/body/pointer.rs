@@ -39,13 +39,15 @@ impl Pointer {
 
     /// The positions in `tree` that this place names, in order. Looks at the first [`HEAD`] nodes only.
     pub(crate) fn find<'p>(&'p self, tree: Tree<'p, '_>) -> impl Iterator<Item = usize> + 'p {
-        (0..tree.nodes.len().min(HEAD)).filter(move |at| {
-            let may = match tree.names.get(*at) {
-                Some(name) => self.last == NONE || *name == self.last,
-                None => true,
-            };
-            may && self.names(tree, *at)
-        })
+        let all = tree.nodes.len().min(HEAD);
+        let names = tree.names.get(..all).unwrap_or(tree.names);
+        names
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| self.last == NONE || **name == self.last)
+            .map(|(at, _)| at)
+            .chain(names.len()..all)
+            .filter(move |at| self.names(tree, *at))
     }
 
     fn names(&self, tree: Tree<'_, '_>, at: usize) -> bool {

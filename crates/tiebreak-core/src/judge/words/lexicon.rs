@@ -206,30 +206,30 @@ fn joins(left: Option<char>, right: Option<char>) -> bool {
 
 /// Whether one of the two words before a phrase takes it back: "is not yet …", "no longer …".
 fn negated(before: &str) -> bool {
-    before
-        .rsplit(' ')
-        .filter(|w| !w.is_empty())
-        .take(2)
-        .take_while(|w| !w.contains('\n') && !w.ends_with(['.', ';', ',', ':', '!', '?', '(']))
-        .any(|w| {
-            matches!(
-                w,
-                "not"
-                    | "no"
-                    | "never"
-                    | "without"
-                    | "nicht"
-                    | "kein"
-                    | "keine"
-                    | "pas"
-                    | "não"
-                    | "non"
-                    | "niet"
-                    | "не"
-                    | "nie"
-            ) || w.ends_with("n't")
-        })
+    let mut rest = before.as_bytes();
+    for _ in 0..2 {
+        while let [head @ .., b' '] = rest {
+            rest = head;
+        }
+        let start = memchr::memrchr(b' ', rest).map_or(0, |at| at + 1);
+        let (head, word) = rest.split_at_checked(start).unwrap_or((&[], rest));
+        // Another sentence, or another value.
+        let Some(last) = word.last() else { return false };
+        if matches!(last, b'.' | b';' | b',' | b':' | b'!' | b'?' | b'(') || word.contains(&b'\n') {
+            return false;
+        }
+        if word.ends_with(b"n't") || NOT.iter().any(|not| not.as_bytes() == word) {
+            return true;
+        }
+        rest = head;
+    }
+    false
 }
+
+/// Words that take back what follows.
+const NOT: [&str; 13] = [
+    "not", "no", "never", "without", "nicht", "kein", "keine", "pas", "não", "non", "niet", "не", "nie",
+];
 
 #[cfg(test)]
 mod tests {

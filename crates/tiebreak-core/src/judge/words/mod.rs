@@ -27,7 +27,11 @@ pub(crate) fn normalise(text: &str, code: bool, out: &mut Vec<u8>) {
     let mut rest = text;
     loop {
         let bytes = rest.as_bytes();
-        let ascii = bytes.iter().position(|b| !b.is_ascii()).unwrap_or(bytes.len());
+        let ascii = if bytes.is_ascii() {
+            bytes.len()
+        } else {
+            bytes.iter().position(|b| !b.is_ascii()).unwrap_or(bytes.len())
+        };
         let (plain, tail) = rest.split_at_checked(ascii).unwrap_or((rest, ""));
         let plain = plain.as_bytes();
         if code {
@@ -55,10 +59,10 @@ pub(crate) fn normalise(text: &str, code: bool, out: &mut Vec<u8>) {
 }
 
 /// What each byte of a message becomes.
-const MESSAGE: [u8; 128] = {
-    let mut table = [0; 128];
+const MESSAGE: [u8; 256] = {
+    let mut table = [b' '; 256];
     let mut b = 0_u8;
-    while b < 128 {
+    while b.is_ascii() {
         table[b as usize] = match b {
             b'\t' | b'\n' | 0x0C | b'\r' | b' ' | b'_' | b'-' => b' ',
             b'`' => b'\'',
@@ -78,7 +82,7 @@ fn lower(plain: &[u8], start: usize, out: &mut Vec<u8>) {
     let places = out.get_mut(begin..).unwrap_or(&mut []);
     let mut at = 0;
     for b in plain {
-        let b = MESSAGE.get(usize::from(*b)).copied().unwrap_or(b' ');
+        let b = MESSAGE[usize::from(*b)];
         if let Some(place) = places.get_mut(at) {
             *place = b;
         }
