@@ -125,18 +125,17 @@ impl Reads {
             return;
         }
         let before = target.bytes;
-        let twin = target
-            .reads
-            .iter()
-            .rev()
-            .find(|s| etag.is_some() && s.etag == etag && s.content.is_some());
-        let content = match (twin.and_then(|t| t.content.clone()), content) {
-            (Some(twin), None) => Some(twin),
-            (Some(twin), Some(new)) if twin.same_bytes(&new) => Some(twin),
-            (_, new) => new,
-        };
+        let twin = target.twin(etag.as_ref(), content.as_ref());
+        let content = twin.or(content);
         // An older read of the same version on the same connection says nothing more than this one.
-        let same = |s: &Served| s.connection == Some(read.connection) && s.etag == etag && etag.is_some();
+        let same = |s: &Served| {
+            s.connection == Some(read.connection)
+                && s.etag == etag
+                && match (&s.content, &content) {
+                    (Some(a), Some(b)) => a.is(b) || etag.is_some(),
+                    (None, None) | (Some(_), None) | (None, Some(_)) => etag.is_some(),
+                }
+        };
         if let Some(at) = target.reads.iter().position(same) {
             target.remove(at);
         }
@@ -259,7 +258,24 @@ impl State {
     }
 }
 
+/// Without tags so many of the last reads are compared byte for byte.
+const COMPARED: usize = 4;
+
 impl Target {
+    /// The content that was served before under the same tag or, where there are no tags, with the same bytes.
+    fn twin(&self, etag: Option<&EntityTag>, content: Option<&Representation>) -> Option<Representation> {
+        let mut recent = self.reads.iter().rev();
+        let fits = |read: &Served| {
+            let kept = read.content.as_ref()?;
+            let same = content.is_none_or(|new| kept.same_bytes(new));
+            (read.etag.as_ref() == etag && same).then(|| kept.clone())
+        };
+        match etag {
+            Some(_) => recent.find_map(fits),
+            None => recent.take(COMPARED).find_map(fits),
+        }
+    }
+
     fn push(&mut self, read: Served) {
         self.bytes += self.weight(&read);
         self.reads.push_back(read);

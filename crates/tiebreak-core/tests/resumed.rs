@@ -1,5 +1,7 @@
 //! A doubt about an edit that was merged: its content died with the process that merged it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::sync::Arc;
 
 use bytes::Bytes;
