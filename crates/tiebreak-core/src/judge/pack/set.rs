@@ -87,9 +87,9 @@ impl PackSet {
         let (have, asked, status) = (view.names.bits(), view.demand.fields, status_bit(view.status));
         let mut last = usize::MAX;
         self.clauses.iter().filter_map(move |clause| {
-            if clause.bits & !have != 0
-                || clause.request & !asked != 0
-                || clause.statuses & status == 0
+            // One comparison for most of them.
+            let missing = (clause.bits & !have) | (clause.request & !asked) | (status & !clause.statuses);
+            if missing != 0
                 || clause.pack == last
                 || !clause.needs.iter().all(|need| view.names.may_have(*need))
             {
