@@ -3,6 +3,7 @@
 use http::Method;
 
 use crate::judge::Asked;
+use crate::judge::body::name::{Names, hash};
 use crate::judge::body::{self, HEAD, Tree};
 use crate::method::is_safe;
 
@@ -25,6 +26,8 @@ pub(crate) struct Demand {
     pub(crate) whole: bool,
     /// Whether anything in it may be a version, by whatever name.
     pub(crate) versioned: bool,
+    /// The names of its fields, as bits.
+    pub(crate) fields: u64,
 }
 
 /// The request field that carries an idempotency key, if `name` is one.
@@ -116,9 +119,15 @@ impl Demand {
             updates: matches!(asked.method.as_str(), "PUT" | "PATCH"),
             whole: asked.content.is_some() || *asked.method == Method::DELETE,
             versioned: false,
+            fields: 0,
         };
-        if asked.headers.keys().any(|name| is_condition(name.as_str())) {
-            demand.fields(field);
+        let mut conditional = false;
+        for name in asked.headers.keys() {
+            conditional |= is_condition(name.as_str());
+            demand.fields |= Names::bit(hash(name.as_str().as_bytes()));
+        }
+        if conditional {
+            demand.conditions(field);
         }
         demand.query(asked.path);
         if let Some(content) = asked
@@ -132,7 +141,7 @@ impl Demand {
     }
 
     /// Reads the request's fields.
-    fn fields<'f>(&mut self, field: impl Fn(&str) -> Option<&'f str>) {
+    fn conditions<'f>(&mut self, field: impl Fn(&str) -> Option<&'f str>) {
         match field("if-match") {
             Some("*") => self.present = true,
             Some(_) => self.version = Some("if-match"),

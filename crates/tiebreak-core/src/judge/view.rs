@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, header};
 
 use crate::judge::Asked;
 use crate::judge::body::name::{Names, hash, hashes};
@@ -27,6 +27,8 @@ pub(crate) struct View<'v, 'a> {
     pub(crate) text: &'v str,
     pub(crate) tree: Tree<'v, 'a>,
     lower: OnceCell<String>,
+    server: OnceCell<Option<&'v str>>,
+    content_type: OnceCell<Option<&'v str>>,
     sent: OnceCell<(Vec<Node<'v>>, Vec<u32>)>,
     /// The names of the answer's first members and of its fields.
     pub(crate) names: Names,
@@ -57,6 +59,8 @@ impl<'v, 'a> View<'v, 'a> {
             text,
             tree,
             lower: OnceCell::new(),
+            server: OnceCell::new(),
+            content_type: OnceCell::new(),
             sent: OnceCell::new(),
             names,
         }
@@ -69,6 +73,16 @@ impl<'v, 'a> View<'v, 'a> {
             return None;
         }
         self.fields.get(name).and_then(|v| v.to_str().ok())
+    }
+
+    /// The first value of a response field that packs ask for; two of them are asked for again and again.
+    pub(crate) fn value(&self, name: &HeaderName) -> Option<&'v str> {
+        let read = || self.fields.get(name).and_then(|v| v.to_str().ok());
+        match *name {
+            header::SERVER => *self.server.get_or_init(read),
+            header::CONTENT_TYPE => *self.content_type.get_or_init(read),
+            _ => read(),
+        }
     }
 
     /// The beginning of the text in lower case; of an item of a bulk answer, its own strings.

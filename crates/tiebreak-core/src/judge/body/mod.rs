@@ -173,7 +173,7 @@ pub(crate) fn decode(response: &Response) -> Cow<'_, str> {
 
 /// Reads `text` into nodes. The content type is a hint: what the text looks like decides.
 pub(crate) fn read<'a>(text: &'a str, content_type: &str) -> (Form, Vec<Node<'a>>) {
-    let mut nodes = Vec::with_capacity((text.len() / 16).clamp(8, 64));
+    let mut nodes = Vec::with_capacity((text.len() / 10).clamp(8, 128));
     let text = text.trim_start();
     let text = text
         .strip_prefix(")]}'")

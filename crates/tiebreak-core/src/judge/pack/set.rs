@@ -26,6 +26,8 @@ struct Clause {
     /// The names that the answer must have, and the same as few bits, which settle most cases.
     needs: Vec<u32>,
     bits: u64,
+    /// The fields that the request must have, as bits.
+    request: u64,
     /// The statuses that it may have, as bits.
     statuses: u64,
     /// Whether it needs one of its phrases.
@@ -50,6 +52,7 @@ impl PackSet {
                     pack,
                     which,
                     bits: needs.iter().fold(0, |bits, need| bits | Names::bit(*need)),
+                    request: when.needs_of_request().fold(0, |bits, need| bits | Names::bit(need)),
                     statuses: match when.status.as_slice() {
                         [] => u64::MAX,
                         these => these.iter().fold(0, |bits, status| bits | status_bit(*status)),
@@ -81,11 +84,12 @@ impl PackSet {
                 view.text.is_empty() || self.phrases.as_ref().is_none_or(found)
             })
         };
-        let (have, status) = (view.names.bits(), status_bit(view.status));
+        let (have, asked, status) = (view.names.bits(), view.demand.fields, status_bit(view.status));
         let mut last = usize::MAX;
         self.clauses.iter().filter_map(move |clause| {
-            if clause.bits & !have != 0
-                || clause.statuses & status == 0
+            // One comparison for most of them.
+            let missing = (clause.bits & !have) | (clause.request & !asked) | (status & !clause.statuses);
+            if missing != 0
                 || clause.pack == last
                 || !clause.needs.iter().all(|need| view.names.may_have(*need))
             {

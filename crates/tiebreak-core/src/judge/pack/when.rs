@@ -62,24 +62,29 @@ impl Glob {
             [] => text.is_empty(),
             [only] => only.len() == text.len() && only.as_bytes().first() == text.as_bytes().first() && only == text,
             [first, middle @ .., last] => {
-                // Nearly all differ where the beginning ends: that spares the comparison.
-                let end = first.len().saturating_sub(1);
-                if text.as_bytes().get(end) != first.as_bytes().get(end) && !first.is_empty() {
+                let (text, first, last) = (text.as_bytes(), first.as_bytes(), last.as_bytes());
+                if !begins(text, first) {
                     return false;
                 }
-                let Some(mut rest) = text.strip_prefix(first.as_str()) else {
-                    return false;
-                };
+                let mut rest = text.get(first.len()..).unwrap_or(&[]);
                 for part in middle {
-                    match memchr::memmem::find(rest.as_bytes(), part.as_bytes()) {
-                        Some(at) => rest = rest.get(at + part.len()..).unwrap_or(""),
+                    match memchr::memmem::find(rest, part.as_bytes()) {
+                        Some(at) => rest = rest.get(at + part.len()..).unwrap_or(&[]),
                         None => return false,
                     }
                 }
-                rest.len() >= last.len() && rest.ends_with(last.as_str())
+                last.is_empty() || rest.ends_with(last)
             }
         }
     }
+}
+
+/// Whether `text` begins with `first`. Nearly all texts differ where the beginning ends: that spares the comparison.
+fn begins(text: &[u8], first: &[u8]) -> bool {
+    let Some(last) = first.len().checked_sub(1) else {
+        return true;
+    };
+    text.get(last) == first.get(last) && text.starts_with(first)
 }
 
 /// What a set of conditions rested upon: its most telling place.
@@ -162,7 +167,7 @@ impl When {
             seen = Some(*found);
         }
         for (name, pattern) in &self.headers {
-            let value = view.fields.get(name).and_then(|v| v.to_str().ok());
+            let value = view.value(name);
             if !holds(pattern, value.into_iter()) {
                 return None;
             }
@@ -192,6 +197,14 @@ impl When {
             }
         }
         Some(seen)
+    }
+
+    /// The names of request fields that must be there.
+    pub(crate) fn needs_of_request(&self) -> impl Iterator<Item = u32> + '_ {
+        self.request
+            .iter()
+            .filter(|(_, p)| *p != Pattern::Missing)
+            .map(|(name, _)| hash(name.as_str().as_bytes()))
     }
 
     /// The hashes of names that the answer must have for these conditions to have a chance.
@@ -239,7 +252,7 @@ pub(crate) fn codes<'v>(places: &'v [Place], view: &'v View<'_, '_>) -> Vec<(Spo
     for place in places {
         match place {
             Place::Header(name) => {
-                let value = view.fields.get(name).and_then(|v| v.to_str().ok());
+                let value = view.value(name);
                 found.extend(value.map(|text| (Spot::Header(name), text)));
             }
             Place::Body(pointer) => found.extend(pointer.find(view.tree).filter_map(|at| {

@@ -1,5 +1,7 @@
 //! The phrase table and its automaton.
 
+use std::sync::OnceLock;
+
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 /// What a phrase speaks of.
@@ -76,8 +78,9 @@ struct Phrase {
 
 /// The compiled table.
 pub(crate) struct Lexicon {
-    /// All phrases.
-    automaton: Option<AhoCorasick>,
+    /// All phrases. Most texts are ASCII, so that this one is seldom built.
+    automaton: OnceLock<Option<AhoCorasick>>,
+    patterns: Vec<&'static str>,
     /// Those in ASCII, the only ones that an ASCII text can hold: few states and few kinds of bytes, so that a table
     /// of all transitions stays small.
     ascii: Option<AhoCorasick>,
@@ -93,9 +96,9 @@ const GAP: usize = 90;
 
 impl Lexicon {
     /// Compiles phrase files. A line in no known section is left out; a test sees to it that there is none.
-    pub(crate) fn build(files: &[&str]) -> Lexicon {
+    pub(crate) fn build(files: &[&'static str]) -> Lexicon {
         let mut phrases = Vec::new();
-        let mut patterns: Vec<&str> = Vec::new();
+        let mut patterns: Vec<&'static str> = Vec::new();
         for file in files {
             let mut section = None;
             for line in file.lines().map(str::trim) {
@@ -122,11 +125,6 @@ impl Lexicon {
                 });
             }
         }
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(&patterns)
-            .ok();
         let numbers: Vec<usize> = (0..patterns.len()).filter(|at| patterns[*at].is_ascii()).collect();
         let ascii = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
@@ -134,18 +132,29 @@ impl Lexicon {
             .build(numbers.iter().map(|at| patterns[*at]))
             .ok();
         Lexicon {
-            automaton,
+            automaton: OnceLock::new(),
+            patterns,
             ascii,
             numbers,
             phrases,
         }
     }
 
+    fn all(&self) -> &Option<AhoCorasick> {
+        self.automaton.get_or_init(|| {
+            AhoCorasick::builder()
+                .match_kind(MatchKind::Standard)
+                .kind(Some(AhoCorasickKind::ContiguousNFA))
+                .build(&self.patterns)
+                .ok()
+        })
+    }
+
     /// The phrases in `text`, which is in normal form, in order of their ends; at most 96.
     pub(crate) fn hits(&self, text: &str) -> Vec<Hit> {
         let mut hits = Vec::with_capacity(16);
         let plain = text.is_ascii();
-        let Some(automaton) = (if plain { &self.ascii } else { &self.automaton }) else {
+        let Some(automaton) = (if plain { &self.ascii } else { self.all() }) else {
             return hits;
         };
         for found in automaton.find_overlapping_iter(text).take(512) {
@@ -237,7 +246,7 @@ mod tests {
 
     #[test]
     fn every_phrase_is_in_normal_form_and_in_a_section() {
-        assert!(LEXICON.automaton.is_some() && LEXICON.ascii.is_some());
+        assert!(LEXICON.all().is_some() && LEXICON.ascii.is_some());
         assert!(LEXICON.phrases.len() > 900, "{}", LEXICON.phrases.len());
         for file in [
             include_str!("en.txt"),
