@@ -253,6 +253,21 @@ fn by_version_member(question: &Question<'_>, candidates: &[usize]) -> Option<Ve
 
 /// What was last read on the write's connection, if that is evidence.
 fn last_on_connection(question: &Question<'_>) -> Option<usize> {
+    let last = last_read(question)?;
+    (question.served[last].content.is_some() && could_be_read(question, last)).then_some(last)
+}
+
+/// The version that was last read on the write's connection, where only its tag is left.
+fn aged_on_connection(question: &Question<'_>) -> Option<EntityTag> {
+    let last = &question.served[last_read(question)?];
+    if last.content.is_some() {
+        return None;
+    }
+    last.etag.clone()
+}
+
+/// The last read on the write's connection, unless a write came since or the connection is shared by several readers.
+fn last_read(question: &Question<'_>) -> Option<usize> {
     if question.connections == Connections::Pooled {
         return None;
     }
@@ -261,25 +276,7 @@ fn last_on_connection(question: &Question<'_>) -> Option<usize> {
         .served
         .iter()
         .rposition(|served| served.connection == Some(connection))?;
-    let served = &question.served[last];
-    (served.content.is_some() && !served.written_since && could_be_read(question, last)).then_some(last)
-}
-
-/// The version that was last read on the write's connection, where only its tag is left.
-fn aged_on_connection(question: &Question<'_>) -> Option<EntityTag> {
-    if question.connections == Connections::Pooled {
-        return None;
-    }
-    let connection = question.connection?;
-    let last = question
-        .served
-        .iter()
-        .rev()
-        .find(|served| served.connection == Some(connection))?;
-    match (&last.content, &last.etag) {
-        (None, Some(tag)) if !last.written_since => Some(tag.clone()),
-        _ => None,
-    }
+    (!question.served[last].written_since).then_some(last)
 }
 
 /// Rule 3, and the simple case that there is but one candidate.
