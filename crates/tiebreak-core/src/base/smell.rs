@@ -49,7 +49,8 @@ pub(super) fn of(question: &Question<'_>, base: usize, candidates: &[usize]) -> 
         Edit::Other(_) => return Smell::Unclear,
     };
     if edits.is_empty() {
-        return Smell::AnotherReader;
+        // Perhaps an edit back to this version, perhaps no edit at all: that says nothing about the connections.
+        return Smell::Unclear;
     }
     let arrays: Vec<Option<Items>> = edits.iter().map(Items::of).collect();
     let base_digest = question.served[base].content.as_ref().map(Representation::digest);
