@@ -89,10 +89,7 @@ impl PackSet {
         self.clauses.iter().filter_map(move |clause| {
             // One comparison for most of them.
             let missing = (clause.bits & !have) | (clause.request & !asked) | (status & !clause.statuses);
-            if missing != 0
-                || clause.pack == last
-                || !clause.needs.iter().all(|need| view.names.may_have(*need))
-            {
+            if missing != 0 || clause.pack == last || !clause.needs.iter().all(|need| view.names.may_have(*need)) {
                 return None;
             }
             let pack = self.packs.get(clause.pack)?;
