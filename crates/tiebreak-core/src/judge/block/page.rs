@@ -96,6 +96,27 @@ impl Page {
     }
 }
 
+/// Where the next tag, comment or declaration begins; any other `<` is text.
+fn next_markup(text: &[u8]) -> Option<usize> {
+    let begins = |at: &usize| {
+        let next = text.get(at + 1);
+        matches!(next, Some(b'!' | b'?' | b'/' | b'a'..=b'z' | b'A'..=b'Z'))
+    };
+    memchr::memchr_iter(b'<', text).find(begins)
+}
+
+/// The name of an element in lower case; a longer one than `place` is none that is known.
+fn name_of<'p>(tag: &str, place: &'p mut [u8; 16]) -> &'p str {
+    let name = tag.trim_start_matches(['<', '/']).bytes();
+    let mut len = 0;
+    for b in name.take_while(u8::is_ascii_alphanumeric) {
+        let Some(place) = place.get_mut(len) else { return "-" };
+        *place = b.to_ascii_lowercase();
+        len += 1;
+    }
+    std::str::from_utf8(&place[..len]).unwrap_or("-")
+}
+
 struct Reader {
     page: Page,
     quoted: usize,
@@ -105,10 +126,12 @@ impl Reader {
     fn run(&mut self, source: &str) {
         let mut rest = source;
         while !rest.is_empty() {
-            let Some(at) = memchr(b'<', rest.as_bytes()) else {
+            let Some(at) = next_markup(rest.as_bytes()) else {
                 return self.say(rest);
             };
-            self.say(&rest[..at]);
+            if at > 0 {
+                self.say(&rest[..at]);
+            }
             rest = &rest[at..];
             rest = match rest.as_bytes().get(1) {
                 Some(b'!') if rest.starts_with("<!--") => {
@@ -121,13 +144,9 @@ impl Reader {
                     self.page.html |= tag.len() < 200 && tag.to_ascii_lowercase().starts_with("<!doctype html");
                     after
                 }
-                Some(b'/' | b'a'..=b'z' | b'A'..=b'Z') => {
+                _ => {
                     let (tag, after) = split_after(rest, tag_end(rest));
                     self.element(tag, after)
-                }
-                _ => {
-                    self.say("<");
-                    &rest[1..]
                 }
             };
         }
@@ -136,16 +155,12 @@ impl Reader {
     /// Takes a tag; gives back what is left after it, and after its content where that is no markup.
     fn element<'a>(&mut self, tag: &str, after: &'a str) -> &'a str {
         let closing = tag.starts_with("</");
-        let name: String = tag
-            .trim_start_matches(['<', '/'])
-            .chars()
-            .take_while(char::is_ascii_alphanumeric)
-            .map(|c| c.to_ascii_lowercase())
-            .collect();
-        if !INLINE.contains(&name.as_str()) {
+        let mut place = [0; 16];
+        let name = name_of(tag, &mut place);
+        if !INLINE.contains(&name) {
             self.say(" ");
         }
-        let quoting = QUOTING.contains(&name.as_str());
+        let quoting = QUOTING.contains(&name);
         if closing {
             self.quoted = self.quoted.saturating_sub(usize::from(quoting));
             return after;
@@ -153,7 +168,7 @@ impl Reader {
         if self.quoted == 0 && !(name == "meta" && is_policy(tag)) {
             self.show(tag);
         }
-        match name.as_str() {
+        match name {
             "html" | "head" | "body" | "title" => self.page.html = true,
             "iframe" | "form" | "noscript" | "frameset" => self.page.moving = true,
             "meta" => self.page.moving |= has_word(tag, "refresh"),
@@ -161,16 +176,16 @@ impl Reader {
             "input" => self.page.own |= !TEST_INPUTS.iter().any(|t| has_word(tag, t)),
             _ => {}
         }
-        match name.as_str() {
+        match name {
             "script" | "style" => {
                 self.page.html = true;
                 self.page.moving |= name == "script";
-                let (content, after) = split_raw(after, &name);
+                let (content, after) = split_raw(after, name);
                 self.show(content);
                 after
             }
             "title" => {
-                let (content, after) = split_raw(after, &name);
+                let (content, after) = split_raw(after, name);
                 if self.page.title.is_empty() && self.quoted == 0 {
                     let mut title = String::new();
                     push_folded(&mut title, content);
@@ -178,7 +193,7 @@ impl Reader {
                 }
                 after
             }
-            "textarea" | "xmp" => split_raw(after, &name).1,
+            "textarea" | "xmp" => split_raw(after, name).1,
             _ => {
                 self.quoted += usize::from(quoting && !tag.ends_with("/>"));
                 after
