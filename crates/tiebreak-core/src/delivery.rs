@@ -1,4 +1,4 @@
-//! What is known of one attempt (DESIGN: *delivery*).
+//! What is known of one attempt.
 
 use crate::response::Response;
 

@@ -1,4 +1,4 @@
-//! How strong the promise was (DESIGN section 4).
+//! How strong the promise was.
 
 /// The guarantee stated on every answer. `A` is the strongest and sorts first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

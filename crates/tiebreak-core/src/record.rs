@@ -1,4 +1,4 @@
-//! What the ledger remembers of a write (DESIGN section 14).
+//! What the ledger remembers of a write.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What is done about a verdict (DESIGN: *remedy*).
+//! What is done about a verdict.
 
 /// What the judge advises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::remedy::Remedy;
 
-/// The class of a verdict (DESIGN section 7).
+/// The class of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
     /// It exists already.

@@ -212,7 +212,7 @@ impl Judge {
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
-    /// How an answered attempt is to be read, given its verdict (DESIGN section 2, *delivery*).
+    /// How an answered attempt is to be read, given its verdict.
     #[must_use]
     pub fn reading(&self, status: StatusCode, verdict: &Verdict) -> Reading {
         match status.as_u16() {

@@ -1,4 +1,4 @@
-//! The standard cases of DESIGN sections 5, 8 and 10, each as a short story: what the wire says, and what the exchange does.
+//! The standard cases, each as a short story: what the wire says, and what the exchange does.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;

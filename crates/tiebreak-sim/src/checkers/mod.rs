@@ -1,4 +1,4 @@
-//! One checker for each promise (DESIGN section 3). Promise 11, same inputs and same decisions, is two runs of one seed.
+//! One checker for each promise (docs/simulator.md lists them). Promise 11, same inputs and same decisions, is two runs of one seed.
 
 mod claim;
 mod guess;
