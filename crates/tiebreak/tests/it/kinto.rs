@@ -170,7 +170,6 @@ async fn a_bulk_job_through_the_gateway_survives_kills_of_both() {
     let mut runs = 0;
     loop {
         runs += 1;
-        assert!(runs < 60, "the job does not end");
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tiebreak"));
         command.args(["submit", "job.ndjson", "--workers", "64", "--late-after", "2"]);
         command.args([
@@ -179,22 +178,28 @@ async fn a_bulk_job_through_the_gateway_survives_kills_of_both() {
             "-H",
             &format!("{}: {}", ALICE.0, ALICE.1),
         ]);
+        if runs > 8 {
+            command.arg("--again");
+        }
         let mut running = command
             .current_dir(folder.path())
             .stderr(std::process::Stdio::null())
             .spawn()
             .unwrap();
         if runs > 8 {
+            // An edit that was refused because its record's creation was in doubt is sent again once that is proven.
             let ended = tokio::task::spawn_blocking(move || running.wait().unwrap())
                 .await
                 .unwrap();
-            assert_eq!(
-                ended.code(),
-                Some(0),
+            if ended.code() == Some(0) {
+                break;
+            }
+            assert!(
+                runs < 20,
                 "{}",
                 std::fs::read_to_string(folder.path().join("results.ndjson")).unwrap()
             );
-            break;
+            continue;
         }
         // Let it come as far as chance has it, then end it as a power cut would.
         let performed = shuffle.below(30) as u64 * 10;
