@@ -132,7 +132,7 @@ fn until_hit(wanted: usize, first_seed: u64, size: usize, longest_ms: u64) {
     for seed in first_seed..first_seed + 120 {
         hits.push(torment(seed, size, 40, longest_ms));
         if hits.iter().sum::<usize>() >= wanted {
-            println!("kills per seed: {hits:?}");
+            eprintln!("kills per seed: {hits:?}");
             return;
         }
     }
