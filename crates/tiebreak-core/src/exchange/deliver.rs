@@ -133,13 +133,8 @@ impl Exchange {
 
     /// If an earlier attempt without guard got no answer, it may still arrive.
     pub(super) fn suspicion(&self) -> Option<Time> {
-        let guarded = self
-            .plan
-            .as_deref()
-            .and_then(|p| p.guard.as_ref())
-            .is_some_and(|g| g.version);
         match self.unknown {
-            Some(_) if !guarded && !self.context.policy.honours_keys => {
+            Some(_) if !self.is_guarded() && !self.context.policy.honours_keys => {
                 Some(self.quiet_since.after(self.context.policy.late_after))
             }
             _ => None,
@@ -247,7 +242,7 @@ impl Exchange {
         let mut report = self.report(Outcome::Refused);
         report.class = Some(verdict.class);
         let view = self.view.carried.take().filter(|_| verdict.class != Class::Stale);
-        let carried = self.seen.take().or(view).filter(|c| c.etag.is_some());
+        let carried = self.seen.take().or(view);
         let answer = if response.complete {
             Answer::from_origin(response, Some(verdict), report)
         } else {

@@ -43,11 +43,7 @@ impl Exchange {
             return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
         }
         let exit = LaneExit {
-            carried: self
-                .seen
-                .take()
-                .or_else(|| self.view.carried.take())
-                .filter(|c| c.etag.is_some()),
+            carried: self.seen.take().or_else(|| self.view.carried.take()),
             ..LaneExit::default()
         };
         if self.attempts > 0 {
@@ -76,15 +72,10 @@ impl Exchange {
         }
         let (guarantee, report_id) = (report.guarantee, report.id);
         let doubtful = Answer::ours(problem, report);
-        let guarded = self
-            .plan
-            .as_deref()
-            .and_then(|p| p.guard.as_ref())
-            .is_some_and(|g| g.version);
         let late = self.quiet_since.after(self.context.policy.late_after);
         let exit = LaneExit {
             carried: None,
-            suspect_until: (!guarded && late > now).then_some(late),
+            suspect_until: (!self.is_guarded() && late > now).then_some(late),
             doubt: report_id.map(|id| DoubtMark {
                 caller: self.context.caller,
                 fingerprint: self.context.fingerprint,

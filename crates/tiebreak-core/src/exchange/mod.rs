@@ -192,9 +192,7 @@ impl Exchange {
     #[must_use]
     pub fn left_behind(&self, now: Time) -> Option<LaneExit> {
         let on_its_way = self.unknown.is_some() || matches!(self.stage, Stage::Sending);
-        let guard = self.plan.as_deref().and_then(|p| p.guard.as_ref());
-        let guarded = guard.is_some_and(|g| g.version);
-        (on_its_way && !guarded && self.place == Place::Front).then(|| LaneExit {
+        (on_its_way && !self.is_guarded() && self.place == Place::Front).then(|| LaneExit {
             suspect_until: Some(now.after(self.context.policy.late_after)),
             ..LaneExit::default()
         })
@@ -254,6 +252,12 @@ impl Exchange {
         } else {
             self.abandoned()
         }
+    }
+
+    /// Whether the last attempt was guarded by a version that never recurs, so that it cannot arrive late and do harm.
+    fn is_guarded(&self) -> bool {
+        let guard = self.plan.as_deref().and_then(|p| p.guard.as_ref());
+        guard.is_some_and(|g| g.version)
     }
 
     fn earlier(&self) -> Earlier {

@@ -204,7 +204,7 @@ impl Exchange {
         self.refused = None;
         let answer = Answer::from_origin(existing.to_response(), None, self.report(Outcome::Adopted));
         let exit = LaneExit {
-            carried: existing.etag.is_some().then(|| existing.clone()),
+            carried: Some(existing.clone()),
             suspect_until: self.suspicion(),
             ..LaneExit::default()
         };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tiebreak_core::exchange::Answer;
 use tiebreak_core::outcome::Outcome;
-use tiebreak_core::problem::{BASE, Kind};
+use tiebreak_core::problem::Kind;
 use tiebreak_core::verdict::Class;
 
 use super::entry::Entry;
@@ -283,8 +283,7 @@ fn class(answer: &Answer) -> Option<Class> {
 
 /// The kind of a problem document of ours.
 pub(super) fn kind_of(problem: &Value) -> Option<Kind> {
-    let slug = problem.get("type")?.as_str()?.strip_prefix(BASE)?;
-    Kind::ALL.iter().copied().find(|k| k.slug() == slug)
+    Kind::from_type(problem.get("type")?.as_str()?)
 }
 
 fn class_of(kind: Kind) -> Option<Class> {
