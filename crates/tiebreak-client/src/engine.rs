@@ -28,7 +28,7 @@ use crate::transport::Transport;
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
     /// What applies to writes whose door says nothing else.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// Bounds of the lanes.
     pub lanes: LaneLimits,
     /// Bounds of what is remembered of reads.
@@ -42,7 +42,7 @@ pub struct EngineOptions {
 impl Default for EngineOptions {
     fn default() -> EngineOptions {
         EngineOptions {
-            policy: Policy::default(),
+            policy: Arc::default(),
             lanes: LaneLimits::default(),
             reads: ReadLimits::default(),
             max_answer: 16 << 20,
@@ -61,7 +61,7 @@ pub struct Submission {
     /// The connection that it came over, as the door numbers them.
     pub connection: Option<u64>,
     /// What applies to it, if not the engine's policy.
-    pub policy: Option<Policy>,
+    pub policy: Option<Arc<Policy>>,
     /// The document that the edit was made from, where the caller says so itself.
     pub base: Option<Representation>,
     /// Whether to read the target before writing.
@@ -168,7 +168,7 @@ impl Engine {
                 .reads
                 .candidates(caller, request.target.as_str(), submission.connection, self.clock.now()),
             connection: submission.connection,
-            policy: submission.policy.unwrap_or_else(|| self.options.policy.clone()),
+            policy: submission.policy.unwrap_or_else(|| Arc::clone(&self.options.policy)),
             base: submission.base,
             check_first: submission.check_first,
             seed,

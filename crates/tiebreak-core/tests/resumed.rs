@@ -73,11 +73,11 @@ impl Rerun {
             key,
             fingerprint,
             lanes,
-            policy: Policy {
+            policy: Arc::new(Policy {
                 honours_keys,
                 etag: EtagKind::Version,
                 ..Policy::default()
-            },
+            }),
             connection: None,
             candidates: Candidates::default(),
             base: Some(Representation::new("application/json", BASE)),

@@ -166,7 +166,7 @@ impl World {
         let mut engines = Vec::new();
         for gateway in 0..self.scenario.gateways as u64 {
             let options = EngineOptions {
-                policy: self.scenario.policy(),
+                policy: Arc::new(self.scenario.policy()),
                 seed: Some(self.seed ^ (generation << 32) ^ (gateway << 48)),
                 ..EngineOptions::default()
             };

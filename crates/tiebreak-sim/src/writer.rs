@@ -285,7 +285,7 @@ impl Writer {
                 caller: Some(self.caller_id()),
                 key: asked.key.clone(),
                 connection,
-                policy: asked.policy.clone(),
+                policy: asked.policy.clone().map(Arc::new),
                 check_first: asked.check_first,
                 ..Submission::default()
             };

@@ -63,7 +63,7 @@ pub struct Context {
     /// Its lanes, sorted.
     pub lanes: Vec<LaneId>,
     /// What the route allows and demands.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// The connection that it came over; `None` where a connection is no evidence.
     pub connection: Option<u64>,
     /// The versions that were served to this caller for this target, before it wrote.

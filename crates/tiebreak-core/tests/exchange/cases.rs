@@ -160,7 +160,7 @@ impl Case {
             key: self.key.then_some(KeyDigest(Digest([9; 32]))),
             fingerprint: Fingerprint::of(&write),
             lanes: default_lanes(&write),
-            policy: self.policy(),
+            policy: Arc::new(self.policy()),
             connection: Some(1),
             candidates: self.candidates(),
             base: None,

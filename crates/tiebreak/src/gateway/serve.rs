@@ -105,7 +105,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let ledger = stores::open_ledger(&args.ledger)?;
     let secret = stores::secret_of(&args.ledger)?;
     let options = EngineOptions {
-        policy: policy(args),
+        policy: Arc::new(policy(args)),
         ..EngineOptions::default()
     };
     let engine = Engine::new(

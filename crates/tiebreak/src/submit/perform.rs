@@ -1,5 +1,7 @@
 //! One entry through the engine, under a ledger key that a later run finds again.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use tiebreak_client::{Answer, Engine, Submission};
 use tiebreak_core::caller::CallerId;
@@ -68,7 +70,7 @@ impl Performer {
         let submission = Submission {
             caller: Some(caller),
             key: Some(key),
-            policy: Some(policy),
+            policy: Some(Arc::new(policy)),
             base: entry.base.clone(),
             check_first: true,
             ..Submission::default()
