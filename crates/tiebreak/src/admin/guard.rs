@@ -124,7 +124,9 @@ impl Guard {
         if self.admits(headers) || OPEN.contains(&request.uri().path()) {
             return None;
         }
-        let looks = headers.get(header::ACCEPT).is_some_and(|v| v.as_bytes().starts_with(b"text/html"));
+        let looks = headers
+            .get(header::ACCEPT)
+            .is_some_and(|v| v.as_bytes().starts_with(b"text/html"));
         if looks && request.method() == Method::GET {
             return Some(Redirect::to("/login").into_response());
         }
@@ -149,7 +151,9 @@ fn is_foreign(method: &Method, headers: &HeaderMap, host: &str) -> bool {
         return site && text("sec-fetch-mode") != Some("navigate");
     }
     let origin = text("origin").is_some_and(|origin| {
-        let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        let rest = origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"));
         !rest.is_some_and(|rest| rest.eq_ignore_ascii_case(host))
     });
     site || origin
@@ -189,7 +193,13 @@ mod tests {
         ] {
             assert!(guard.knows(host), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:4091", "", "a b"] {
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example:4091",
+            "",
+            "a b",
+        ] {
             assert!(!guard.knows(host), "{host}");
         }
     }
@@ -217,11 +227,20 @@ mod tests {
             is_foreign(&method, &headers, "localhost:4091")
         };
         assert!(!foreign(Method::POST, &[]), "a program");
-        assert!(!foreign(Method::POST, &[("origin", "http://localhost:4091"), ("sec-fetch-site", "same-origin")]));
+        assert!(!foreign(
+            Method::POST,
+            &[("origin", "http://localhost:4091"), ("sec-fetch-site", "same-origin")]
+        ));
         assert!(foreign(Method::POST, &[("origin", "http://localhost:8000")]));
         assert!(foreign(Method::POST, &[("origin", "null")]));
         assert!(foreign(Method::DELETE, &[("sec-fetch-site", "same-site")]));
-        assert!(foreign(Method::GET, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")]));
-        assert!(!foreign(Method::GET, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]));
+        assert!(foreign(
+            Method::GET,
+            &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")]
+        ));
+        assert!(!foreign(
+            Method::GET,
+            &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")]
+        ));
     }
 }

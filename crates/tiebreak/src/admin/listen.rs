@@ -58,7 +58,8 @@ pub(crate) fn bind(args: &AdminArgs) -> Result<Option<Bound>, Failure> {
                 ErrorKind::PermissionDenied => "not permitted; choose a port over 1023".to_owned(),
                 _ => error.to_string(),
             };
-            let why = format!("serve the admin listener on {at}: {why}; choose another address with --admin, or --admin off");
+            let why =
+                format!("serve the admin listener on {at}: {why}; choose another address with --admin, or --admin off");
             Err(Failure::new(FAILED, why))
         }
     }

@@ -19,10 +19,16 @@ pub(super) fn refusal(status: StatusCode, detail: impl Into<String>) -> Response
 
 /// Nothing is at this path.
 pub(super) async fn no_such_page() -> Response {
-    refusal(StatusCode::NOT_FOUND, "there is nothing at this path of the admin listener")
+    refusal(
+        StatusCode::NOT_FOUND,
+        "there is nothing at this path of the admin listener",
+    )
 }
 
 /// Something is at this path, but not for this method.
 pub(super) async fn wrong_method() -> Response {
-    refusal(StatusCode::METHOD_NOT_ALLOWED, "this path does not take that method; see Allow")
+    refusal(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this path does not take that method; see Allow",
+    )
 }

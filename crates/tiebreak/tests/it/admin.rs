@@ -30,7 +30,15 @@ fn token_file(folder: &std::path::Path, mode: u32) -> String {
 fn refused(args: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_tiebreak"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--ledger", "memory", "--data", "memory"])
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--ledger",
+            "memory",
+            "--data",
+            "memory",
+        ])
         .args(args)
         .current_dir(folder.path())
         .stdin(Stdio::null())
@@ -75,11 +83,18 @@ async fn a_name_that_others_can_point_here_is_refused() {
         let address = gateway.admin.clone().unwrap();
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let request = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes())
+            .await
+            .unwrap();
         let mut answer = String::new();
-        tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer).await.unwrap();
+        tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer)
+            .await
+            .unwrap();
         assert_eq!(&answer[9..12], status.to_string(), "{host}: {answer}");
-        assert!(answer.contains("content-security-policy: default-src 'none'"), "{host}: {answer}");
+        assert!(
+            answer.contains("content-security-policy: default-src 'none'"),
+            "{host}: {answer}"
+        );
     }
 }
 
@@ -95,7 +110,10 @@ async fn another_sites_page_changes_nothing() {
     for fields in foreign {
         let got = client.send(Method::POST, "/login", &fields, "token=x").await;
         assert_eq!(got.status, 403, "{fields:?}");
-        assert!(got.json()["detail"].as_str().unwrap().contains("another site"), "{got:?}");
+        assert!(
+            got.json()["detail"].as_str().unwrap().contains("another site"),
+            "{got:?}"
+        );
     }
     let embedded = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")];
     assert_eq!(client.send(Method::GET, "/readyz", &embedded, "").await.status, 403);
@@ -108,7 +126,10 @@ async fn with_a_token_only_who_brings_it_is_answered() {
     let (_gateway, mut client) = console(&["--admin-token-file", &file]);
     assert_eq!(client.get("/healthz").await.status, 200, "probes carry no token");
     let without = client.get("/anything").await;
-    assert_eq!((without.status.as_u16(), without.field("www-authenticate")), (401, "Bearer"));
+    assert_eq!(
+        (without.status.as_u16(), without.field("www-authenticate")),
+        (401, "Bearer")
+    );
     let browser = client.send(Method::GET, "/", &[("accept", "text/html,*/*")], "").await;
     assert_eq!((browser.status.as_u16(), browser.field("location")), (303, "/login"));
     let wrong = [("authorization", "Bearer 0123456789abcdef0123456789abcdeg")];
@@ -118,11 +139,19 @@ async fn with_a_token_only_who_brings_it_is_answered() {
     assert_eq!(client.send(Method::GET, "/anything", &right, "").await.status, 404);
 
     let form = [("content-type", "application/x-www-form-urlencoded")];
-    assert_eq!(client.send(Method::POST, "/login", &form, "token=guess").await.status, 403);
-    let entered = client.send(Method::POST, "/login", &form, format!("token={TOKEN}")).await;
+    assert_eq!(
+        client.send(Method::POST, "/login", &form, "token=guess").await.status,
+        403
+    );
+    let entered = client
+        .send(Method::POST, "/login", &form, format!("token={TOKEN}"))
+        .await;
     assert_eq!(entered.status, 303);
     let cookie = entered.field("set-cookie").to_owned();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
+        "{cookie}"
+    );
     assert!(!cookie.contains(TOKEN));
     let cookie = [("cookie", cookie.split(';').next().unwrap())];
     assert_eq!(client.send(Method::GET, "/anything", &cookie, "").await.status, 404);
@@ -141,7 +170,11 @@ fn what_is_unsafe_is_not_started() {
     std::fs::set_permissions(&short, std::fs::Permissions::from_mode(0o600)).unwrap();
     for (args, code, words) in [
         (vec!["--admin", "0.0.0.0:0"], 2, "--admin-token-file"),
-        (vec!["--admin", "0.0.0.0:0", "--admin-token-file", &file], 2, "--admin-insecure"),
+        (
+            vec!["--admin", "0.0.0.0:0", "--admin-token-file", &file],
+            2,
+            "--admin-insecure",
+        ),
         (vec!["--admin-token-file", &open], 2, "chmod 600"),
         (vec!["--admin-token-file", short.to_str().unwrap()], 2, "openssl rand"),
         (vec!["--admin-token-file", "/nowhere/token"], 2, "/nowhere/token"),
@@ -159,7 +192,15 @@ fn what_is_unsafe_is_not_started() {
 async fn any_address_is_served_with_a_token_where_that_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let file = token_file(folder.path(), 0o600);
-    let args = ["--ledger", "memory", "--data", "memory", "--admin", "0.0.0.0:0", "--admin-insecure"];
+    let args = [
+        "--ledger",
+        "memory",
+        "--data",
+        "memory",
+        "--admin",
+        "0.0.0.0:0",
+        "--admin-insecure",
+    ];
     let gateway = Gateway::start(&[&args[..], &["--admin-token-file", &file]].concat());
     let port = gateway.admin.clone().unwrap();
     let port = port.rsplit(':').next().unwrap();
