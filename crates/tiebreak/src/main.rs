@@ -1,6 +1,7 @@
 //! Tiebreak makes HTTP writes conflict-safe: the command line.
 
 mod admin;
+mod console;
 mod dialects_cmd;
 mod exit;
 mod explain;

@@ -40,7 +40,10 @@ pub(crate) struct Desk {
 
 /// Every route, behind the guard.
 fn router(desk: Arc<Desk>, guard: Arc<guard::Guard>) -> Router {
-    let routes = Router::new().merge(health::routes()).with_state(desk);
+    let routes = Router::new()
+        .merge(health::routes())
+        .merge(crate::console::routes())
+        .with_state(desk);
     routes
         .merge(login::routes(Arc::clone(&guard)))
         .fallback(refusal::no_such_page)
