@@ -101,7 +101,10 @@ impl Callers {
             ));
         }
         fields.sort_unstable();
-        let parts: Vec<&[u8]> = fields.iter().flat_map(|(name, value)| [name.as_bytes(), value]).collect();
+        let parts: Vec<&[u8]> = fields
+            .iter()
+            .flat_map(|(name, value)| [name.as_bytes(), value])
+            .collect();
         CallerId(self.digest(&parts))
     }
 

@@ -162,7 +162,9 @@ impl Engine {
         ];
         let key = submission.key.as_ref().map(|k| KeyDigest::of(caller, k, &scope));
         // A key that a door made itself is nobody else's.
-        let sent = submission.key.filter(|key| IdempotencyKey::of(&request.headers) == Ok(Some(key.clone())));
+        let sent = submission
+            .key
+            .filter(|key| IdempotencyKey::of(&request.headers) == Ok(Some(key.clone())));
         let (random, seed) = self.random.draw();
         let context = Context {
             id: WriteId::new(self.clock.now(), random),

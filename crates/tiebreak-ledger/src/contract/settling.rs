@@ -66,7 +66,15 @@ pub(super) async fn a_released_key_is_free(mut store: Box<dyn Store>) {
         let fence = granted(&ledger, keyed(n, 1)).await;
         assert_eq!(ledger.release(id(n), fence).await, Ok(()));
         assert_eq!(ledger.get(id(n)).await, Ok(None));
-        let found = ledger.look_up(Sought { key: Some(key(1)), ..alike(n, n) }, NOW).await;
+        let found = ledger
+            .look_up(
+                Sought {
+                    key: Some(key(1)),
+                    ..alike(n, n)
+                },
+                NOW,
+            )
+            .await;
         assert_eq!(found, Ok(None));
         assert_eq!(ledger.release(id(n), fence).await, Err(LedgerError::NotFound(id(n))));
     }

@@ -43,7 +43,11 @@ pub(super) async fn the_callers_own_record_comes_before_anothers(mut store: Box<
     doubted(&ledger, keyless(1_002), Unknown::Timeout).await;
     let mut repeat = of_another(2, 1, 1);
     repeat.fingerprint = keyless(1_002).fingerprint;
-    assert_eq!(found(&ledger, &repeat, 0).await, Some(id(1_002)), "the doubt is its own");
+    assert_eq!(
+        found(&ledger, &repeat, 0).await,
+        Some(id(1_002)),
+        "the doubt is its own"
+    );
 }
 
 pub(super) async fn a_trace_goes_with_its_record(mut store: Box<dyn Store>) {
@@ -59,7 +63,11 @@ pub(super) async fn a_trace_goes_with_its_record(mut store: Box<dyn Store>) {
     assert_eq!(found(&ledger, &other, 0).await, None, "purged");
     assert_eq!(ledger.traced(trace(3), 9).await, Ok(vec![]));
     doubted(&ledger, keyed(5, 5), Unknown::Timeout).await;
-    assert_eq!(found(&ledger, &of_another(6, 5, 5), 1_000_000).await, Some(id(5)), "doubts stay");
+    assert_eq!(
+        found(&ledger, &of_another(6, 5, 5), 1_000_000).await,
+        Some(id(5)),
+        "doubts stay"
+    );
 }
 
 pub(super) async fn operators_find_a_key_whoever_used_it(mut store: Box<dyn Store>) {

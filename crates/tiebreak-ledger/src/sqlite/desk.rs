@@ -360,7 +360,11 @@ impl<'c> Desk<'c> {
                     .execute([row])?;
             }
             let hasher = &self.shared.hasher;
-            self.forget_key(key.map(|k| hasher.key(&KeyDigest(k))), trace.map(|t| hasher.trace(&t)), row);
+            self.forget_key(
+                key.map(|k| hasher.key(&KeyDigest(k))),
+                trace.map(|t| hasher.trace(&t)),
+                row,
+            );
             count += 1;
         }
         self.counts.settled -= count;

@@ -92,12 +92,7 @@ impl Places {
 }
 
 /// Those of the records in `rows` whose keys left this trace.
-pub(super) fn traced(
-    conn: &Connection,
-    rows: &[i64],
-    trace: KeyTrace,
-    limit: usize,
-) -> rusqlite::Result<Vec<Record>> {
+pub(super) fn traced(conn: &Connection, rows: &[i64], trace: KeyTrace, limit: usize) -> rusqlite::Result<Vec<Record>> {
     let mut found = Vec::new();
     for row in rows {
         if found.len() >= limit.min(MAX_PAGE) {

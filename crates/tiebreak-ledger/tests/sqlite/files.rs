@@ -81,7 +81,10 @@ async fn an_older_format_is_brought_up_to_date() {
     drop(conn);
     let ledger = open(&path).unwrap();
     for n in [1, 2] {
-        let old = Claim { trace: None, ..claim(n) };
+        let old = Claim {
+            trace: None,
+            ..claim(n)
+        };
         assert_eq!(ledger.get(id(n)).await.unwrap().map(|r| r.claim), Some(old));
         assert!(ledger.look_up(claim(n).sought(), NOW).await.unwrap().is_some());
         assert_eq!(ledger.traced(claim(n).trace.unwrap(), 9).await, Ok(vec![]));
