@@ -1,12 +1,13 @@
 //! The changes of one kind in a batch, as the arrays that their statement takes.
 
-use tiebreak_core::record::{Fence, Settlement};
+use tiebreak_core::record::{Fence, Record, Settlement, Sought};
+use tiebreak_core::time::Time;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
 use super::change::{Change, Job};
 use super::error::{Trouble, trouble};
-use super::row::{millis, small, text};
+use super::row::{self, millis, small, text};
 use super::statements::Writing;
 use crate::words::{resolver, unknown};
 
@@ -33,6 +34,8 @@ fn stored(fence: Fence) -> i64 {
 pub(super) struct Claims<'a> {
     ids: Vec<&'a [u8]>,
     keys: Vec<Option<&'a [u8]>>,
+    traces: Vec<Option<&'a [u8]>>,
+    exclusive: Vec<Option<bool>>,
     callers: Vec<&'a [u8]>,
     fingerprints: Vec<&'a [u8]>,
     methods: Vec<String>,
@@ -52,6 +55,8 @@ impl<'a> Claims<'a> {
             let lanes: Vec<&str> = claim.lanes.iter().map(|l| l.0.as_str()).collect();
             all.ids.push(&claim.id.0);
             all.keys.push(claim.key.as_ref().map(|k| &k.0.0[..]));
+            all.traces.push(claim.trace.as_ref().map(|t| &t.digest.0[..]));
+            all.exclusive.push(claim.trace.map(|t| t.exclusive));
             all.callers.push(&claim.caller.0.0);
             all.fingerprints.push(&claim.fingerprint.0.0);
             all.methods.push(text(&claim.method));
@@ -66,7 +71,7 @@ impl<'a> Claims<'a> {
     }
 
     pub(super) async fn run(&self, client: &Client, statement: &Statement, owner: i64) -> Result<Vec<Row>, Trouble> {
-        let params: [&(dyn ToSql + Sync); 12] = [
+        let params: [&(dyn ToSql + Sync); 14] = [
             &owner,
             &self.ids,
             &self.keys,
@@ -79,6 +84,8 @@ impl<'a> Claims<'a> {
             &self.helds,
             &self.at,
             &self.expires,
+            &self.traces,
+            &self.exclusive,
         ];
         run(client, statement, &params, self.ids.len()).await
     }
@@ -319,4 +326,19 @@ pub(super) async fn resolve(client: &Client, writing: &Writing, change: &Change)
         &reason,
     ];
     run(client, &writing.resolve, &params, 1).await
+}
+
+/// What stands in the way of a write.
+pub(super) async fn look_up(
+    client: &Client,
+    statement: &Statement,
+    sought: &Sought,
+    now: Time,
+) -> Result<Option<Record>, Trouble> {
+    let key = sought.key.as_ref().map(|k| &k.0.0[..]);
+    let trace = sought.trace.as_ref().filter(|t| t.exclusive).map(|t| &t.digest.0[..]);
+    let (caller, fingerprint, now) = (&sought.caller.0.0[..], &sought.fingerprint.0.0[..], millis(now));
+    let params: [&(dyn ToSql + Sync); 5] = [&key, &caller, &fingerprint, &now, &trace];
+    let row = client.query_opt(statement, &params).await.map_err(trouble)?;
+    row.as_ref().map(row::decode).transpose().map_err(Trouble::Rule)
 }

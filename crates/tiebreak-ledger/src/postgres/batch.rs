@@ -23,6 +23,7 @@ pub(super) struct Open {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Marks {
     key: Option<Digest>,
+    trace: Option<Digest>,
     same: Digest,
 }
 
@@ -30,12 +31,14 @@ impl Marks {
     pub(super) fn of(claim: &Claim) -> Marks {
         Marks {
             key: claim.key.map(|k| k.0),
+            trace: claim.trace.map(|t| t.digest),
             same: Digest::of(&[&claim.caller.0.0, &claim.fingerprint.0.0]),
         }
     }
 
     fn meets(&self, seen: &HashSet<Digest>) -> bool {
-        seen.contains(&self.same) || self.key.is_some_and(|key| seen.contains(&key))
+        let marks = [self.key, self.trace, Some(self.same)];
+        marks.iter().flatten().any(|mark| seen.contains(mark))
     }
 }
 
@@ -60,6 +63,7 @@ pub(super) fn take(queue: &mut VecDeque<Job>, open: &HashMap<WriteId, Open>, mos
             let marks = Marks::of(claim);
             claimed.insert(marks.same);
             claimed.extend(marks.key);
+            claimed.extend(marks.trace);
         }
         taken.extend(queue.pop_front());
     }
@@ -79,6 +83,7 @@ mod tests {
         Claim {
             id: WriteId([n; 16]),
             key: Some(KeyDigest(Digest([key; 32]))),
+            trace: None,
             caller: CallerId(Digest([n; 32])),
             fingerprint: Fingerprint(Digest([n; 32])),
             method: "PUT".into(),

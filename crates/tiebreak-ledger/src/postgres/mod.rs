@@ -28,10 +28,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tiebreak_core::caller::CallerId;
-use tiebreak_core::fingerprint::Fingerprint;
-use tiebreak_core::key::KeyDigest;
-use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, WriteId};
+use tiebreak_core::key::KeyTrace;
+use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, Sought, WriteId};
 use tiebreak_core::time::Time;
 use tokio::sync::{Notify, oneshot, watch};
 
@@ -319,22 +317,24 @@ fn granted(claimed: &Claimed) -> Option<Fence> {
 }
 
 impl Ledger for PgLedger {
-    fn look_up(
-        &self,
-        key: Option<KeyDigest>,
-        caller: CallerId,
-        fingerprint: Fingerprint,
-        now: Time,
-    ) -> Pending<'_, Option<Record>> {
+    fn look_up(&self, sought: Sought, now: Time) -> Pending<'_, Option<Record>> {
         Box::pin(self.read(move |session| async move {
-            let key = key.as_ref().map(|k| &k.0.0[..]);
-            let (caller, fingerprint, now) = (&caller.0.0[..], &fingerprint.0.0[..], millis(now));
-            let found = session
+            arrays::look_up(&session.client, &session.reading.look_up, &sought, now).await
+        }))
+    }
+
+    fn traced(&self, trace: KeyTrace, limit: usize) -> Pending<'_, Vec<Record>> {
+        Box::pin(self.read(move |session| async move {
+            let most = i64::try_from(limit.min(MAX_PAGE)).unwrap_or(0);
+            let rows = session
                 .client
-                .query_opt(&session.reading.look_up, &[&key, &caller, &fingerprint, &now])
-                .await
-                .map_err(trouble)?;
-            found.as_ref().map(row::decode).transpose().map_err(Trouble::Rule)
+                .query(&session.reading.traced, &[&&trace.digest.0[..], &most])
+                .await;
+            let rows = rows.map_err(trouble)?;
+            rows.iter()
+                .map(row::decode)
+                .collect::<Result<_, _>>()
+                .map_err(Trouble::Rule)
         }))
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::guarantee::Guarantee;
-use tiebreak_core::key::KeyDigest;
+use tiebreak_core::key::{KeyDigest, KeyTrace};
 use tiebreak_core::lane::LaneId;
 use tiebreak_core::outcome::Outcome;
 use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, State, WriteId};
@@ -16,7 +16,7 @@ use crate::LedgerError;
 use crate::words::{CLAIMED, DOUBTED, SETTLED, parse_unknown};
 
 /// The columns that [`decode`] reads.
-pub(super) const RECORD: &str = "w.id, w.state, w.fence, w.key, w.expires, w.caller, w.fingerprint, w.method, \
+pub(super) const RECORD: &str = "w.id, w.state, w.fence, w.key, w.trace, w.exclusive, w.expires, w.caller, w.fingerprint, w.method, \
     w.target, w.lanes, w.attempt, w.held, w.claimed_at, w.outcome, w.status, w.fields, w.content, w.truncated, \
     w.class, w.evidence, w.guarantee, w.attempts, w.settled_at, w.doubt_reason, w.doubt_attempts, \
     w.doubt_guarantee, w.doubt_since";
@@ -50,6 +50,13 @@ pub(super) fn decode(row: &Row) -> Result<Record, LedgerError> {
         id: WriteId(bytes(row, "id")?),
         key: match get::<Option<&[u8]>>(row, "key")? {
             Some(_) => Some(KeyDigest(Digest(bytes(row, "key")?))),
+            None => None,
+        },
+        trace: match get::<Option<&[u8]>>(row, "trace")? {
+            Some(_) => Some(KeyTrace {
+                digest: Digest(bytes(row, "trace")?),
+                exclusive: get(row, "exclusive")?,
+            }),
             None => None,
         },
         caller: CallerId(Digest(bytes(row, "caller")?)),

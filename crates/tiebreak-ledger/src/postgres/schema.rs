@@ -1,7 +1,7 @@
 //! The tables, and how an older database is brought up to them.
 //!
 //! One row per write, found by its id. `slot` holds the key for as long as the row holds it: what expired gives it up to
-//! its successor, which a unique index makes one step. The other indexes are partial and small: what is claimed (by
+//! its successor, which a unique index makes one step; another keeps a key that cannot be guessed one caller's. The other indexes are partial and small: what is claimed (by
 //! owner), what stands in the way as a doubt, open doubts in order of arrival, and what may be purged.
 
 use tokio_postgres::Client;
@@ -31,6 +31,8 @@ CREATE TABLE writes (
     key             bytea,                    -- 32 bytes, digest
     slot            bytea,                    -- the key, for as long as this row holds it
     expires         bigint,                   -- ms since 1970; null: never
+    trace           bytea,                    -- 32 bytes, HMAC of the key without its caller
+    exclusive       boolean,                  -- the key cannot be guessed, so it is one caller's
     caller          bytea NOT NULL,           -- 32 bytes, HMAC
     fingerprint     bytea NOT NULL,           -- 32 bytes, digest
     doubtful        boolean NOT NULL DEFAULT false, -- in doubt, or taken up again after a doubt
@@ -58,6 +60,7 @@ CREATE TABLE writes (
     doubt_since     bigint                    -- ms since 1970
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX writes_by_key ON writes (slot) WHERE slot IS NOT NULL;
+CREATE UNIQUE INDEX writes_by_trace ON writes (trace, fingerprint) WHERE exclusive AND slot IS NOT NULL;
 CREATE INDEX writes_claimed ON writes (owner) WHERE state = 'claimed';
 CREATE INDEX writes_doubtful ON writes (caller, fingerprint) WHERE doubtful;
 CREATE INDEX writes_in_doubt ON writes (row) WHERE state = 'doubted';

@@ -9,23 +9,28 @@ use super::row::RECORD;
 /// this lock. Without the row the statements below claim nothing.
 const ALIVE: &str = "SELECT owner FROM owners WHERE owner = $1 FOR KEY SHARE";
 
-/// What expired gives its key up first; the count makes sure of the order. Sorted by key, so that two gateways
+/// What expired gives its key up first; the counts make sure of the order. Sorted by key, so that two gateways
 /// never wait for each other in a circle.
 const CLAIM: &str = "
 WITH wanted AS (
     SELECT * FROM unnest($2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], $8::text[],
-                         $9::int[], $10::text[], $11::bigint[], $12::bigint[])
-        WITH ORDINALITY AS t(id, key, caller, fingerprint, method, target, lanes, attempt, held, claimed_at, expires, n)
+                         $9::int[], $10::text[], $11::bigint[], $12::bigint[], $13::bytea[], $14::boolean[])
+        WITH ORDINALITY AS t(id, key, caller, fingerprint, method, target, lanes, attempt, held, claimed_at, expires,
+                             trace, exclusive, n)
 ), freed AS (
     UPDATE writes w SET slot = NULL FROM wanted i
     WHERE w.slot = i.key AND w.state = 'settled' AND w.expires <= i.claimed_at RETURNING 1
+), traced AS (
+    UPDATE writes w SET slot = NULL FROM wanted i
+    WHERE i.exclusive AND w.exclusive AND w.slot IS NOT NULL AND w.trace = i.trace AND w.fingerprint = i.fingerprint
+      AND w.slot <> i.key AND w.state = 'settled' AND w.expires <= i.claimed_at RETURNING 1
 )
-INSERT INTO writes AS w (id, state, fence, owner, key, slot, expires, caller, fingerprint, method, target, lanes, attempt,
-                         held, claimed_at)
-SELECT i.id, 'claimed', nextval('fences'), $1, i.key, i.key, i.expires, i.caller, i.fingerprint, i.method, i.target,
-       i.lanes, i.attempt, i.held, i.claimed_at
+INSERT INTO writes AS w (id, state, fence, owner, key, slot, trace, exclusive, expires, caller, fingerprint, method, target,
+                         lanes, attempt, held, claimed_at)
+SELECT i.id, 'claimed', nextval('fences'), $1, i.key, i.key, i.trace, i.exclusive, i.expires, i.caller, i.fingerprint,
+       i.method, i.target, i.lanes, i.attempt, i.held, i.claimed_at
 FROM wanted i
-WHERE (SELECT count(*) FROM freed) >= 0 AND EXISTS (SELECT 1 FROM owners WHERE owner = $1)
+WHERE (SELECT count(*) FROM freed) + (SELECT count(*) FROM traced) >= 0 AND EXISTS (SELECT 1 FROM owners WHERE owner = $1)
   AND NOT EXISTS (SELECT 1 FROM writes d
                   WHERE d.doubtful AND d.caller = i.caller AND d.fingerprint = i.fingerprint)
 ORDER BY i.key NULLS LAST, i.n
@@ -79,7 +84,8 @@ const UNCLAIM: &str = "
 DELETE FROM writes w USING unnest($2::bytea[], $3::bigint[]) AS i(id, fence)
 WHERE w.id = i.id AND w.owner = $1 AND w.state = 'claimed' AND NOT w.doubtful AND w.fence = coalesce(i.fence, w.fence)";
 
-/// What stands in the way of one write: the record that holds its key, else the oldest doubt of the same caller and content.
+/// What stands in the way of one write: the record that holds its key, else the oldest doubt of the same caller and content, else
+/// the same write of another caller under the same key, if that cannot be guessed.
 fn look_up() -> String {
     format!(
         "(SELECT 0 AS rank, {RECORD} FROM writes w
@@ -87,6 +93,10 @@ fn look_up() -> String {
          UNION ALL
          (SELECT 1, {RECORD} FROM writes w WHERE w.doubtful AND w.caller = $2 AND w.fingerprint = $3
           ORDER BY w.row LIMIT 1)
+         UNION ALL
+         (SELECT 2, {RECORD} FROM writes w
+          WHERE w.exclusive AND w.slot IS NOT NULL AND w.trace = $5 AND w.fingerprint = $3 AND w.caller <> $2
+            AND NOT (w.state = 'settled' AND coalesce(w.expires <= $4, false)) LIMIT 1)
          ORDER BY 1 LIMIT 1"
     )
 }
@@ -148,6 +158,7 @@ pub(super) struct Reading {
     pub(super) look_up: Statement,
     pub(super) get: Statement,
     pub(super) doubts: Statement,
+    pub(super) traced: Statement,
     pub(super) purge: Statement,
 }
 
@@ -162,7 +173,10 @@ impl Reading {
         let get = format!("SELECT w.resolved_by, w.resolution, {RECORD} FROM writes w WHERE w.id = $1");
         let doubts =
             format!("SELECT {RECORD} FROM writes w WHERE w.state = 'doubted' AND w.row > $1 ORDER BY w.row LIMIT $2");
+        // For operators, who seldom look: no index.
+        let traced = format!("SELECT {RECORD} FROM writes w WHERE w.trace = $1 ORDER BY w.row DESC LIMIT $2");
         Ok(Reading {
+            traced: prepare(&traced).await?,
             look_up: prepare(&look_up()).await?,
             get: prepare(&get).await?,
             doubts: prepare(&doubts).await?,

@@ -8,11 +8,11 @@ use futures_util::future::join_all;
 use tiebreak_core::record::{Fence, Record, WriteId};
 
 use super::Shared;
+use super::arrays;
 use super::batch::{self, Marks, Open};
 use super::change::{Change, Job, send};
 use super::error::{Trouble, trouble};
 use super::perform::{Done, Session};
-use super::row::{self, millis};
 use super::standing::{self, Answer, Standing};
 use super::statements::Writing;
 use crate::{Claimed, LedgerError};
@@ -184,7 +184,7 @@ impl Writer {
                 };
                 match (&mut job.change, found) {
                     (Change::Claim(_, slot), Ok(Some(record))) => {
-                        drop(send(slot, Ok(Claimed::Taken(Box::new(record)))))
+                        send(slot, Ok(Claimed::Taken(Box::new(record))));
                     }
                     (change, _) => change.fail(self.shared.options.bounds.too_many()),
                 }
@@ -198,14 +198,7 @@ impl Writer {
 
     async fn look_up(&self, claim: &tiebreak_core::record::Claim) -> Result<Option<Record>, Trouble> {
         let session = self.session_of()?;
-        let key = claim.key.as_ref().map(|k| &k.0.0[..]);
-        let (caller, fingerprint, at) = (&claim.caller.0.0[..], &claim.fingerprint.0.0[..], millis(claim.at));
-        let row = session
-            .client
-            .query_opt(&session.writing.look_up, &[&key, &caller, &fingerprint, &at])
-            .await
-            .map_err(trouble)?;
-        row.as_ref().map(row::decode).transpose().map_err(Trouble::Rule)
+        arrays::look_up(&session.client, &session.writing.look_up, &claim.sought(), claim.at).await
     }
 
     /// Answers what was made. Returns what is to be tried again.
@@ -246,10 +239,14 @@ impl Writer {
                     }
                 }
                 Change::Resolve(.., slot) => match done.ended.remove(&id).flatten() {
-                    Some(record) => drop(send(slot, Ok(record))),
+                    Some(record) => {
+                        send(slot, Ok(record));
+                    }
                     None => left.push(job),
                 },
-                Change::PutBack(..) => drop(self.open.remove(&id)),
+                Change::PutBack(..) => {
+                    self.open.remove(&id);
+                }
             }
         }
         if !done.alive {
@@ -287,7 +284,9 @@ impl Writer {
                     self.give(id, fence, send(slot, Ok(Claimed::Granted(fence))));
                 }
                 (Change::Claim(_, slot), Answer::Free) => match taken {
-                    Some(record) => drop(send(slot, Ok(Claimed::Taken(Box::new(record))))),
+                    Some(record) => {
+                        send(slot, Ok(Claimed::Taken(Box::new(record))));
+                    }
                     // What stood in the way is gone, or this process was taken for dead.
                     None => again.push(job),
                 },
