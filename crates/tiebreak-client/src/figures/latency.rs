@@ -67,7 +67,9 @@ impl Latency {
     #[must_use]
     pub fn buckets(&self) -> Vec<(f64, u64)> {
         let counts = self.counts.iter().enumerate();
-        counts.map(|(n, count)| (Latency::bound(n), u64::from(*count))).collect()
+        counts
+            .map(|(n, count)| (Latency::bound(n), u64::from(*count)))
+            .collect()
     }
 
     /// The duration, in seconds, that this share of all did not exceed (the upper bound of its bucket); `None` if it

@@ -16,8 +16,8 @@ use tiebreak_core::time::Time;
 use tiebreak_core::verdict::Class;
 
 pub use latency::Latency;
-pub use second::{HISTORY, Second};
 use second::Seconds;
+pub use second::{HISTORY, Second};
 
 const OUTCOMES: usize = Outcome::ALL.len();
 /// One more than there are classes: for writes that met no conflict.
@@ -215,7 +215,10 @@ impl Figures {
     /// The problems that were answered, and how often; without zeros.
     #[must_use]
     pub fn problems(&self) -> Vec<(Kind, u64)> {
-        let counts = Kind::ALL.iter().zip(&self.problems).map(|(kind, n)| (*kind, n.load(Relaxed)));
+        let counts = Kind::ALL
+            .iter()
+            .zip(&self.problems)
+            .map(|(kind, n)| (*kind, n.load(Relaxed)));
         counts.filter(|(_, n)| *n > 0).collect()
     }
 

@@ -7,8 +7,20 @@ const CONCEALED: &str = "(concealed)";
 
 /// Words that speak of a secret, in the name of a query parameter or of a member.
 const WORDS: [&str; 14] = [
-    "password", "passwd", "passphrase", "secret", "token", "apikey", "api_key", "api-key", "credential", "authorization", "cookie",
-    "session", "privatekey", "private_key",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "api-key",
+    "credential",
+    "authorization",
+    "cookie",
+    "session",
+    "privatekey",
+    "private_key",
 ];
 
 /// Names of query parameters that carry a signature or a key, where a part of the name would say too little.

@@ -12,9 +12,9 @@ use tiebreak_core::time::Time;
 use tiebreak_core::verdict::Verdict;
 use tokio::time::Instant;
 
+use super::Watch;
 use super::event::{Event, Judged, Told};
 use super::shelf::{Open, lock};
-use super::Watch;
 use crate::figures::Step;
 
 /// At most so many pointers of each side of a merge are kept.

@@ -174,7 +174,9 @@ mod tests {
         let shelf = Shelf::new(1_000, 10_000);
         for n in 0..200 {
             let (place, story) = shelf.open(subject(n));
-            lock(&story).events.push((0, Event::LedgerFailed("x".repeat(500).into())));
+            lock(&story)
+                .events
+                .push((0, Event::LedgerFailed("x".repeat(500).into())));
             shelf.end(place, &story);
         }
         let held = shelf.held();

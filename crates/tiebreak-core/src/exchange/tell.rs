@@ -41,7 +41,8 @@ impl Exchange {
         };
         let differences = |to: &Representation| {
             let small = base.content().len().max(to.content().len()) <= largest;
-            let (Ok(Document::Json(from)), Ok(Document::Json(to)), true) = (base.document(), to.document(), small) else {
+            let (Ok(Document::Json(from)), Ok(Document::Json(to)), true) = (base.document(), to.document(), small)
+            else {
                 return None;
             };
             let all = changes(from, to, &self.context.policy.merge);

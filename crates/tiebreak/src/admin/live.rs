@@ -154,7 +154,13 @@ pub(super) async fn sample(desk: Arc<Desk>) {
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        if desk.live.clients.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        if desk
+            .live
+            .clients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+        {
             continue;
         }
         // The second that is over: nothing is added to it any more.
@@ -178,6 +184,8 @@ impl http_body::Body for Events {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(cx).map(|event| event.map(|event| Ok(Frame::data(event))))
+        self.0
+            .poll_recv(cx)
+            .map(|event| event.map(|event| Ok(Frame::data(event))))
     }
 }

@@ -111,7 +111,11 @@ impl Collector for Snapshot {
         gauge("lanes", "Lanes with writes in them", self.lanes.busy as u64)?;
         gauge("lane_places", "Places taken in all lanes", self.lanes.places as u64)?;
         gauge("lane_longest", "Writes in the longest lane", self.lanes.longest as u64)?;
-        gauge("ledger_up", "Whether the ledger can be read", u64::from(self.ledger.is_some()))?;
+        gauge(
+            "ledger_up",
+            "Whether the ledger can be read",
+            u64::from(self.ledger.is_some()),
+        )?;
         if let Some(stats) = &self.ledger {
             gauge("doubts", "Open doubts", stats.in_doubt)?;
             gauge("claims", "Writes that are claimed", stats.claimed)?;
@@ -127,7 +131,12 @@ impl Snapshot {
         let help = "How long writes took, from request to answer";
         let unit = Unit::Seconds;
         let mut histogram = encoder.encode_descriptor("write_duration", help, Some(&unit), MetricType::Histogram)?;
-        histogram.encode_histogram::<NoLabelSet>(self.latency.sum(), self.latency.count(), &self.latency.buckets(), None)
+        histogram.encode_histogram::<NoLabelSet>(
+            self.latency.sum(),
+            self.latency.count(),
+            &self.latency.buckets(),
+            None,
+        )
     }
 }
 

@@ -42,6 +42,9 @@ async fn one(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Response 
     };
     match desk.watch.story(id) {
         Some(story) => Json(stories::story(&story)).into_response(),
-        None => refusal(StatusCode::NOT_FOUND, "no story of this write is remembered; the ledger may have its record"),
+        None => refusal(
+            StatusCode::NOT_FOUND,
+            "no story of this write is remembered; the ledger may have its record",
+        ),
     }
 }

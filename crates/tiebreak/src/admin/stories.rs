@@ -107,12 +107,16 @@ impl Said {
             Event::Merged(fields) => {
                 let text = match (fields.ours.len(), fields.theirs.len()) {
                     (0, theirs) => format!("put onto a newer version, in which {theirs} fields had changed"),
-                    (ours, theirs) => format!("{ours} changed fields merged with {theirs} that others changed meanwhile"),
+                    (ours, theirs) => {
+                        format!("{ours} changed fields merged with {theirs} that others changed meanwhile")
+                    }
                 };
                 Said::new("merged", text, json!({ "ours": fields.ours, "theirs": fields.theirs }))
             }
             Event::Sent { attempt, guard, bytes } => {
-                let under = guard.as_ref().map_or_else(|| " without a precondition".into(), |g| format!(" under {g}"));
+                let under = guard
+                    .as_ref()
+                    .map_or_else(|| " without a precondition".into(), |g| format!(" under {g}"));
                 let text = format!("attempt {attempt} is sent{under}");
                 let members = json!({ "attempt": attempt, "guard": guard, "bytes": bytes });
                 Said::new("sent", text, members)
@@ -157,9 +161,11 @@ impl Said {
                 let text = format!("recorded: the doubt has ended, {outcome}");
                 Said::new("resolved", text, json!({ "outcome": outcome }))
             }
-            Event::LedgerFailed(why) => {
-                Said::new("ledger-failed", format!("the ledger failed to {why}"), json!({ "why": why }))
-            }
+            Event::LedgerFailed(why) => Said::new(
+                "ledger-failed",
+                format!("the ledger failed to {why}"),
+                json!({ "why": why }),
+            ),
             Event::Elapsed => Said::plain("elapsed", "its time is over"),
             Event::CallerGone => Said::plain("caller-gone", "its client has gone"),
             Event::Told(told) => answer(told),
@@ -168,7 +174,10 @@ impl Said {
 }
 
 fn verdict(judged: &Judged) -> Said {
-    let first = judged.evidence.first().map_or_else(String::new, |e| format!(": {}", e.signal));
+    let first = judged
+        .evidence
+        .first()
+        .map_or_else(String::new, |e| format!(": {}", e.signal));
     let text = format!("judged {}{first}", judged.class.as_str());
     let evidence = judged.evidence.iter();
     let evidence: Vec<Value> = evidence

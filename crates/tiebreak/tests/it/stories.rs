@@ -54,7 +54,9 @@ async fn a_write_tells_its_way_and_a_merge_its_fields() {
     ours["a"] = 2.into();
     ours["password"] = "second".into();
     ours["ssn"] = "s2".into();
-    let plain = one.put("/things/x", &[("authorization", "Bearer hunter2")], &ours).await;
+    let plain = one
+        .put("/things/x", &[("authorization", "Bearer hunter2")], &ours)
+        .await;
     assert_eq!(plain.status, 200, "{plain:?}");
     let told = story(&mut console, &id_of(&plain)).await;
     assert_eq!(
@@ -72,7 +74,12 @@ async fn a_write_tells_its_way_and_a_merge_its_fields() {
     let merge = event(&told, "merged");
     assert_eq!(merge["ours"], json!(["/b"]), "{told:#}");
     assert_eq!(merge["theirs"], json!(["/a", "/password", "/ssn"]), "{told:#}");
-    assert!(event(&told, "sent")["guard"].as_str().unwrap().starts_with("If-Match: "));
+    assert!(
+        event(&told, "sent")["guard"]
+            .as_str()
+            .unwrap()
+            .starts_with("If-Match: ")
+    );
 
     let mut three = Client::new(&gateway.authority);
     three.get("/things/x").await;
@@ -129,7 +136,10 @@ async fn a_conflict_that_was_overcome_is_in_the_story_and_counted() {
         assert!(whats.contains(&what), "{what}: {told:#}");
     }
     let judged = event(&told, "judged");
-    assert_eq!((&judged["class"], &judged["remedy"]), (&json!("stale"), &json!("rebase")));
+    assert_eq!(
+        (&judged["class"], &judged["remedy"]),
+        (&json!("stale"), &json!("rebase"))
+    );
     assert!(!judged["evidence"][0]["signal"].as_str().unwrap().is_empty());
 
     let counts = console.get("/api/counts").await.json();
@@ -141,7 +151,11 @@ async fn a_conflict_that_was_overcome_is_in_the_story_and_counted() {
 
     let metrics = console.get("/metrics").await;
     let text = String::from_utf8(metrics.content.to_vec()).unwrap();
-    assert!(metrics.field("content-type").starts_with("application/openmetrics-text"));
+    assert!(
+        metrics
+            .field("content-type")
+            .starts_with("application/openmetrics-text")
+    );
     for line in [
         "tiebreak_writes_total{outcome=\"applied\",class=\"none\",guarantee=\"C\"} 1",
         "tiebreak_conflicts_total{class=\"stale\"} ",
