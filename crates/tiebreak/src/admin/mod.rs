@@ -26,7 +26,7 @@ mod login;
 mod metrics;
 mod recent;
 mod refusal;
-mod stories;
+pub(crate) mod stories;
 
 use std::sync::Arc;
 

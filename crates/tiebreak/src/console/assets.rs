@@ -28,6 +28,7 @@ assets! {
     "console.js": "text/javascript; charset=utf-8",
     "theme.js": "text/javascript; charset=utf-8",
     "map.js": "text/javascript; charset=utf-8",
+    "live.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 

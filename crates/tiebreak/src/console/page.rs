@@ -4,6 +4,8 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
+use tiebreak_core::time::Time;
+
 use super::assets::url;
 
 /// A page, but for what all have in common.
@@ -82,6 +84,38 @@ impl IntoResponse for Page<'_> {
     }
 }
 
+/// A point in time; the script shows it in the reader's own time zone.
+pub(crate) fn moment(at: Time) -> Markup {
+    let since = std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_millis(at.0));
+    // Times of a simulation may lie outside what a calendar holds.
+    let text = since
+        .filter(|_| at.0 < 253_402_300_800_000)
+        .map(httpdate::fmt_http_date);
+    html! { time data-at=(at.0) { (text.unwrap_or_else(|| format!("{} ms", at.0))) } }
+}
+
+/// A number with its thousands apart.
+pub(crate) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push('\u{202f}');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// `n` of something, in words: "no write", "1 write", "1 024 writes".
+pub(crate) fn count_of(n: u64, one: &str, many: &str) -> String {
+    match n {
+        0 => format!("no {one}"),
+        1 => format!("1 {one}"),
+        n => format!("{} {many}", grouped(n)),
+    }
+}
+
 /// A page that says that there is none, and where to look.
 pub(crate) fn not_found(what: &str) -> Response {
     let page = Page {
@@ -95,4 +129,28 @@ pub(crate) fn not_found(what: &str) -> Response {
         },
     };
     (StatusCode::NOT_FOUND, page).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_said_in_words() {
+        assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
+        assert_eq!(grouped(12), "12");
+        assert_eq!(count_of(0, "doubt", "doubts"), "no doubt");
+        assert_eq!(count_of(1, "doubt", "doubts"), "1 doubt");
+        assert_eq!(count_of(2, "doubt", "doubts"), "2 doubts");
+    }
+
+    #[test]
+    fn moments_have_a_text_without_scripts() {
+        let html = moment(Time(1_795_356_300_123)).into_string();
+        assert!(
+            html.contains("GMT") && html.contains("data-at=\"1795356300123\""),
+            "{html}"
+        );
+        assert!(moment(Time(u64::MAX)).into_string().contains("ms"));
+    }
 }
