@@ -2,7 +2,7 @@
 
 
 def serve(binary, port, upstream, ledger):
-    return [binary, "serve", "--listen", f"127.0.0.1:{port}", "--upstream", upstream, "--ledger", ledger]
+    return [binary, "serve", "--listen", f"127.0.0.1:{port}", "--upstream", upstream, "--ledger", ledger, "--admin", "off"]
 
 
 def submit(binary, lines, to, ledger):

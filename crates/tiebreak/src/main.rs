@@ -1,5 +1,6 @@
 //! Tiebreak makes HTTP writes conflict-safe: the command line.
 
+mod admin;
 mod dialects_cmd;
 mod exit;
 mod explain;

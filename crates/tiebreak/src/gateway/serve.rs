@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use super::listen;
 use super::route::Gateway;
 use super::upstream::{EmbeddedTransport, Remote, Upstream};
+use crate::admin::{self, AdminArgs, Desk};
 use crate::exit::{FAILED, Failure, USAGE};
 use crate::stores;
 
@@ -70,6 +71,8 @@ pub(crate) struct ServeArgs {
     /// At most so many client connections
     #[arg(long, value_name = "N", default_value = "10000")]
     max_connections: usize,
+    #[command(flatten)]
+    admin: AdminArgs,
 }
 
 /// Runs `tiebreak serve`.
@@ -102,6 +105,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let listener = listen::bind(args.listen)
         .await
         .map_err(|why| Failure::new(FAILED, why))?;
+    let console = admin::bind(&args.admin)?;
     let ledger = stores::open_ledger(&args.ledger)?;
     let secret = stores::secret_of(&args.ledger)?;
     let options = EngineOptions {
@@ -133,13 +137,20 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let address = listener
         .local_addr()
         .map_err(|e| Failure::new(FAILED, format!("listen on {}: {e}", args.listen)))?;
+    let (stop, stopped) = watch::channel(false);
+    if let Some(console) = console {
+        console.serve(Desk {
+            engine: Arc::clone(&gateway.engine),
+            upstream: args.upstream.clone().unwrap_or_else(|| "embedded".into()),
+            stopping: stopped.clone(),
+        })?;
+    }
     eprintln!("tiebreak: listening on http://{address}, {}", told(args));
     if doubts > 0 {
         eprintln!(
             "tiebreak: {doubts} writes are in doubt from before; each is looked at again when its caller repeats it"
         );
     }
-    let (stop, stopped) = watch::channel(false);
     let stopping = tokio::spawn(signals(stop));
     let purging = tokio::spawn(purge(Arc::clone(&gateway)));
     listen::serve(listener, Arc::clone(&gateway), args.max_connections, stopped).await;

@@ -10,6 +10,8 @@ pub struct Gateway {
     process: Child,
     /// Host and port that it listens on.
     pub authority: String,
+    /// Host and port of its admin listener, where it has one.
+    pub admin: Option<String>,
     /// Its folder, kept over restarts.
     pub folder: Option<TempDir>,
 }
@@ -29,6 +31,11 @@ impl Gateway {
             } else {
                 &["--listen", "127.0.0.1:0"]
             })
+            .args(if args.contains(&"--admin") {
+                &[][..]
+            } else {
+                &["--admin", "off"]
+            })
             .args(args)
             .current_dir(folder.path())
             .stderr(Stdio::piped())
@@ -36,6 +43,7 @@ impl Gateway {
             .unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
         let mut said = Vec::new();
+        let mut admin = None;
         let authority = loop {
             let line = lines
                 .next()
@@ -45,6 +53,9 @@ impl Gateway {
                 && line.contains("listening")
             {
                 break rest.split(',').next().unwrap().to_owned();
+            }
+            if let Some(rest) = line.split("console on http://").nth(1) {
+                admin = Some(rest.trim_end_matches('/').to_owned());
             }
             said.push(line);
         };
@@ -57,6 +68,7 @@ impl Gateway {
         Gateway {
             process,
             authority,
+            admin,
             folder: Some(folder),
         }
     }
