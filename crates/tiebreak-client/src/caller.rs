@@ -1,7 +1,7 @@
 //! Whose request is it?
 
 use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha2::Sha256;
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::fingerprint::Digest;
@@ -92,6 +92,20 @@ impl Callers {
             ));
         }
         fields.sort_unstable();
+        self.digest(&fields)
+    }
+
+    /// The caller that the field `name` names, by these values: a principal that somebody in front has authenticated.
+    #[must_use]
+    pub fn principal<'v>(&self, name: &HeaderName, values: impl IntoIterator<Item = &'v HeaderValue>) -> CallerId {
+        // No field is named so: a principal is never taken for a credential.
+        let mark: (&str, &[u8]) = ("the principal", name.as_str().as_bytes());
+        let mut fields = vec![mark];
+        fields.extend(values.into_iter().map(|value| (name.as_str(), value.as_bytes())));
+        self.digest(&fields)
+    }
+
+    fn digest(&self, fields: &[(&str, &[u8])]) -> CallerId {
         let mut mac = self.keyed.clone();
         for (name, value) in fields {
             mac.update(&(name.len() as u64).to_be_bytes());
@@ -105,8 +119,6 @@ impl Callers {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn caller(fields: &[(&'static str, &'static str)]) -> CallerId {

@@ -11,7 +11,7 @@ use tiebreak_core::validator::EtagKind;
 use super::Config;
 use super::fault::{Faults, Wrong};
 use super::lane::Part;
-use super::reading::{nearest, show_size};
+use super::reading::{nearest, tell_size};
 use super::route::Route;
 
 /// Finds what contradicts itself.
@@ -19,7 +19,7 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
     server(config, faults);
     for (at, route) in config.routes.iter().enumerate() {
         reached(route, &config.routes[..at], faults);
-        principal(route, faults);
+        principal(config, route, faults);
     }
     for route in config.routes.iter().chain([&config.rest]) {
         guarantee(route, faults);
@@ -32,8 +32,10 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
     };
     for upstream in &config.upstreams[1..] {
         if !used(&upstream.name) {
-            let wrong = Wrong::new("nothing uses it")
-                .with(format!("name it in a [[route]] (upstream = {:?}), or take it out", upstream.name));
+            let wrong = Wrong::new("nothing uses it").with(format!(
+                "name it in a [[route]] (upstream = {:?}), or take it out",
+                upstream.name
+            ));
             faults.warning(upstream.at.clone(), format!("upstream {:?}", upstream.name), wrong);
         }
     }
@@ -62,7 +64,11 @@ fn server(config: &Config, faults: &mut Faults) {
     for name in ["data", "stale_status"] {
         if server.is_given(name) {
             let wrong = Wrong::new("it has no effect: it is for the embedded origin, which an upstream replaces");
-            faults.warning(server.at(name), name, wrong.with(format!("take out `{name}`, or `upstream`")));
+            faults.warning(
+                server.at(name),
+                name,
+                wrong.with(format!("take out `{name}`, or `upstream`")),
+            );
         }
     }
 }
@@ -78,8 +84,14 @@ fn reached(route: &Route, earlier: &[Arc<Route>], faults: &mut Faults) {
         (Some(a), Some(b)) => a.iter().any(|method| b.contains(method)),
         _ => true,
     };
-    if let Some(before) = earlier.iter().find(|e| e.pattern.covers(&route.pattern) && all_methods(e, route)) {
-        let what = format!("nothing reaches it: route {:?} ({}), which stands before it, matches the same requests", before.name, before.pattern);
+    if let Some(before) = earlier
+        .iter()
+        .find(|e| e.pattern.covers(&route.pattern) && all_methods(e, route))
+    {
+        let what = format!(
+            "nothing reaches it: route {:?} ({}), which stands before it, matches the same requests",
+            before.name, before.pattern
+        );
         let wrong = Wrong::new(what).with("the first match wins: put the more particular route first, or take one out");
         faults.mistake(route.at.clone(), format!("route {:?}", route.name), wrong);
         return;
@@ -91,16 +103,23 @@ fn reached(route: &Route, earlier: &[Arc<Route>], faults: &mut Faults) {
             && some_method(e, route)
     };
     if let Some(before) = earlier.iter().find(crossing) {
-        let what = format!("some paths match it and route {:?} ({}), and the latter wins there", before.name, before.pattern);
+        let what = format!(
+            "some paths match it and route {:?} ({}), and the latter wins there",
+            before.name, before.pattern
+        );
         let wrong = Wrong::new(what).with("if that is not meant, put this route before it");
         faults.warning(route.at.clone(), format!("route {:?}", route.name), wrong);
     }
 }
 
 /// Reads and writes of one path must have the same caller, else nobody's reads are known when they write.
-fn principal(route: &Route, faults: &mut Faults) {
-    let reads = route.methods.as_ref().is_none_or(|methods| methods.contains(&Method::GET));
-    if route.settings.values.principal.is_some() && !reads {
+fn principal(config: &Config, route: &Route, faults: &mut Faults) {
+    let reads = route
+        .methods
+        .as_ref()
+        .is_none_or(|methods| methods.contains(&Method::GET));
+    let otherwise = &config.rest.settings.values.principal;
+    if route.settings.values.principal != *otherwise && !reads {
         let wrong = Wrong::new("its methods leave out GET, so reads of these paths would count as another caller's")
             .with("add \"GET\" to `methods` (or leave them out), or set `principal` under [defaults] as well");
         faults.mistake(route.settings.at("principal"), of(route, "principal"), wrong);
@@ -111,22 +130,34 @@ fn guarantee(route: &Route, faults: &mut Faults) {
     let policy = &route.settings.values.policy;
     let least = policy.least;
     let at = || route.settings.at("least");
-    let only_posts = route.methods.as_ref().is_some_and(|m| !m.iter().any(acts_on_target) && !m.iter().all(is_safe));
+    let only_posts = route
+        .methods
+        .as_ref()
+        .is_some_and(|m| !m.iter().any(acts_on_target) && !m.iter().all(is_safe));
     if least == Guarantee::A && policy.etag == EtagKind::Digest {
-        let wrong = Wrong::new("\"A\" needs tags that never come back, and etag is \"digest\": each write would be refused")
-            .with("demand \"C\", or set etag = \"version\" if the origin's tags are versions");
+        let wrong =
+            Wrong::new("\"A\" needs tags that never come back, and etag is \"digest\": each write would be refused")
+                .with("demand \"C\", or set etag = \"version\" if the origin's tags are versions");
         faults.mistake(at(), of(route, "least"), wrong);
     } else if least == Guarantee::A && only_posts {
         let wrong = Wrong::new("\"A\" needs a version to write on, and a POST has none: each would be refused")
             .with("demand \"B\" with honours_keys = true, or \"C\"");
         faults.mistake(at(), of(route, "least"), wrong);
     } else if least == Guarantee::B && !policy.honours_keys {
-        let wrong = Wrong::new("\"B\" is what keys that the origin honours give, and honours_keys is false")
-            .with("set honours_keys = true if the origin honours Idempotency-Key; else demand \"A\" (a version) or \"C\"");
+        let wrong = Wrong::new("\"B\" is what keys that the origin honours give, and honours_keys is false").with(
+            "set honours_keys = true if the origin honours Idempotency-Key; else demand \"A\" (a version) or \"C\"",
+        );
         faults.mistake(at(), of(route, "least"), wrong);
-    } else if least < Guarantee::D && policy.unguarded == Unguarded::Allow && route.settings.is_given("unguarded") && !policy.honours_keys {
-        let wrong = Wrong::new(format!("it allows what least = {:?} refuses: a write without a version has guarantee D", least.as_str()))
-            .with("take out `unguarded`, or demand \"D\"");
+    } else if least < Guarantee::D
+        && policy.unguarded == Unguarded::Allow
+        && route.settings.is_given("unguarded")
+        && !policy.honours_keys
+    {
+        let wrong = Wrong::new(format!(
+            "it allows what least = {:?} refuses: a write without a version has guarantee D",
+            least.as_str()
+        ))
+        .with("take out `unguarded`, or demand \"D\"");
         faults.warning(route.settings.at("unguarded"), of(route, "unguarded"), wrong);
     }
 }
@@ -136,16 +167,29 @@ fn merging(route: &Route, faults: &mut Faults) {
     let settings = &route.settings;
     let stops = settings.values.policy.on_stale == OnStale::Stop;
     let edits = |methods: &Vec<Method>| methods.iter().any(|m| *m == Method::PUT || *m == Method::PATCH);
-    let no_edits = route.methods.as_ref().is_some_and(|methods| !edits(methods) && !methods.iter().all(is_safe));
+    let no_edits = route
+        .methods
+        .as_ref()
+        .is_some_and(|methods| !edits(methods) && !methods.iter().all(is_safe));
     for name in ["on_overlap", "identity", "together", "volatile"] {
         // Only what the route itself says: what all routes share need not fit each of them.
-        let own = settings.at(name).is_some_and(|at| route.at.as_ref().is_none_or(|table| at.start >= table.start));
+        let own = settings
+            .at(name)
+            .is_some_and(|at| route.at.as_ref().is_none_or(|table| at.start >= table.start));
         if own && no_edits {
             let wrong = Wrong::new("it has no effect: only PUT and PATCH are merged, and `methods` leaves them out");
-            faults.warning(settings.at(name), of(route, name), wrong.with("take it out, or add \"PUT\" or \"PATCH\""));
+            faults.warning(
+                settings.at(name),
+                of(route, name),
+                wrong.with("take it out, or add \"PUT\" or \"PATCH\""),
+            );
         } else if own && stops && name != "volatile" {
             let wrong = Wrong::new("it has no effect: on_stale = \"stop\" never merges");
-            faults.warning(settings.at(name), of(route, name), wrong.with("take it out, or set on_stale = \"rebase\""));
+            faults.warning(
+                settings.at(name),
+                of(route, name),
+                wrong.with("take it out, or set on_stale = \"rebase\""),
+            );
         }
     }
 }
@@ -161,13 +205,17 @@ fn lanes(route: &Route, faults: &mut Faults) {
                     let wrong = Wrong::new(format!("{:?} has no segment {{{name}}}", route.pattern.to_string()));
                     let wrong = match nearest(name, names.iter().copied()) {
                         Some(near) => wrong.with(format!("did you mean {{{near}}}?")),
-                        None => wrong.with("name a segment of the path, or write {query:name}, {header:Name} or {content:/pointer}"),
+                        None => wrong.with(
+                            "name a segment of the path, or write {query:name}, {header:Name} or {content:/pointer}",
+                        ),
                     };
                     faults.mistake(at(), of(route, "lane"), wrong);
                 }
                 Part::Content(pointer) if route.methods.as_ref().is_some_and(|m| m.iter().all(without_content)) => {
-                    let wrong = Wrong::new(format!("it is named after {pointer} in the content, and no method of this route has content"))
-                        .with("name the lane after a segment, the query or a header field");
+                    let wrong = Wrong::new(format!(
+                        "it is named after {pointer} in the content, and no method of this route has content"
+                    ))
+                    .with("name the lane after a segment, the query or a header field");
                     faults.mistake(at(), of(route, "lane"), wrong);
                 }
                 Part::Text(_) | Part::Path(_) | Part::Query(_) | Part::Header(_) | Part::Content(_) => {}
@@ -177,10 +225,14 @@ fn lanes(route: &Route, faults: &mut Faults) {
 }
 
 fn memory(config: &Config, route: &Route, faults: &mut Faults) {
-    let (one, all) = (route.settings.values.max_content, config.server.values.memory);
+    let (one, all) = (route.settings.values.max_content, config.memory());
     if one > all {
-        let wrong = Wrong::new(format!("one write may be {}, and all together only {} (memory)", show_size(one as u64), show_size(all as u64)))
-            .with("raise `memory`, or lower `max_content`");
+        let wrong = Wrong::new(format!(
+            "one write may be {}, and all together only {} (memory)",
+            tell_size(one as u64),
+            tell_size(all as u64)
+        ))
+        .with("raise `memory`, or lower `max_content`");
         faults.mistake(route.settings.at("max_content"), of(route, "max_content"), wrong);
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::fault::Weight;
-use super::{Config, show};
+use super::{Config, many, show};
 use crate::exit::{FAILED, Failure, USAGE};
 use crate::gateway::ServeArgs;
 
@@ -51,8 +51,13 @@ fn check(file: &std::path::Path) -> ExitCode {
     let (mistakes, warnings) = (faults.count(Weight::Mistake), faults.count(Weight::Warning));
     let mut told = faults.told(Some(file), &text);
     told.push_str(&match (mistakes, warnings) {
-        (0, 0) => format!("{}: in order; {}\n", file.display(), routes(&config)),
-        (0, n) => format!("{}: can be used; {}; {}\n", file.display(), routes(&config), many(n, "warning")),
+        (0, 0) => format!("{}: in order; {}\n", file.display(), config.told()),
+        (0, n) => format!(
+            "{}: can be used; {}; {}\n",
+            file.display(),
+            config.told(),
+            many(n, "warning")
+        ),
         (m, 0) => format!("{}: {}\n", file.display(), many(m, "mistake")),
         (m, n) => format!("{}: {}, {}\n", file.display(), many(m, "mistake"), many(n, "warning")),
     });
@@ -61,14 +66,6 @@ fn check(file: &std::path::Path) -> ExitCode {
         Ok(()) => ExitCode::from(FAILED),
         Err(failure) => failure.report(),
     }
-}
-
-fn routes(config: &Config) -> String {
-    many(config.routes.len(), "route")
-}
-
-fn many(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 fn print(text: &str) -> Result<(), Failure> {

@@ -34,6 +34,8 @@ pub(crate) struct Wrong {
     pub(crate) at: Option<At>,
     pub(crate) what: String,
     pub(crate) remedy: Option<String>,
+    /// What else is wrong with the same value.
+    pub(crate) also: Vec<Wrong>,
 }
 
 impl Wrong {
@@ -43,6 +45,7 @@ impl Wrong {
             at: node.at.clone(),
             what: format!("expected {what}, found {}", node.told()),
             remedy: None,
+            also: Vec::new(),
         }
     }
 
@@ -51,6 +54,7 @@ impl Wrong {
             at: None,
             what: what.into(),
             remedy: None,
+            also: Vec::new(),
         }
     }
 
@@ -64,6 +68,25 @@ impl Wrong {
         self.at = self.at.or_else(|| node.at.clone());
         self
     }
+}
+
+/// Reads all of these; if some are wrong, says of each why.
+pub(crate) fn each<'n, N, T>(
+    nodes: impl IntoIterator<Item = &'n N>,
+    read: impl Fn(&'n N) -> Result<T, Wrong>,
+) -> Result<Vec<T>, Wrong>
+where
+    N: 'n,
+{
+    let (mut all, mut wrong): (Vec<T>, Option<Wrong>) = (Vec::new(), None);
+    for node in nodes {
+        match (read(node), &mut wrong) {
+            (Ok(value), _) => all.push(value),
+            (Err(first), None) => wrong = Some(first),
+            (Err(another), Some(first)) => first.also.push(another),
+        }
+    }
+    wrong.map_or(Ok(all), Err)
 }
 
 /// All that is wrong with one file.
@@ -80,6 +103,9 @@ impl Faults {
     }
 
     fn add(&mut self, weight: Weight, at: Option<At>, field: String, wrong: Wrong) {
+        for also in wrong.also {
+            self.add(weight, at.clone(), field.clone(), also);
+        }
         self.0.push(Fault {
             weight,
             at: wrong.at.or(at),
@@ -138,7 +164,10 @@ impl fmt::Display for Told<'_> {
         if let Some((at, (line, column))) = place {
             let shown = self.text.lines().nth(line - 1).unwrap_or_default();
             let number = line.to_string();
-            let width = self.text.get(at.clone()).map_or(1, |t| t.lines().next().unwrap_or_default().chars().count());
+            let width = self
+                .text
+                .get(at.clone())
+                .map_or(1, |t| t.lines().next().unwrap_or_default().chars().count());
             let marks = "^".repeat(width.max(1));
             writeln!(f, " {number} | {shown}")?;
             writeln!(f, " {:w$} | {:c$}{marks}", "", "", w = number.len(), c = column - 1)?;

@@ -94,10 +94,12 @@ impl LaneTemplate {
                     let values: Vec<String> = request.headers.get_all(field).iter().map(text_of).collect();
                     (!values.is_empty()).then(|| values.join(", "))
                 }
-                Part::Content(pointer) => content.and_then(|content| pointer.get(content)).map(|value| match value {
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
-                }),
+                Part::Content(pointer) => content
+                    .and_then(|content| pointer.get(content))
+                    .map(|value| match value {
+                        Value::String(text) => text.clone(),
+                        other => other.to_string(),
+                    }),
             };
             match value {
                 Some(value) => value.chars().for_each(|c| match c {
@@ -148,7 +150,10 @@ impl Part {
 pub(crate) fn names(templates: &[LaneTemplate], request: &Named<'_>) -> Vec<String> {
     let reads = templates.iter().any(LaneTemplate::reads_content);
     let content: Option<Value> = reads.then(|| serde_json::from_slice(request.content).ok()).flatten();
-    templates.iter().map(|template| template.name(request, content.as_ref())).collect()
+    templates
+        .iter()
+        .map(|template| template.name(request, content.as_ref()))
+        .collect()
 }
 
 fn text_of(value: &http::HeaderValue) -> String {
@@ -156,7 +161,11 @@ fn text_of(value: &http::HeaderValue) -> String {
 }
 
 fn query_value(query: &str, name: &str) -> Option<String> {
-    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+    let decode = |text: &str| {
+        percent_decode_str(&text.replace('+', " "))
+            .decode_utf8_lossy()
+            .into_owned()
+    };
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decode(key) == name).then(|| decode(value))

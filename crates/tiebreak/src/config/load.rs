@@ -7,7 +7,8 @@ use http::Method;
 use tiebreak_core::json;
 use tiebreak_core::validator::EtagKind;
 
-use super::fault::{Faults, Wrong};
+use super::Config;
+use super::fault::{Faults, Wrong, each};
 use super::node::{self, Member, Node, Value};
 use super::pattern::Pattern;
 use super::reading::nearest;
@@ -15,7 +16,6 @@ use super::route::{self, Route, RouteSettings};
 use super::server::{self, Server};
 use super::setting::{Flag, Layered, unknown};
 use super::upstream::{self, MAIN, Upstream, UpstreamSettings};
-use super::Config;
 
 /// What may stand at the top of a file besides settings.
 const TABLES: [&str; 3] = ["upstreams", "defaults", "route"];
@@ -37,10 +37,19 @@ pub(super) fn read(file: Option<(PathBuf, String)>, flags: &[Flag], faults: &mut
             name if TABLES.contains(&name) => {}
             name if route::SETTINGS.iter().any(|s| s.name == name) => {
                 let wrong = Wrong::new(format!("`{name}` belongs to routes"));
-                faults.mistake(Some(member.at.clone()), "", wrong.with("put it under [defaults], or into a [[route]]"));
+                faults.mistake(
+                    Some(member.at.clone()),
+                    "",
+                    wrong.with("put it under [defaults], or into a [[route]]"),
+                );
             }
             _ if server.take(server::SETTINGS, member, "", faults) => {}
-            _ => unknown(member, "", server::SETTINGS.iter().map(|s| s.name).chain(TABLES), faults),
+            _ => unknown(
+                member,
+                "",
+                server::SETTINGS.iter().map(|s| s.name).chain(TABLES),
+                faults,
+            ),
         }
     }
     if let Some(table) = find(&members, "defaults") {
@@ -142,7 +151,11 @@ fn main_upstream(server: &Layered<Server>, upstreams: &[Upstream], faults: &mut 
 }
 
 fn no_upstream(name: &str, upstreams: &[Upstream]) -> Wrong {
-    let names: Vec<&str> = upstreams.iter().map(|u| u.name.as_str()).filter(|n| *n != MAIN).collect();
+    let names: Vec<&str> = upstreams
+        .iter()
+        .map(|u| u.name.as_str())
+        .filter(|n| *n != MAIN)
+        .collect();
     let wrong = Wrong::new(format!("there is no upstream {name:?}"));
     match nearest(name, names.iter().copied()) {
         Some(near) => wrong.with(format!("did you mean {near:?}?")),
@@ -169,7 +182,11 @@ impl Reader<'_> {
             self.faults.mistake(Some(list.at.clone()), "route", wrong);
             return Vec::new();
         };
-        tables.iter().enumerate().filter_map(|(n, table)| self.route(n + 1, table)).collect()
+        tables
+            .iter()
+            .enumerate()
+            .filter_map(|(n, table)| self.route(n + 1, table))
+            .collect()
     }
 
     fn route(&mut self, number: usize, table: &Node) -> Option<Arc<Route>> {
@@ -179,11 +196,10 @@ impl Reader<'_> {
             return None;
         };
         let text = |name: &str| find(members, name).map(|m| m.node.text());
-        let name = match (text("name"), text("path")) {
-            (Some(Ok(name)), _) | (None, Some(Ok(name))) => name.to_owned(),
-            _ => format!("number {number}"),
+        let (name, of) = match (text("name"), text("path")) {
+            (Some(Ok(name)), _) | (None, Some(Ok(name))) => (name.to_owned(), format!("route {name:?}: ")),
+            _ => (String::new(), format!("route {number}: ")),
         };
-        let of = format!("route {name:?}: ");
         let mut settings = self.defaults.clone();
         let (mut pattern, mut methods, mut upstream) = (None, None, MAIN.to_owned());
         for member in members {
@@ -200,7 +216,8 @@ impl Reader<'_> {
                 }
             };
             if let Err(wrong) = read {
-                self.faults.mistake(member.node.at.clone(), format!("{of}{}", member.name), wrong);
+                self.faults
+                    .mistake(member.node.at.clone(), format!("{of}{}", member.name), wrong);
             }
         }
         if find(members, "path").is_none() {
@@ -241,7 +258,10 @@ impl Reader<'_> {
 
     /// What follows from other settings.
     fn finished(&self, mut route: Route) -> Arc<Route> {
-        let embedded = self.upstreams.iter().any(|u| u.name == route.upstream && u.is_embedded());
+        let embedded = self
+            .upstreams
+            .iter()
+            .any(|u| u.name == route.upstream && u.is_embedded());
         let (given_etag, given_keys) = (route.settings.is_given("etag"), route.settings.is_given("honours_keys"));
         let policy = &mut route.settings.values.policy;
         if embedded && !given_etag {
@@ -271,7 +291,7 @@ fn read_methods(node: &Node) -> Result<Vec<Method>, Wrong> {
     if names.is_empty() {
         return Err(Wrong::new("it names no method").with("leave `methods` out for all of them"));
     }
-    let read = |node: &Node| {
+    each(names, |node| {
         let text = node.text()?;
         let upper = text.to_ascii_uppercase();
         if upper != text {
@@ -279,6 +299,5 @@ fn read_methods(node: &Node) -> Result<Vec<Method>, Wrong> {
             return Err(wrong.with(format!("write {upper:?}")));
         }
         Method::from_bytes(text.as_bytes()).map_err(|_| Wrong::expected("a method such as \"PUT\"", node))
-    };
-    names.iter().map(read).collect()
+    })
 }

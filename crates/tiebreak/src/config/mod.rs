@@ -39,13 +39,18 @@ use std::sync::Arc;
 pub(crate) use command::{ConfigArgs, run};
 pub(crate) use lane::{Named, names as lane_names};
 pub(crate) use node::{Node, Value};
-pub(crate) use route::{Route, RouteSettings};
+pub(crate) use route::Route;
 pub(crate) use server::Server;
 pub(crate) use setting::{Flag, Layered};
 pub(crate) use upstream::{MAIN, Upstream};
 
 use crate::exit::{Failure, USAGE};
 use fault::{Faults, Weight};
+use tiebreak_core::policy::Policy;
+use tiebreak_core::validator::EtagKind;
+
+/// What all writes together may hold in memory, unless one alone may have half of it or more.
+const DEFAULT_MEMORY: usize = 512 << 20;
 
 /// What is in force.
 #[derive(Debug)]
@@ -71,9 +76,14 @@ impl Config {
             std::fs::read_to_string(path)
                 .map_err(|e| Failure::new(USAGE, format!("read the configuration {}: {e}", path.display())))
         };
-        let given = file.map(|path| read(path).map(|text| (path.to_owned(), text))).transpose()?;
+        let given = file
+            .map(|path| read(path).map(|text| (path.to_owned(), text)))
+            .transpose()?;
         let (config, faults) = Config::read(given, flags);
-        let (path, text) = config.file.as_ref().map_or((None, ""), |(path, text)| (Some(path.as_path()), text));
+        let (path, text) = config
+            .file
+            .as_ref()
+            .map_or((None, ""), |(path, text)| (Some(path.as_path()), text));
         let told = faults.told(path, text);
         match faults.count(Weight::Mistake) {
             0 => {
@@ -84,8 +94,10 @@ impl Config {
             }
             n => {
                 let what = path.map_or("the flags".to_owned(), |path| path.display().to_string());
-                let many = if n == 1 { "a mistake" } else { "mistakes" };
-                Err(Failure::new(USAGE, format!("use {what}: {n} {many}\n{}", told.trim_end())))
+                Err(Failure::new(
+                    USAGE,
+                    format!("use {what}: {}\n{}", many(n, "mistake"), told.trim_end()),
+                ))
             }
         }
     }
@@ -97,8 +109,53 @@ impl Config {
         (config, faults)
     }
 
+    /// What holds for a write of which nothing is known but that an earlier process left it behind: the most careful of all routes.
+    pub(crate) fn cautious(&self) -> Policy {
+        let mut policy = self.rest.policy.as_ref().clone();
+        for route in &self.routes {
+            policy.late_after = policy.late_after.max(route.policy.late_after);
+            if policy.etag != route.policy.etag {
+                policy.etag = EtagKind::Digest;
+            }
+        }
+        policy
+    }
+
+    /// The longest content of any route.
+    pub(crate) fn max_content(&self) -> usize {
+        let routes = self.routes.iter().chain([&self.rest]);
+        routes
+            .map(|route| route.settings.values.max_content)
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Bytes of content that all writes together may hold in memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.server
+            .values
+            .memory
+            .unwrap_or_else(|| DEFAULT_MEMORY.max(2 * self.max_content()))
+    }
+
+    /// How much there is, for people.
+    pub(crate) fn told(&self) -> String {
+        many(self.routes.len(), "route")
+    }
+
     /// The origin with this name.
     pub(crate) fn upstream(&self, name: &str) -> &Upstream {
-        self.upstreams.iter().find(|u| u.name == name).unwrap_or(&self.upstreams[0])
+        self.upstreams
+            .iter()
+            .find(|u| u.name == name)
+            .unwrap_or(&self.upstreams[0])
+    }
+}
+
+fn many(n: usize, what: &str) -> String {
+    if n == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{n} {what}s")
     }
 }

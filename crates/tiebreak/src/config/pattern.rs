@@ -66,7 +66,11 @@ impl Pattern {
                             "put it last, or name one segment, such as \"{id}\"",
                         );
                     }
-                    if all { Segment::Rest(name.to_owned()) } else { Segment::Name(name.to_owned()) }
+                    if all {
+                        Segment::Rest(name.to_owned())
+                    } else {
+                        Segment::Name(name.to_owned())
+                    }
                 }
             };
             segments.push(segment);
@@ -96,7 +100,9 @@ impl Pattern {
     }
 
     pub(crate) fn matches(&self, path: &str) -> bool {
-        let Some(path) = path.strip_prefix('/') else { return false };
+        let Some(path) = path.strip_prefix('/') else {
+            return false;
+        };
         let mut asked = path.split('/');
         for segment in &self.0 {
             let Some(text) = asked.next() else { return false };

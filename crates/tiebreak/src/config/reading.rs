@@ -63,7 +63,8 @@ impl Node {
         };
         // Longer than anybody means, and short enough to be added to any time.
         let most = Duration::from_secs(100 * 366 * 24 * 60 * 60);
-        read.filter(|d| *d <= most).ok_or_else(|| Wrong::expected(DURATIONS, self))
+        read.filter(|d| *d <= most)
+            .ok_or_else(|| Wrong::expected(DURATIONS, self))
     }
 
     /// A size in bytes within `range`.
@@ -77,7 +78,7 @@ impl Node {
             return Err(Wrong::expected(SIZES, self));
         };
         if !range.contains(&bytes) {
-            let (first, last) = (show_size(*range.start()), show_size(*range.end()));
+            let (first, last) = (tell_size(*range.start()), tell_size(*range.end()));
             return Err(Wrong::expected(&format!("a size from {first} to {last}"), self));
         }
         Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
@@ -147,7 +148,12 @@ pub(crate) fn nearest<'n>(text: &str, names: impl IntoIterator<Item = &'n str>) 
     let lower = text.to_lowercase().replace('-', "_");
     names
         .into_iter()
-        .map(|name| (strsim::jaro_winkler(&lower, &name.to_lowercase().replace('-', "_")), name))
+        .map(|name| {
+            (
+                strsim::jaro_winkler(&lower, &name.to_lowercase().replace('-', "_")),
+                name,
+            )
+        })
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)
@@ -193,11 +199,15 @@ pub(crate) fn show_duration(duration: Duration) -> String {
 }
 
 pub(crate) fn show_size(bytes: u64) -> String {
-    let told = match bytes {
+    show_text(&tell_size(bytes))
+}
+
+/// A size for people.
+pub(crate) fn tell_size(bytes: u64) -> String {
+    match bytes {
         n if n >= 1 << 30 && n % (1 << 30) == 0 => format!("{}GiB", n >> 30),
         n if n >= 1 << 20 && n % (1 << 20) == 0 => format!("{}MiB", n >> 20),
         n if n >= 1 << 10 && n % (1 << 10) == 0 => format!("{}KiB", n >> 10),
         n => format!("{n}B"),
-    };
-    show_text(&told)
+    }
 }

@@ -6,11 +6,11 @@ use http::Method;
 use http::header::HeaderName;
 use tiebreak_core::guarantee::Guarantee;
 use tiebreak_core::json;
-use tiebreak_core::merge::Together;
+use tiebreak_core::merge::{RuleError, Together};
 use tiebreak_core::policy::{OnDuplicate, OnOverlap, OnStale, Policy, Unguarded};
 use tiebreak_core::validator::EtagKind;
 
-use super::fault::Wrong;
+use super::fault::{Wrong, each};
 use super::lane::LaneTemplate;
 use super::node::{Node, Value};
 use super::pattern::Pattern;
@@ -146,7 +146,13 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
     setting("identity", read_identity, show_identity),
     setting("together", read_together, show_together),
     setting("volatile", read_volatile, |r| {
-        let places: Vec<String> = r.policy.merge.volatile.iter().map(|p| show_pattern(p.tokens())).collect();
+        let places: Vec<String> = r
+            .policy
+            .merge
+            .volatile
+            .iter()
+            .map(|p| show_pattern(p.tokens()))
+            .collect();
         (!places.is_empty()).then(|| show_list(places.iter().map(String::as_str)))
     }),
     setting("lane", read_lanes, |r| {
@@ -232,25 +238,18 @@ fn show_pattern(tokens: &[String]) -> String {
 }
 
 fn read_identity(r: &mut RouteSettings, node: &Node) -> Result<(), Wrong> {
-    let mut identity = Vec::new();
-    for member in node.table("{ \"/items\" = \"id\" }")? {
+    r.policy.merge.identity_keys = each(node.table("{ \"/items\" = \"id\" }")?, |member| {
         let place = pattern(&member.name).map_err(|wrong| Wrong {
             at: Some(member.at.clone()),
             ..wrong
         })?;
-        let members: Vec<String> = member
-            .node
-            .list()?
-            .iter()
-            .map(|node| node.text().map(str::to_owned))
-            .collect::<Result<_, _>>()?;
+        let members = each(member.node.list()?, |node| node.text().map(str::to_owned))?;
         if members.is_empty() {
             let wrong = Wrong::expected("the members that tell items apart, such as \"id\"", &member.node);
             return Err(wrong);
         }
-        identity.push((place, members));
-    }
-    r.policy.merge.identity_keys = identity;
+        Ok((place, members))
+    })?;
     Ok(())
 }
 
@@ -267,16 +266,27 @@ fn show_identity(r: &RouteSettings) -> Option<String> {
 }
 
 fn read_together(r: &mut RouteSettings, node: &Node) -> Result<(), Wrong> {
-    let mut sets = Vec::new();
-    for set in node.list()? {
+    r.policy.merge.together = each(node.list()?, |set| {
         let Value::List(places) = &set.value else {
             return Err(Wrong::expected("a list of sets, such as [[\"/start\", \"/end\"]]", set));
         };
-        let places: Vec<&str> = places.iter().map(Node::text).collect::<Result<_, _>>()?;
-        sets.push(Together::parse(&places).map_err(|error| Wrong::new(error.to_string()).at(set))?);
-    }
-    r.policy.merge.together = sets;
+        let places = each(places, Node::text)?;
+        Together::parse(&places).map_err(|error| together_error(&error).at(set))
+    })?;
     Ok(())
+}
+
+fn together_error(error: &RuleError) -> Wrong {
+    match error {
+        RuleError::Pointer(error) => Wrong::new(format!("{:?} is no JSON Pointer", error.0)).with(POINTERS),
+        RuleError::TooFew => {
+            Wrong::new("a set has at least two places").with("name them, such as [\"/start\", \"/end\"]")
+        }
+        RuleError::Wildcard => {
+            let remedy = "write * only where all places are alike, such as [\"/slots/*/start\", \"/slots/*/end\"]";
+            Wrong::new("* stands where the places of the set differ").with(remedy)
+        }
+    }
 }
 
 fn show_together(r: &RouteSettings) -> Option<String> {
@@ -294,23 +304,25 @@ fn show_together(r: &RouteSettings) -> Option<String> {
 }
 
 fn read_volatile(r: &mut RouteSettings, node: &Node) -> Result<(), Wrong> {
-    let places = node.list()?;
-    let read = |node: &Node| pattern(node.text()?).map_err(|wrong| wrong.at(node));
-    r.policy.merge.volatile = places.iter().map(read).collect::<Result<_, _>>()?;
+    r.policy.merge.volatile = each(node.list()?, |node| {
+        pattern(node.text()?).map_err(|wrong| wrong.at(node))
+    })?;
     Ok(())
 }
 
 fn read_lanes(r: &mut RouteSettings, node: &Node) -> Result<(), Wrong> {
-    let read = |node: &Node| {
+    r.lanes = each(node.list()?, |node| {
         LaneTemplate::parse(node.text()?).map_err(|(what, remedy)| Wrong::new(what).with(remedy).at(node))
-    };
-    r.lanes = node.list()?.iter().map(read).collect::<Result<_, _>>()?;
+    })?;
     Ok(())
 }
 
 fn read_backoff(r: &mut RouteSettings, node: &Node) -> Result<(), Wrong> {
     let Value::List(steps) = &node.value else {
-        return Err(Wrong::expected("the shortest and the longest step, such as [\"50ms\", \"5s\"]", node));
+        return Err(Wrong::expected(
+            "the shortest and the longest step, such as [\"50ms\", \"5s\"]",
+            node,
+        ));
     };
     let [first, longest] = steps.as_slice() else {
         return Err(Wrong::new(format!("expected two durations, found {}", steps.len()))

@@ -25,8 +25,8 @@ pub(crate) struct Server {
     pub(crate) stale_status: StaleStatus,
     /// At most so many client connections.
     pub(crate) max_connections: usize,
-    /// Bytes of content that all writes together may hold in memory.
-    pub(crate) memory: usize,
+    /// Bytes of content that all writes together may hold in memory; see [`super::Config::memory`].
+    pub(crate) memory: Option<usize>,
 }
 
 impl Default for Server {
@@ -38,7 +38,7 @@ impl Default for Server {
             data: "tiebreak.origin".into(),
             stale_status: StaleStatus::Conflict,
             max_connections: 10_000,
-            memory: 512 << 20,
+            memory: None,
         }
     }
 }
@@ -62,10 +62,12 @@ pub(crate) const SETTINGS: &[Setting<Server>] = &[
     at_start(
         "listen",
         |s, node| {
-            s.listen = node
-                .text()?
-                .parse()
-                .map_err(|_| Wrong::expected("an address and a port, such as \"127.0.0.1:4090\" or \"[::1]:4090\"", node))?;
+            s.listen = node.text()?.parse().map_err(|_| {
+                Wrong::expected(
+                    "an address and a port, such as \"127.0.0.1:4090\" or \"[::1]:4090\"",
+                    node,
+                )
+            })?;
             Ok(())
         },
         |s| Some(show_text(&s.listen.to_string())),
@@ -113,7 +115,7 @@ pub(crate) const SETTINGS: &[Setting<Server>] = &[
     ),
     at_start(
         "memory",
-        |s, node| node.size(1 << 20..=1 << 40).map(|n| s.memory = n),
-        |s| Some(show_size(s.memory as u64)),
+        |s, node| node.size(1 << 20..=1 << 40).map(|n| s.memory = Some(n)),
+        |s| s.memory.map(|n| show_size(n as u64)),
     ),
 ];

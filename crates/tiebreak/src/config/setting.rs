@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::fault::{Faults, Wrong};
 use super::node::{At, Member, Node};
 use super::reading::nearest;
+use super::server::{self, Server};
 
 /// One setting of a `T`.
 pub(crate) struct Setting<T: 'static> {
@@ -86,6 +87,14 @@ impl<T: 'static> Layered<T> {
             }
             Err(wrong) => faults.mistake(None, flag.option, wrong),
         }
+    }
+}
+
+impl Layered<Server> {
+    /// The settings that take effect at a start only and have another value here than in `started`.
+    pub(crate) fn other_at_start(&self, started: &Layered<Server>) -> Vec<&'static str> {
+        let other = |s: &&Setting<Server>| s.at_start && (s.show)(&self.values) != (s.show)(&started.values);
+        server::SETTINGS.iter().filter(other).map(|s| s.name).collect()
     }
 }
 

@@ -18,7 +18,10 @@ pub(super) fn show(config: &Config) -> String {
     out.push_str("\n# where no route says anything else\n[defaults]\n");
     lines(&mut out, config, route::SETTINGS, &config.rest.settings, |_| true);
     for route in &config.routes {
-        let at = route.at.as_ref().map_or(String::new(), |at| format!("  # {}", place(config, at.start)));
+        let at = route
+            .at
+            .as_ref()
+            .map_or(String::new(), |at| format!("  # {}", place(config, at.start)));
         let _ = write!(out, "\n[[route]]{at}\nname = {}\n", show_text(&route.name));
         let _ = writeln!(out, "path = {}", show_text(&route.pattern.to_string()));
         if let Some(methods) = &route.methods {

@@ -37,8 +37,9 @@ impl Upstream {
 
 /// Reads the URL of an origin.
 pub(crate) fn url(text: &str) -> Result<Remote, Wrong> {
-    Remote::parse(text)
-        .map_err(|why| Wrong::new(format!("{text:?} is no origin: {why}")).with("write it like \"https://api.example.com\""))
+    Remote::parse(text).map_err(|why| {
+        Wrong::new(format!("{text:?} is no origin: {why}")).with("write it like \"https://api.example.com\"")
+    })
 }
 
 /// What may stand under `[upstreams.NAME]`.
