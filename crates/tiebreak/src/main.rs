@@ -24,7 +24,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Stand in front of an HTTP API (or serve an embedded JSON origin)
-    Serve(gateway::ServeArgs),
+    Serve(Box<gateway::ServeArgs>),
     /// Push the lines of a file to an HTTP API, each of them once
     Submit(Box<submit::SubmitArgs>),
     /// Check a configuration file, or show what is in force
