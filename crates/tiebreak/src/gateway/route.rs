@@ -27,7 +27,7 @@ pub(super) struct Gateway {
     pub(super) readers: Vec<HttpTransport>,
     /// The threads on which exchanges run.
     pub(super) writers: Vec<tokio::runtime::Handle>,
-    pub(super) callers: Callers,
+    pub(super) callers: Arc<Callers>,
     /// Bytes of content that all writes together may hold in memory.
     pub(super) memory: Arc<Semaphore>,
     /// Exchanges on their way.

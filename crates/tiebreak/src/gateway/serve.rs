@@ -46,8 +46,9 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(args.admin())?;
     let ledger = stores::open_ledger(&server.ledger)?;
-    let secret = stores::secret_of(&server.ledger)?;
+    let callers = Arc::new(Callers::new(&stores::secret_of(&server.ledger)?));
     let options = EngineOptions {
+        callers: Arc::clone(&callers),
         policy: Arc::new(config.cautious()),
         ..EngineOptions::default()
     };
@@ -67,7 +68,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         routing: RwLock::new(Arc::new(Routing::of(&config, embedded.as_ref()))),
         readers: (0..threads()).map(|_| HttpTransport::default()).collect(),
         writers: (0..threads().div_ceil(2)).map(|_| writer()).collect::<Result<_, _>>()?,
-        callers: Callers::new(&secret),
+        callers,
         memory: Arc::new(Semaphore::new(config.memory())),
         running: Arc::default(),
     });
