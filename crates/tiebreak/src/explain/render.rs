@@ -48,7 +48,7 @@ pub(crate) fn text(case: &Case, verdict: &Verdict, said: &Explanation) -> String
             let _ = writeln!(
                 out,
                 "    {DIM}{}:{DIM:#} {CODE}{}{CODE:#}",
-                e.place,
+                e.where_seen(),
                 visible(&e.excerpt)
             );
         }
