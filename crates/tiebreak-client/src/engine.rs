@@ -17,11 +17,13 @@ use tiebreak_core::validator::EntityTag;
 use tiebreak_ledger::{Ledger, LedgerError, MAX_PAGE};
 use tokio::sync::oneshot;
 
+use crate::caller::Callers;
 use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::inflight::Inflight;
 use crate::lanes::{LaneLimits, Lanes};
 use crate::reads::{Read, ReadLimits, Reads};
+use crate::story::{Begun, Watch};
 use crate::transport::Transport;
 
 /// Settings of an engine.
@@ -29,6 +31,8 @@ use crate::transport::Transport;
 pub struct EngineOptions {
     /// What applies to writes whose door says nothing else.
     pub policy: Arc<Policy>,
+    /// Whose secret the traces of keys are made with.
+    pub callers: Arc<Callers>,
     /// Bounds of the lanes.
     pub lanes: LaneLimits,
     /// Bounds of what is remembered of reads.
@@ -37,16 +41,20 @@ pub struct EngineOptions {
     pub max_answer: usize,
     /// Fixed randomness, for simulations: the seed of ids and jitter. `None`: the system's.
     pub seed: Option<u64>,
+    /// Who records what happens to each write, if anybody does.
+    pub watch: Option<Arc<Watch>>,
 }
 
 impl Default for EngineOptions {
     fn default() -> EngineOptions {
         EngineOptions {
             policy: Arc::default(),
+            callers: Arc::new(Callers::of_this_process()),
             lanes: LaneLimits::default(),
             reads: ReadLimits::default(),
             max_answer: 16 << 20,
             seed: None,
+            watch: None,
         }
     }
 }
@@ -157,11 +165,16 @@ impl Engine {
             request.target.path(),
         ];
         let key = submission.key.as_ref().map(|k| KeyDigest::of(caller, k, &scope));
+        // A key that a door made itself is nobody else's.
+        let sent = submission
+            .key
+            .filter(|key| IdempotencyKey::of(&request.headers) == Ok(Some(key.clone())));
         let (random, seed) = self.random.draw();
         let context = Context {
             id: WriteId::new(self.clock.now(), random),
             caller,
             key,
+            trace: sent.map(|k| self.options.callers.trace(&k, &scope)),
             fingerprint: Fingerprint::of(&request),
             lanes: default_lanes(&request),
             candidates: self
@@ -173,6 +186,18 @@ impl Engine {
             check_first: submission.check_first,
             seed,
         };
+        let story = self.options.watch.as_ref().map(|watch| {
+            watch.begin(
+                &request,
+                Begun {
+                    id: context.id,
+                    caller,
+                    keyed: key.is_some(),
+                    lanes: &context.lanes,
+                    at: self.clock.now(),
+                },
+            )
+        });
         let connection = submission.connection;
         let request = Arc::new(request);
         let exchange = Exchange::new(Arc::clone(&request), context, Arc::clone(&self.judge));
@@ -182,6 +207,7 @@ impl Engine {
             gone: submission.gone,
             ticket: None,
             registration: None,
+            story,
         };
         let answer = driver.run().await;
         if answer.pooled {

@@ -12,6 +12,7 @@
 //! | `rebase` | fetch, merge, send again under the new version |
 //! | `prove` | nobody answered: did it land? |
 //! | `finish` | record, then answer |
+//! | `tell` | what a recorder of its story may know |
 
 mod answer;
 mod backoff;
@@ -24,18 +25,20 @@ mod prove;
 mod queue;
 mod rebase;
 mod reply;
+mod tell;
 
 use std::sync::Arc;
 
 pub use answer::Answer;
 pub use effect::{Carried, DoubtMark, Effect, Entry, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Step};
+pub use tell::MergedFields;
 
 use crate::base::{BaseDecision, Candidates};
 use crate::caller::CallerId;
 use crate::delivery::{Delivery, Unknown};
 use crate::fingerprint::Fingerprint;
 use crate::judge::{Earlier, Judge};
-use crate::key::KeyDigest;
+use crate::key::{KeyDigest, KeyTrace};
 use crate::lane::LaneId;
 use crate::merge::{Edit, Representation};
 use crate::policy::Policy;
@@ -58,6 +61,8 @@ pub struct Context {
     pub caller: CallerId,
     /// Its key, where it has one.
     pub key: Option<KeyDigest>,
+    /// The trace of the key that its client sent.
+    pub trace: Option<KeyTrace>,
     /// Its fingerprint.
     pub fingerprint: Fingerprint,
     /// Its lanes, sorted.

@@ -1,10 +1,13 @@
 //! What differs between two documents, place by place.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::MergeRules;
 use super::equal::{Path, same_option_at};
 use super::keyed::{Keyed, key_of};
+use crate::json::{Abreast, Pointer};
 
 /// One step on the way to a changed place.
 #[derive(Debug, Clone)]
@@ -26,6 +29,15 @@ pub(crate) struct Change<'a> {
 }
 
 impl Change<'_> {
+    /// Where it is; an item of a keyed array is named by its identity.
+    pub(crate) fn pointer(&self) -> Pointer {
+        let tokens = self.steps.iter().map(|step| match step {
+            Step::Member(name) => (*name).to_owned(),
+            Step::Item(_, key) => key.clone(),
+        });
+        Pointer(tokens.collect())
+    }
+
     /// What `document` has at this place.
     pub(crate) fn find<'d>(&self, document: &'d Value) -> Option<&'d Value> {
         self.steps.iter().try_fold(document, |value, step| match step {
@@ -63,11 +75,12 @@ impl<'a> Walk<'a> {
             return;
         }
         if let (Some(Value::Object(a)), Some(Value::Object(b))) = (from, to) {
+            let (mut in_a, mut in_b) = (Abreast::of(a), Abreast::of(b));
             for (name, value) in a {
-                self.inside(name.clone(), Step::Member(name), Some(value), b.get(name));
+                self.inside(Cow::Borrowed(name), Step::Member(name), Some(value), in_b.get(name));
             }
-            for (name, value) in b.iter().filter(|(name, _)| !a.contains_key(*name)) {
-                self.inside(name.clone(), Step::Member(name), None, Some(value));
+            for (name, value) in b.iter().filter(|(name, _)| in_a.get(name).is_none()) {
+                self.inside(Cow::Borrowed(name), Step::Member(name), None, Some(value));
             }
             return;
         }
@@ -82,7 +95,12 @@ impl<'a> Walk<'a> {
                 .chain(b.order.iter().filter(|key| a.index(key).is_none()))
             {
                 let at = b.index(key).or_else(|| a.index(key)).unwrap_or_default();
-                self.inside(at.to_string(), Step::Item(members, key.clone()), a.get(key), b.get(key));
+                self.inside(
+                    Cow::Owned(at.to_string()),
+                    Step::Item(members, key.clone()),
+                    a.get(key),
+                    b.get(key),
+                );
             }
             return;
         }
@@ -95,9 +113,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn inside(&mut self, token: String, step: Step<'a>, from: Option<&'a Value>, to: Option<&'a Value>) {
+    fn inside(&mut self, token: Cow<'a, str>, step: Step<'a>, from: Option<&'a Value>, to: Option<&'a Value>) {
         self.steps.push(step);
-        self.path.push(token.into());
+        self.path.push(token);
         self.node(from, to);
         self.path.pop();
         self.steps.pop();

@@ -107,9 +107,11 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(&args.admin)?;
     let ledger = stores::open_ledger(&args.ledger)?;
-    let secret = stores::secret_of(&args.ledger)?;
+    let callers = Arc::new(Callers::new(&stores::secret_of(&args.ledger)?));
     let options = EngineOptions {
+        callers: Arc::clone(&callers),
         policy: Arc::new(policy(args)),
+        watch: console.as_ref().map(admin::Bound::watch),
         ..EngineOptions::default()
     };
     let engine = Engine::new(
@@ -129,7 +131,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         upstream,
         readers: (0..threads()).map(|_| HttpTransport::default()).collect(),
         writers: (0..threads().div_ceil(2)).map(|_| writer()).collect::<Result<_, _>>()?,
-        callers: Callers::new(&secret),
+        callers,
         max_content,
         memory: Arc::new(Semaphore::new((512 << 20_usize).max(2 * max_content))),
         running: Arc::default(),
@@ -138,12 +140,10 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         .local_addr()
         .map_err(|e| Failure::new(FAILED, format!("listen on {}: {e}", args.listen)))?;
     let (stop, stopped) = watch::channel(false);
-    if let Some(console) = console {
-        console.serve(Desk {
-            engine: Arc::clone(&gateway.engine),
-            upstream: args.upstream.clone().unwrap_or_else(|| "embedded".into()),
-            stopping: stopped.clone(),
-        })?;
+    if let (Some(console), Some(watch)) = (console, gateway.engine.options().watch.clone()) {
+        let upstream = args.upstream.clone().unwrap_or_else(|| "embedded".into());
+        let engine = Arc::clone(&gateway.engine);
+        console.serve(Desk::new(engine, watch, upstream, stopped.clone()))?;
     }
     eprintln!("tiebreak: listening on http://{address}, {}", told(args));
     if doubts > 0 {
