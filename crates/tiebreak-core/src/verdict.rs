@@ -102,8 +102,8 @@ impl Evidence {
             ("header", name) => format!("in the response header `{name}`"),
             ("request", name) => format!("in your request, `{name}`"),
             ("body", "") => "in the body".into(),
-            ("body", "title") | ("body", "/title") => "in the title of the page".into(),
-            ("body", "text") | ("body", "/text") => "in the text of the page".into(),
+            ("body", "title") => "in the title of the page".into(),
+            ("body", "text") => "in the text of the page".into(),
             ("body", "markup") => "in the source of the page".into(),
             ("body", path) => {
                 let steps: Vec<String> = path
