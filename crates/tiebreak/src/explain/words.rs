@@ -110,7 +110,7 @@ pub(crate) fn explain(case: &Case, verdict: &Verdict) -> Explanation {
         .any(|c| c.contains("$URL"))
     {
         explanation.notes.push(
-            "In the commands, $URL stands for the full address of your request: the input shows only its path.".into(),
+            "In the commands, $URL stands for the full address of your request; the input does not show it.".into(),
         );
     }
     if case.method().is_none() && verdict.class != Class::Blocked {
