@@ -14,10 +14,8 @@ pub mod sqlite;
 use std::future::Future;
 use std::pin::Pin;
 
-use tiebreak_core::caller::CallerId;
-use tiebreak_core::fingerprint::Fingerprint;
-use tiebreak_core::key::KeyDigest;
-use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, WriteId};
+use tiebreak_core::key::KeyTrace;
+use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, Sought, WriteId};
 use tiebreak_core::time::Time;
 
 /// The most records that [`Ledger::doubts`] returns at once.
@@ -76,7 +74,7 @@ pub enum LedgerError {
 pub enum Claimed {
     /// The right to perform the write, with its fence.
     Granted(Fence),
-    /// There is a record with this key already, or an open doubt of the same caller and fingerprint; nothing was claimed.
+    /// Something stands in the way ([`Ledger::look_up`] says what can); nothing was claimed.
     Taken(Box<Record>),
 }
 
@@ -129,18 +127,18 @@ pub struct Stats {
 ///
 /// **Bounds.** A settlement is cut to the ledger's [`bounds::Bounds`] and says so (`truncated`).
 pub trait Ledger: Send + Sync + 'static {
-    /// The record that stands in the way of a write: the one with this key, else an open doubt of the same
-    /// caller and fingerprint, the oldest first. Settled records past their expiry (`expires <= now`) are not found.
+    /// The record that stands in the way of a write: the one with this key; else an open doubt of the same
+    /// caller and fingerprint, the oldest first; else the newest record that says that this key, which cannot be guessed, was
+    /// used by another caller for the same write ([`Sought::is_used_by_another`]). Settled records past their expiry
+    /// (`expires <= now`) are not found.
     ///
     /// A doubt that was [retaken](Ledger::retake) stands in the way like an open one until it is settled or released:
     /// else two repeats of one doubtful write would both be sent.
-    fn look_up(
-        &self,
-        key: Option<KeyDigest>,
-        caller: CallerId,
-        fingerprint: Fingerprint,
-        now: Time,
-    ) -> Pending<'_, Option<Record>>;
+    fn look_up(&self, sought: Sought, now: Time) -> Pending<'_, Option<Record>>;
+
+    /// The records whose keys left this trace, whoever their callers are, the newest first; at most `limit` and at most 1,000
+    /// ([`MAX_PAGE`]). For operators who look for a key, never for callers. Only the digest counts.
+    fn traced(&self, trace: KeyTrace, limit: usize) -> Pending<'_, Vec<Record>>;
 
     /// Claims a write, unless [`Ledger::look_up`] at the time of the claim would find something (in one atomic step).
     /// Reserves the space for its settlement. An id that was used before is [`LedgerError::Unavailable`].

@@ -9,7 +9,7 @@ use crate::base::{self, BaseDecision, BaseUnknown, How, Question};
 use crate::exchange::answer::Answer;
 use crate::exchange::{Carried, Exchange};
 use crate::guarantee::Guarantee;
-use crate::merge::{self, Edit, Holds, MergeFailure, Merged, Representation};
+use crate::merge::{self, Document, Edit, Holds, MergeFailure, Merged, Representation};
 use crate::method::acts_on_target;
 use crate::outcome::Outcome;
 use crate::policy::Unguarded;
@@ -22,6 +22,8 @@ use crate::validator::{EntityTag, EtagKind};
 pub(super) struct Plan {
     /// The content that is sent.
     pub(super) content: Bytes,
+    /// The same as data, where it was merged.
+    pub(super) merged: Option<Representation>,
     /// Whether `content` may go out under this guard. Of a doubt that is not known: it may have been merged first.
     pub(super) fits: bool,
     /// Fields that replace those of the caller.
@@ -172,7 +174,7 @@ impl Exchange {
                 Some(current) => {
                     let mut plan = self.onto_current(current, Stale::CheckAgain, Guarantee::C);
                     plan.rebased = true;
-                    plan.content = self.merged_content(merged, current);
+                    self.send_merged(&mut plan, merged, current);
                     Planned::Ready(Box::new(plan))
                 }
                 None => Planned::NeedCurrent,
@@ -246,6 +248,9 @@ impl Exchange {
         if plan.content == self.write.content {
             return Arc::clone(&self.edit);
         }
+        if let Some(merged) = &plan.merged {
+            return Arc::new(Edit::Whole(merged.clone()));
+        }
         let content_type = self.write.field("content-type").unwrap_or_default();
         Arc::new(Edit::read(&self.write.method, content_type, None, &plan.content))
     }
@@ -265,6 +270,7 @@ impl Exchange {
         let unguarded = !self.names_state();
         Plan {
             content: self.write.content.clone(),
+            merged: None,
             fits: true,
             attach: self.own_key(),
             guarantee: self.strength(guard.as_ref(), Guarantee::A),
@@ -349,6 +355,7 @@ impl Exchange {
         attach.extend(field);
         Plan {
             content,
+            merged: None,
             fits: true,
             attach,
             guarantee: self.strength(Some(&guard), best),
@@ -390,16 +397,22 @@ impl Exchange {
     fn merged(&self, merged: Merged, base: &Representation, current: &Carried, best: Guarantee) -> Plan {
         let mut plan = self.onto_current(current, Stale::MergeFrom(base.clone()), best);
         plan.rebased = base.content() != current.representation.content();
-        plan.content = self.merged_content(merged, current);
+        self.send_merged(&mut plan, merged, current);
         plan
     }
 
-    /// Merged content as it goes out: under the version of what it was merged into, never under its old one.
-    fn merged_content(&self, merged: Merged, current: &Carried) -> Bytes {
-        match &current.etag {
+    /// Merged content goes out under the version of what it was merged into, never under its old one.
+    fn send_merged(&self, plan: &mut Plan, merged: Merged, current: &Carried) {
+        let content_type = self.write.field("content-type").unwrap_or_default();
+        let content = match &current.etag {
             Some(tag) => self.name(&merged.content, tag, Some(&current.representation)).0,
-            None => merged.content,
-        }
+            None => merged.content.clone(),
+        };
+        plan.merged = merged
+            .document
+            .filter(|_| content == merged.content)
+            .map(|value| Representation::written(content_type, content.clone(), Document::Json(value)));
+        plan.content = content;
     }
 
     /// Sends under the current version; where that has no strong tag, the lane guards it, as long as nobody writes

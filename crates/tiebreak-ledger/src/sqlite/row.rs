@@ -7,7 +7,7 @@ use tiebreak_core::caller::CallerId;
 use tiebreak_core::delivery::Unknown;
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::guarantee::Guarantee;
-use tiebreak_core::key::KeyDigest;
+use tiebreak_core::key::{KeyDigest, KeyTrace};
 use tiebreak_core::lane::LaneId;
 use tiebreak_core::outcome::Outcome;
 use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, State, WriteId};
@@ -26,7 +26,8 @@ SELECT w.state, w.fence, w.key, w.expires, w.id, w.caller, w.fingerprint, w.meth
        w.held, w.claimed_at,
        s.outcome, s.status, s.fields, s.content, s.truncated, s.class, s.evidence, s.guarantee, s.attempts,
        s.settled_at,
-       d.reason, d.attempts, d.guarantee, d.since
+       d.reason, d.attempts, d.guarantee, d.since,
+       w.trace, w.exclusive
 FROM writes w LEFT JOIN settlements s ON s.row = w.row LEFT JOIN doubts d ON d.row = w.row ";
 
 /// The record in this row.
@@ -57,7 +58,14 @@ pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Record> {
     let lanes: Vec<String> = json(9, row.get_ref(9)?.as_str()?)?;
     let claim = Claim {
         id: WriteId(row.get(4)?),
-        key: row.get::<_, Option<[u8; 32]>>(2)?.map(|k| KeyDigest(Digest(k))),
+        key: digest(row, 2)?.map(KeyDigest),
+        trace: match digest(row, 27)? {
+            Some(digest) => Some(KeyTrace {
+                digest,
+                exclusive: row.get(28)?,
+            }),
+            None => None,
+        },
         caller: CallerId(Digest(row.get(5)?)),
         fingerprint: Fingerprint(Digest(row.get(6)?)),
         method: row.get(7)?,
@@ -70,6 +78,11 @@ pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Record> {
     };
     let fence = Fence(row.get::<_, i64>(1)?.unsigned_abs());
     Ok(Record { claim, fence, state })
+}
+
+/// The digest in a column.
+pub(super) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Digest>> {
+    Ok(row.get::<_, Option<[u8; 32]>>(column)?.map(Digest))
 }
 
 fn decode_settlement(row: &Row<'_>) -> rusqlite::Result<Settlement> {
