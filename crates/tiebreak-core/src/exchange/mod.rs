@@ -12,8 +12,8 @@
 //! | `rebase` | fetch, merge, send again under the new version |
 //! | `prove` | nobody answered: did it land? |
 //! | `finish` | record, then answer |
-//!
-//! `versions` knows where the origin keeps its versions: in entity tags, or in the content.
+//! | `versions` | where the origin keeps its versions: in entity tags, or in the content |
+//! | `tell` | what a recorder of its story may know |
 
 mod answer;
 mod backoff;
@@ -26,12 +26,14 @@ mod prove;
 mod queue;
 mod rebase;
 mod reply;
+mod tell;
 mod versions;
 
 use std::sync::Arc;
 
 pub use answer::Answer;
 pub use effect::{Carried, DoubtMark, Effect, Entry, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Step};
+pub use tell::MergedFields;
 
 use crate::base::{BaseDecision, Candidates};
 use crate::body_version::Stated;
