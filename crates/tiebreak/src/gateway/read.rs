@@ -214,12 +214,7 @@ impl Reader {
         };
         let content = content.map(|content| Representation::new(&served.content_type, content));
         let now = self.gateway.engine.clock().now();
-        let etag = self
-            .gateway
-            .engine
-            .options()
-            .policy
-            .tag_of(served.etag, content.as_ref());
+        let etag = self.route.config.policy.tag_of(served.etag, content.as_ref());
         self.gateway.engine.reads().note(read, etag, content, now);
     }
 }
