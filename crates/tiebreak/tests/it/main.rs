@@ -6,6 +6,8 @@
 mod admin;
 mod azurite;
 mod bad_days;
+mod browser;
+mod console;
 mod gateway;
 mod http;
 mod kinto;

@@ -68,6 +68,11 @@ impl Row {
         }
     }
 
+    /// Whether it met a conflict, or did not come through.
+    pub(super) fn clashed(&self) -> bool {
+        self.class.is_some() || matches!(self.outcome.as_deref(), Some("refused" | "not-sent" | "in-doubt"))
+    }
+
     /// What it came to, as a tag.
     fn came_to(&self) -> Markup {
         let outcome = self.outcome.as_deref();
