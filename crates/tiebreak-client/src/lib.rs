@@ -9,6 +9,7 @@ mod driver;
 pub mod engine;
 mod inflight;
 pub mod lanes;
+mod presence;
 pub mod reads;
 pub mod service;
 pub mod transport;
