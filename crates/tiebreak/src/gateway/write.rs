@@ -10,19 +10,18 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tiebreak_client::service::into_response;
 use tiebreak_client::{Answer, Submission};
-use tiebreak_core::key::IdempotencyKey;
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::request::{Target, WriteRequest};
 use tokio::sync::oneshot;
 
 use super::body::{Content, problem, whole};
-use super::route::{Gateway, Running, add_via};
+use super::route::{Connection, Gateway, Running, add_via};
 use super::upstream::Upstream;
 
 const PREFERENCE: &str = "tiebreak=rebase";
 
 /// Performs one write.
-pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, connection: u64) -> Response<Content> {
+pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, connection: Connection) -> Response<Content> {
     let (mut head, body) = request.into_parts();
     let Some(path) = head.uri.path_and_query() else {
         return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
@@ -30,10 +29,6 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
     let target = match Target::parse(&gateway.upstream.target(path)) {
         Ok(target) => target,
         Err(error) => return problem(&Problem::new(Kind::BadRequest, format!("failed to {error}"))),
-    };
-    let key = match IdempotencyKey::of(&head.headers) {
-        Ok(key) => key,
-        Err(error) => return problem(&Problem::new(Kind::KeyInvalid, format!("failed to {error}"))),
     };
     let length = head
         .headers
@@ -78,8 +73,8 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
     let (here, gone) = oneshot::channel();
     let submission = Submission {
         caller: Some(caller),
-        key,
-        connection: Some(connection),
+        connection: Some(connection.number),
+        sender: connection.peer.map(|address| address.to_string()),
         gone: Some(gone),
         ..Submission::default()
     };
