@@ -149,7 +149,10 @@ impl Driver<'_> {
     fn register(&mut self, registrant: &Registrant) -> Input {
         let engine = self.engine;
         self.waiting = None;
-        match engine.inflight().register(registrant, &self.client, engine.clock().now()) {
+        match engine
+            .inflight()
+            .register(registrant, &self.client, engine.clock().now())
+        {
             Registered::Mine(registration) => {
                 self.registration = Some(registration);
                 Input::Registered

@@ -163,7 +163,10 @@ impl Engine {
         let caller = submission.caller.unwrap_or(CallerId::ANONYMOUS);
         let policy = submission.policy.unwrap_or_else(|| Arc::clone(&self.options.policy));
         let fingerprint = Fingerprint::of(&request);
-        let sender = self.options.callers.sender(submission.sender.as_deref(), &request.headers);
+        let sender = self
+            .options
+            .callers
+            .sender(submission.sender.as_deref(), &request.headers);
         let keyed = match submission.key {
             Some(own) => Keyed::by_door(caller, &own, &request),
             None => match IdempotencyKey::sent(&request.headers, &policy.keys) {

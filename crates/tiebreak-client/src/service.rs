@@ -67,12 +67,7 @@ impl tower_service::Service<Request<Bytes>> for WriteService {
     }
 }
 
-async fn perform(
-    engine: &Engine,
-    callers: &Callers,
-    request: Request<Bytes>,
-    gone: oneshot::Receiver<()>,
-) -> Answer {
+async fn perform(engine: &Engine, callers: &Callers, request: Request<Bytes>, gone: oneshot::Receiver<()>) -> Answer {
     let (head, content) = request.into_parts();
     if is_safe(&head.method) {
         let detail = "this service sends writes only; send safe methods with your own client";

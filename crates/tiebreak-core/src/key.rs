@@ -256,7 +256,10 @@ mod tests {
         }
         assert_eq!(sent(&headers, &ours(KeyRule::Off, &own)), None);
         headers.insert("paypal-request-id", "\"".parse().unwrap());
-        assert_eq!(sent(&headers, &ours(KeyRule::Accepted, &own)).as_deref(), Some("key-invalid"));
+        assert_eq!(
+            sent(&headers, &ours(KeyRule::Accepted, &own)).as_deref(),
+            Some("key-invalid")
+        );
     }
 
     #[test]

@@ -12,14 +12,14 @@ use crate::fingerprint::{Digest, Fingerprint};
 
 /// Fields that count repeats, so that any number but zero marks one, and who sends them.
 const RETRIES: [&str; 8] = [
-    "x-stainless-retry-count",         // SDKs that Stainless generates (OpenAI, Anthropic and many more)
-    "x-retry-count",                   // a widespread convention
-    "x-nf-retry-count",                // Netlify's clients
-    "x-ms-retry-count",                // clients of Azure DevOps and Power Platform
+    "x-stainless-retry-count", // SDKs that Stainless generates (OpenAI, Anthropic and many more)
+    "x-retry-count",           // a widespread convention
+    "x-nf-retry-count",        // Netlify's clients
+    "x-ms-retry-count",        // clients of Azure DevOps and Power Platform
     "x-ms-client-retry-attempt-count", // SDKs of Azure Cosmos DB
-    "x-cloudtasks-taskretrycount",     // Google Cloud Tasks
-    "x-appengine-taskretrycount",      // the same, for App Engine
-    "x-slack-retry-num",               // Slack's events
+    "x-cloudtasks-taskretrycount", // Google Cloud Tasks
+    "x-appengine-taskretrycount", // the same, for App Engine
+    "x-slack-retry-num",       // Slack's events
 ];
 
 /// Fields that count attempts, so that any number over one marks a repeat.
@@ -58,7 +58,9 @@ impl Repeat {
         let google = |what: &str| text(GOOGLE_CLIENT)?.split(' ').find_map(|p| p.strip_prefix(what));
         let aws = || {
             let parts = text(AWS_REQUEST)?.split([';', ',']);
-            parts.into_iter().find_map(|p| number(p.trim().strip_prefix("attempt=")?))
+            parts
+                .into_iter()
+                .find_map(|p| number(p.trim().strip_prefix("attempt=")?))
         };
         let marked = RETRIES.iter().any(|name| over(name, 0))
             || ATTEMPTS.iter().any(|name| over(name, 1))
@@ -181,8 +183,16 @@ mod tests {
             ("amz-sdk-request", "attempt=2; max=3", true),
             ("amz-sdk-request", "ttl=20261122T140000Z; attempt=3; max=3", true),
             ("amz-sdk-request", "max=3", false),
-            ("x-goog-api-client", "gl-go/1.26 gccl-invocation-id/a gccl-attempt-count/1", false),
-            ("x-goog-api-client", "gl-go/1.26 gccl-invocation-id/a gccl-attempt-count/2", true),
+            (
+                "x-goog-api-client",
+                "gl-go/1.26 gccl-invocation-id/a gccl-attempt-count/1",
+                false,
+            ),
+            (
+                "x-goog-api-client",
+                "gl-go/1.26 gccl-invocation-id/a gccl-attempt-count/2",
+                true,
+            ),
             ("retry-after", "5", false),
         ] {
             assert_eq!(read(&[(name, value)]).marked, marked, "{name}: {value}");
@@ -207,13 +217,16 @@ mod tests {
         let of = Likeness::of;
         assert_eq!(of(known(1), from(1), print), of(known(1), from(2), print));
         assert_ne!(of(known(1), None, print), of(known(2), None, print));
-        assert_ne!(of(CallerId::ANONYMOUS, from(1), print), of(CallerId::ANONYMOUS, from(2), print));
+        assert_ne!(
+            of(CallerId::ANONYMOUS, from(1), print),
+            of(CallerId::ANONYMOUS, from(2), print)
+        );
         assert_eq!(of(CallerId::ANONYMOUS, None, print), None);
     }
 
     #[test]
     fn who_joins_whom() {
-        use Choice::{Join, Undelivered, Unclear};
+        use Choice::{Join, Unclear, Undelivered};
         const HERE: Original = Original {
             gone: false,
             joined: false,

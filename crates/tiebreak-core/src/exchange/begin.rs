@@ -65,7 +65,9 @@ impl Exchange {
 
     pub(super) fn still_running(&mut self) -> Step {
         let detail = match self.context.key {
-            Some(_) => "the first request with this key is still running; ask again with the same key and content later",
+            Some(_) => {
+                "the first request with this key is still running; ask again with the same key and content later"
+            }
             None => "the request that this one repeats is still running; nothing was sent again; repeat it later",
         };
         let status = self.context.policy.keys.running_status;

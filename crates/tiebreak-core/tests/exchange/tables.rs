@@ -99,6 +99,7 @@ fn tell(effect: &Effect) -> String {
         Effect::Answer { answer, .. } => {
             let mut report = answer.report.clone();
             report.id = None;
+            report.key_expires = None;
             let kind = answer
                 .problem
                 .as_ref()

@@ -99,7 +99,11 @@ fn worker(n: usize, gateway: &Arc<Gateway>, stop: &watch::Receiver<bool>) -> Wor
                 let (gateway, stop) = (Arc::clone(&gateway), stop.clone());
                 tokio::spawn(async move {
                     let peer = stream.peer_addr().ok().map(|address| address.ip());
-                    let from = Connection { number, worker: n, peer };
+                    let from = Connection {
+                        number,
+                        worker: n,
+                        peer,
+                    };
                     match TcpStream::from_std(stream) {
                         Ok(stream) => connection(stream, gateway, from, stop).await,
                         Err(error) => tracing::warn!(%error, "a connection could not be taken over"),

@@ -21,7 +21,11 @@ use super::upstream::Upstream;
 const PREFERENCE: &str = "tiebreak=rebase";
 
 /// Performs one write.
-pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, connection: Connection) -> Response<Content> {
+pub(super) async fn perform(
+    gateway: Arc<Gateway>,
+    request: Request<Incoming>,
+    connection: Connection,
+) -> Response<Content> {
     let (mut head, body) = request.into_parts();
     let Some(path) = head.uri.path_and_query() else {
         return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
