@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::inflight::{Registered, Registration, Waiting};
 use crate::lanes::{Standing, Ticket};
 use crate::presence::Presence;
+use crate::story::Recorder;
 
 /// What the loop holds for its exchange.
 pub(crate) struct Driver<'a> {
@@ -26,6 +27,7 @@ pub(crate) struct Driver<'a> {
     pub(crate) registration: Option<Registration>,
     /// The exchange whose answer it waits for.
     pub(crate) waiting: Option<Waiting>,
+    pub(crate) story: Option<Recorder>,
 }
 
 /// A driver that is dropped in the middle may leave a request on the wire, of which the lanes have to know.
@@ -44,7 +46,12 @@ impl Driver<'_> {
     pub(crate) async fn run(mut self) -> Answer {
         let mut input = Input::Begin;
         loop {
-            let Step { effect, deadline } = self.exchange.handle(self.engine.clock().now(), input);
+            let now = self.engine.clock().now();
+            let answered = matches!(input, Input::Delivered(_));
+            let Step { effect, deadline } = self.exchange.handle(now, input);
+            if let Some(story) = &mut self.story {
+                story.decided(now, answered, &self.exchange, &effect);
+            }
             input = match effect {
                 Effect::Answer { mut answer, exit } => {
                     answer.honours_preference = self.exchange.honours_preference();
@@ -52,6 +59,9 @@ impl Driver<'_> {
                 }
                 effect => self.perform(effect, deadline).await,
             };
+            if let Some(story) = &mut self.story {
+                story.learned(&input);
+            }
         }
     }
 
@@ -64,6 +74,9 @@ impl Driver<'_> {
         }
         if let Some(waiting) = self.waiting.take().filter(|_| self.client.is_gone()) {
             waiting.unheard(now);
+        }
+        if let Some(story) = self.story.take() {
+            story.answered(now, &answer);
         }
         answer
     }

@@ -26,6 +26,7 @@ use crate::inflight::Inflight;
 use crate::lanes::{LaneLimits, Lanes};
 use crate::presence::Presence;
 use crate::reads::{Read, ReadLimits, Reads};
+use crate::story::{Begun, Watch};
 use crate::transport::Transport;
 
 /// Settings of an engine.
@@ -43,6 +44,8 @@ pub struct EngineOptions {
     pub max_answer: usize,
     /// Fixed randomness, for simulations: the seed of ids and jitter. `None`: the system's.
     pub seed: Option<u64>,
+    /// Who records what happens to each write, if anybody does.
+    pub watch: Option<Arc<Watch>>,
 }
 
 impl Default for EngineOptions {
@@ -54,6 +57,7 @@ impl Default for EngineOptions {
             reads: ReadLimits::default(),
             max_answer: 16 << 20,
             seed: None,
+            watch: None,
         }
     }
 }
@@ -194,6 +198,18 @@ impl Engine {
             check_first: submission.check_first,
             seed,
         };
+        let story = self.options.watch.as_ref().map(|watch| {
+            watch.begin(
+                &request,
+                Begun {
+                    id: context.id,
+                    caller,
+                    keyed: context.key.is_some(),
+                    lanes: &context.lanes,
+                    at: self.clock.now(),
+                },
+            )
+        });
         let connection = submission.connection;
         let request = Arc::new(request);
         let exchange = Exchange::new(Arc::clone(&request), context, Arc::clone(&self.judge));
@@ -205,6 +221,7 @@ impl Engine {
             ticket: None,
             registration: None,
             waiting: None,
+            story,
         };
         let answer = driver.run().await;
         if answer.pooled {

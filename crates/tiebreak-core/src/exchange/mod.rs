@@ -12,6 +12,7 @@
 //! | `rebase` | fetch, merge, send again under the new version |
 //! | `prove` | nobody answered: did it land? |
 //! | `finish` | record, then answer |
+//! | `tell` | what a recorder of its story may know |
 
 mod answer;
 mod backoff;
@@ -24,6 +25,7 @@ mod prove;
 mod queue;
 mod rebase;
 mod reply;
+mod tell;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +34,7 @@ pub use answer::Answer;
 pub use effect::{
     Carried, DoubtMark, Effect, Entry, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Registrant, Step,
 };
+pub use tell::MergedFields;
 
 use crate::base::{BaseDecision, Candidates};
 use crate::caller::CallerId;

@@ -111,6 +111,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let options = EngineOptions {
         callers: Arc::clone(&callers),
         policy: Arc::new(policy(args)),
+        watch: console.as_ref().map(admin::Bound::watch),
         ..EngineOptions::default()
     };
     let engine = Engine::new(
@@ -139,12 +140,10 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         .local_addr()
         .map_err(|e| Failure::new(FAILED, format!("listen on {}: {e}", args.listen)))?;
     let (stop, stopped) = watch::channel(false);
-    if let Some(console) = console {
-        console.serve(Desk {
-            engine: Arc::clone(&gateway.engine),
-            upstream: args.upstream.clone().unwrap_or_else(|| "embedded".into()),
-            stopping: stopped.clone(),
-        })?;
+    if let (Some(console), Some(watch)) = (console, gateway.engine.options().watch.clone()) {
+        let upstream = args.upstream.clone().unwrap_or_else(|| "embedded".into());
+        let engine = Arc::clone(&gateway.engine);
+        console.serve(Desk::new(engine, watch, upstream, stopped.clone()))?;
     }
     eprintln!("tiebreak: listening on http://{address}, {}", told(args));
     if doubts > 0 {
