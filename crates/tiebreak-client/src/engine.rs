@@ -8,7 +8,7 @@ use tiebreak_core::exchange::{Answer, Context, Exchange};
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::judge::Judge;
 use tiebreak_core::key::{IdempotencyKey, KeyDigest, KeyTrace};
-use tiebreak_core::lane::default_lanes;
+use tiebreak_core::lane::{LaneId, default_lanes};
 use tiebreak_core::merge::Representation;
 use tiebreak_core::outcome::{Outcome, Report};
 use tiebreak_core::policy::{KeyRule, Policy};
@@ -74,6 +74,8 @@ pub struct Submission {
     pub sender: Option<String>,
     /// The connection that it came over, as the door numbers them.
     pub connection: Option<u64>,
+    /// The conflict domains that its route declares, besides its target.
+    pub lanes: Vec<LaneId>,
     /// What applies to it, if not the engine's policy.
     pub policy: Option<Arc<Policy>>,
     /// The document that the edit was made from, where the caller says so itself.
@@ -180,6 +182,12 @@ impl Engine {
             },
         };
         let (random, seed) = self.random.draw();
+        let mut lanes = default_lanes(&request);
+        if !submission.lanes.is_empty() {
+            lanes.extend(submission.lanes);
+            lanes.sort();
+            lanes.dedup();
+        }
         let context = Context {
             id: WriteId::new(self.clock.now(), random),
             caller,
@@ -188,7 +196,7 @@ impl Engine {
             derived: keyed.derived,
             likeness: Likeness::of(caller, sender, fingerprint),
             fingerprint,
-            lanes: default_lanes(&request),
+            lanes,
             candidates: self
                 .reads
                 .candidates(caller, request.target.as_str(), submission.connection, self.clock.now()),
@@ -327,14 +335,14 @@ impl Keyed {
     }
 
     fn by_route(caller: CallerId, sender: Option<Digest>, fingerprint: Fingerprint, policy: &Policy) -> Keyed {
-        let KeyRule::Derived(window) = policy.keys.rule else {
-            return Keyed::default();
+        let key = match policy.keys.rule {
+            KeyRule::Derived => KeyDigest::derived(caller, sender, fingerprint),
+            KeyRule::Required | KeyRule::Accepted | KeyRule::Off => None,
         };
-        let key = KeyDigest::derived(caller, sender, fingerprint);
         Keyed {
             key,
             trace: None,
-            derived: key.map(|_| window),
+            derived: key.map(|_| policy.keys.window),
         }
     }
 }

@@ -291,7 +291,7 @@ async fn a_key_is_its_callers_own() {
 #[tokio::test(start_paused = true)]
 async fn a_form_that_is_sent_twice_is_performed_once() {
     let derived = || KeyPolicy {
-        rule: KeyRule::Derived(Duration::from_secs(10)),
+        rule: KeyRule::Derived,
         ..KeyPolicy::default()
     };
     for cookie in [Some(("cookie", "session=a")), None] {

@@ -61,8 +61,8 @@ pub enum KeyRule {
     /// Its client may send one.
     #[default]
     Accepted,
-    /// As `Accepted`; without one, the same content from the same caller within this time is the same write.
-    Derived(Duration),
+    /// As `Accepted`; without one, the same content from the same caller within [`KeyPolicy::window`] is the same write.
+    Derived,
     /// What its client sends is the origin's business alone.
     Off,
 }
@@ -72,6 +72,8 @@ pub enum KeyRule {
 pub struct KeyPolicy {
     /// See [`KeyRule`].
     pub rule: KeyRule,
+    /// How long a derived key is remembered.
+    pub window: Duration,
     /// The field that carries the key, from the client and to the origin.
     pub field: HeaderName,
     /// The status that says: this key was used for another request.
@@ -84,6 +86,7 @@ impl Default for KeyPolicy {
     fn default() -> KeyPolicy {
         KeyPolicy {
             rule: KeyRule::default(),
+            window: Duration::from_secs(10),
             field: IDEMPOTENCY_KEY,
             reuse_status: 422,
             running_status: 409,
