@@ -8,7 +8,7 @@ use tiebreak_core::exchange::{Answer, Context, Exchange};
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::judge::Judge;
 use tiebreak_core::key::{IdempotencyKey, KeyDigest, KeyTrace};
-use tiebreak_core::lane::{LaneId, default_lanes};
+use tiebreak_core::lane::{LaneId, lanes_about};
 use tiebreak_core::merge::Representation;
 use tiebreak_core::outcome::{Outcome, Report};
 use tiebreak_core::policy::{KeyRule, Policy};
@@ -182,7 +182,8 @@ impl Engine {
             },
         };
         let (random, seed) = self.random.draw();
-        let mut lanes = default_lanes(&request);
+        let resource = policy.resource(&request.target);
+        let mut lanes = lanes_about(&request, &resource);
         if !submission.lanes.is_empty() {
             lanes.extend(submission.lanes);
             lanes.sort();
@@ -199,9 +200,9 @@ impl Engine {
             lanes,
             candidates: self
                 .reads
-                .candidates(caller, request.target.as_str(), submission.connection, self.clock.now()),
+                .candidates(caller, resource.as_str(), submission.connection, self.clock.now()),
             connection: submission.connection,
-            policy,
+            policy: Arc::clone(&policy),
             base: submission.base,
             check_first: submission.check_first,
             seed,
@@ -238,16 +239,16 @@ impl Engine {
         if let Some(connection) = connection {
             let read = Read {
                 caller,
-                target: request.target.as_str().to_owned(),
+                target: resource.as_str().to_owned(),
                 connection,
             };
-            self.note_own(read, &request, &answer);
+            self.note_own(read, &policy, &request, &answer);
         }
         answer
     }
 
     /// A caller knows what it wrote: the new representation where the answer holds it, else what it sent.
-    fn note_own(&self, read: Read, request: &WriteRequest, answer: &Answer) {
+    fn note_own(&self, read: Read, policy: &Policy, request: &WriteRequest, answer: &Answer) {
         let now = self.clock.now();
         if let Some(produced) = &answer.produced {
             let content = Some(produced.representation.clone());
@@ -265,11 +266,16 @@ impl Engine {
             .get(http::header::ETAG)
             .and_then(|v| EntityTag::parse(v.to_str().ok()?).ok());
         let unaltered = answer.report.outcome == Outcome::Applied && !answer.report.rebased;
+        if let Some(version) = &policy.body_version {
+            let made = version.written(request, &answer.status, &answer.headers, &answer.content);
+            let (etag, content) = made.filter(|_| unaltered).unzip();
+            return self.reads.note_sent(read, etag, content, now);
+        }
         let sent = Representation::new(
             request.field("content-type").unwrap_or_default(),
             request.content.clone(),
         );
-        self.reads.note(read, etag.filter(|_| unaltered), Some(sent), now);
+        self.reads.note_sent(read, etag.filter(|_| unaltered), Some(sent), now);
     }
 
     /// What was served to whom; a door that serves reads tells it here.
