@@ -242,7 +242,8 @@ impl Browser {
                 continue;
             }
             let url = event["params"]["request"]["url"].as_str().unwrap_or_default();
-            let own = url.starts_with(&format!("http://{authority}/")) || ["data:", "chrome:"].iter().any(|own| url.starts_with(own));
+            let own = url.starts_with(&format!("http://{authority}/"))
+                || ["data:", "chrome:"].iter().any(|own| url.starts_with(own));
             if !own {
                 found.push(format!("a request to {url}"));
             }
