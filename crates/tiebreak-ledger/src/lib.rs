@@ -3,13 +3,17 @@
 //! One trait, [`Ledger`], and one contract suite (module `contract`, behind the feature of that name) that every
 //! backend passes without exceptions:
 //! - [`memory`]: for tests and the simulator, with crashes and faults on demand;
-//! - [`sqlite`]: a file of one process, the default.
+//! - [`sqlite`]: a file of one process, the default;
+//! - `postgres` (feature of that name): a database that several processes share.
 
 pub mod bounds;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod sqlite;
+mod words;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -123,7 +127,8 @@ pub struct Stats {
 /// with [`LedgerError::Fenced`]; what finds the record absent or in another state with [`LedgerError::NotFound`].
 ///
 /// **Crashes.** What is still claimed when a store is opened belongs to a process that is gone: it is in doubt
-/// ([`Unknown::Crash`](tiebreak_core::delivery::Unknown::Crash)) before the first call is answered.
+/// ([`Unknown::Crash`](tiebreak_core::delivery::Unknown::Crash)) before the first call is answered. Where several
+/// processes share a store, this holds for those whose lease has run out, and not only when it is opened.
 ///
 /// **Bounds.** A settlement is cut to the ledger's [`bounds::Bounds`] and says so (`truncated`).
 pub trait Ledger: Send + Sync + 'static {

@@ -24,7 +24,7 @@ pub type Step<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub enum Opening {
     /// For the first time: it is empty.
     First,
-    /// As the next process finds it after the last one was killed.
+    /// As the next process finds it after the last one was killed; where processes have leases, its lease has run out.
     AfterCrash,
     /// As the next process finds it after the last one closed it.
     AfterClose,

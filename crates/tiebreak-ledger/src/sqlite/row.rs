@@ -4,7 +4,6 @@ use bytes::Bytes;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
 use tiebreak_core::caller::CallerId;
-use tiebreak_core::delivery::Unknown;
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::guarantee::Guarantee;
 use tiebreak_core::key::{KeyDigest, KeyTrace};
@@ -14,11 +13,8 @@ use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, State, Writ
 use tiebreak_core::time::Time;
 use tiebreak_core::verdict::Class;
 
-use crate::ResolvedBy;
-
-pub(super) const CLAIMED: &str = "claimed";
-pub(super) const SETTLED: &str = "settled";
-pub(super) const DOUBTED: &str = "doubted";
+use crate::words::parse_unknown;
+pub(super) use crate::words::{CLAIMED, DOUBTED, SETTLED, parse_resolver, resolver, unknown};
 
 /// Everything of a record, for [`decode`]; the condition follows.
 pub(super) const RECORD: &str = "
@@ -110,42 +106,6 @@ fn decode_doubt(row: &Row<'_>) -> rusqlite::Result<Doubt> {
         guarantee: word(row, 25, Guarantee::from_letter)?,
         since: time(row, 26)?,
     })
-}
-
-/// How the reason of a doubt is written.
-pub(super) fn unknown(reason: Unknown) -> String {
-    match reason {
-        Unknown::Timeout => "timeout".into(),
-        Unknown::Closed => "closed".into(),
-        Unknown::Garbage => "garbage".into(),
-        Unknown::Status(code) => format!("status {code}"),
-        Unknown::Crash => "crash".into(),
-    }
-}
-
-fn parse_unknown(text: &str) -> Option<Unknown> {
-    match text {
-        "timeout" => Some(Unknown::Timeout),
-        "closed" => Some(Unknown::Closed),
-        "garbage" => Some(Unknown::Garbage),
-        "crash" => Some(Unknown::Crash),
-        other => Some(Unknown::Status(other.strip_prefix("status ")?.parse().ok()?)),
-    }
-}
-
-/// How it is written who ended a doubt.
-pub(super) fn resolver(by: ResolvedBy) -> &'static str {
-    match by {
-        ResolvedBy::Proof => "proof",
-        ResolvedBy::Person => "person",
-    }
-}
-
-/// Reads what [`resolver`] wrote.
-pub(super) fn parse_resolver(text: &str) -> Option<ResolvedBy> {
-    [ResolvedBy::Proof, ResolvedBy::Person]
-        .into_iter()
-        .find(|by| resolver(*by) == text)
 }
 
 fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Time> {

@@ -14,3 +14,4 @@ mod peer;
 mod relay;
 mod scripted;
 mod shared;
+mod stories;
