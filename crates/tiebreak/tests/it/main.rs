@@ -11,6 +11,7 @@ mod http;
 mod kinto;
 mod lost;
 mod peer;
+mod probe;
 mod relay;
 mod scripted;
 mod shared;
