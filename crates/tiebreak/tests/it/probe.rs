@@ -53,7 +53,7 @@ fn answer<'f>(found: &'f Value, question: &str) -> &'f str {
 async fn an_origin_that_honours_all_of_it() {
     let origin = Gateway::start(&["--ledger", "memory", "--data", "memory"]);
     let mut client = Client::new(&origin.authority);
-    let document = br#"{"title": "the first", "note": null}"#;
+    let document = r#"{"title": "the first", "note": null}"#;
     let json = [("content-type", "application/json")];
     client.send(Method::PUT, "/pages/scratch", &json, document).await;
     let folder = tempfile::tempdir().unwrap();
@@ -71,9 +71,9 @@ async fn an_origin_that_honours_all_of_it() {
     assert!(answer(&found, "writes at once under one tag").contains("never was more than one applied"));
     assert!(answer(&found, "a used key with another item").starts_with("answered with 422"));
     // It left everything as it was.
-    let back = client.send(Method::GET, "/pages/scratch", &[], b"").await;
+    let back = client.send(Method::GET, "/pages/scratch", &[], "").await;
     assert_eq!(back.json(), json!({ "title": "the first", "note": null }));
-    let listed = client.send(Method::GET, "/pages", &[], b"").await.json();
+    let listed = client.send(Method::GET, "/pages", &[], "").await.json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
 
     // Its TOML is a configuration.
