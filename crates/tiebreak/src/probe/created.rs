@@ -20,8 +20,8 @@ pub(super) struct Item {
 
 impl Item {
     pub(super) fn read(path: &Path) -> Result<Item, Failure> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Failure::new(USAGE, format!("read {}: {e}", path.display())))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|e| Failure::new(USAGE, format!("read {}: {e}", path.display())))?;
         if !text.contains("{n}") {
             return Err(Failure::new(
                 USAGE,

@@ -139,14 +139,24 @@ impl Found {
     fn etag(&self) -> (&'static str, &'static str) {
         let broken = self.race.as_ref().is_some_and(|race| race.several > 0);
         match &self.tags {
-            Some(Tags::Given(_)) if broken => ("digest", "several writes passed under one tag: it guards nothing by itself"),
-            Some(Tags::Given(_)) if !self.enforces_if_match() => ("digest", "If-Match is not enforced: only the lane guards"),
+            Some(Tags::Given(_)) if broken => (
+                "digest",
+                "several writes passed under one tag: it guards nothing by itself",
+            ),
+            Some(Tags::Given(_)) if !self.enforces_if_match() => {
+                ("digest", "If-Match is not enforced: only the lane guards")
+            }
             Some(Tags::Given(facts)) if facts.recurs => ("digest", "the tag came back with the content"),
             Some(Tags::Given(facts)) if facts.same_content || facts.looks_like_version => {
                 ("version", "the tag did not come back with the content")
             }
-            Some(Tags::Given(_)) => ("auto", "the content never was the same twice, so the tags may be digests or versions"),
-            Some(Tags::None | Tags::Malformed(_) | Tags::Unstable(_)) | None => ("auto", "there are no entity tags to rely on"),
+            Some(Tags::Given(_)) => (
+                "auto",
+                "the content never was the same twice, so the tags may be digests or versions",
+            ),
+            Some(Tags::None | Tags::Malformed(_) | Tags::Unstable(_)) | None => {
+                ("auto", "there are no entity tags to rely on")
+            }
         }
     }
 
@@ -159,7 +169,10 @@ impl Found {
         let mut lines = Vec::new();
         let mut line = |question, answer: String| lines.push(Line { question, answer });
         if let Some(way) = self.way {
-            let patches = self.patches.as_ref().map(|p| format!("; it says that it takes patches: {p}"));
+            let patches = self
+                .patches
+                .as_ref()
+                .map(|p| format!("; it says that it takes patches: {p}"));
             line("written by", format!("{}{}", way.word(), patches.unwrap_or_default()));
         }
         if let Some(stored) = &self.stored {
@@ -217,7 +230,11 @@ impl Found {
     /// is only spelled in another way.
     fn volatile(&self) -> Vec<&str> {
         match &self.stored {
-            Some(Stored::Changed(places)) => places.iter().map(String::as_str).filter(|p| *p != self.member).collect(),
+            Some(Stored::Changed(places)) => places
+                .iter()
+                .map(String::as_str)
+                .filter(|p| *p != self.member)
+                .collect(),
             _ => Vec::new(),
         }
     }
@@ -288,7 +305,10 @@ impl Tags {
         let told = match self {
             Tags::None => "none".into(),
             Tags::Malformed(text) => format!("`{text}` is no entity tag (RFC 9110 §8.8.3): it is ignored"),
-            Tags::Unstable(tags) => format!("two reads of the same content had {}: they identify nothing", tags.join(" and ")),
+            Tags::Unstable(tags) => format!(
+                "two reads of the same content had {}: they identify nothing",
+                tags.join(" and ")
+            ),
             Tags::Given(facts) => {
                 let strength = if facts.weak { "weak" } else { "strong" };
                 let back = match (facts.same_content, facts.recurs) {
@@ -296,7 +316,11 @@ impl Tags {
                     (true, false) => "the first one did not come back with its content",
                     (false, false) => "no content came back byte for byte",
                 };
-                let moved = if facts.moved { "" } else { "; the tag did NOT change with the content" };
+                let moved = if facts.moved {
+                    ""
+                } else {
+                    "; the tag did NOT change with the content"
+                };
                 format!("{strength}; {}: {back}{moved}", facts.seen.join(" → "))
             }
         };
@@ -312,7 +336,10 @@ impl Race {
         let Race { rounds, racers, .. } = self;
         let lost: Vec<String> = self.refusals.iter().map(u16::to_string).collect();
         let mut told = match self.several {
-            0 => format!("{rounds} times {racers}: never was more than one applied; the others got {}", lost.join(", ")),
+            0 => format!(
+                "{rounds} times {racers}: never was more than one applied; the others got {}",
+                lost.join(", ")
+            ),
             n => format!("{rounds} times {racers}: {n} times MORE than one was applied, so updates get lost"),
         };
         if self.none > 0 {
@@ -326,7 +353,9 @@ impl Keys {
     fn told(&self) -> String {
         match self {
             Keys::Honoured(told) => format!("honoured: the repeat got the first one's answer ({told})"),
-            Keys::Refused(told) => format!("known, it seems: the repeat was refused, which an item without a key was not ({told})"),
+            Keys::Refused(told) => {
+                format!("known, it seems: the repeat was refused, which an item without a key was not ({told})")
+            }
             Keys::Ignored(told) => format!("NOT honoured: the repeat created another item ({told})"),
             Keys::Unclear(told) => format!("cannot be told ({told})"),
         }

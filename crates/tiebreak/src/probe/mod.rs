@@ -144,7 +144,10 @@ async fn ask(
     stored::ask(wire, judge, scratch, found).await?;
     tags::ask(wire, judge, scratch, found).await?;
     if found.enforces_if_match() {
-        say(&format!("racing: {} times {} writes under one tag", args.rounds, args.racers));
+        say(&format!(
+            "racing: {} times {} writes under one tag",
+            args.rounds, args.racers
+        ));
         race::ask(wire, scratch, args.rounds, args.racers, found).await?;
     }
     Ok(())

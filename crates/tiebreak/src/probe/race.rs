@@ -47,10 +47,7 @@ pub(super) async fn ask(
 }
 
 /// Sends all of them at the same time, each on a connection of its own.
-pub(super) async fn at_once(
-    wire: &Wire,
-    asks: &[super::wire::Ask<'_>],
-) -> Result<Vec<http::StatusCode>, Failure> {
+pub(super) async fn at_once(wire: &Wire, asks: &[super::wire::Ask<'_>]) -> Result<Vec<http::StatusCode>, Failure> {
     let mut sending: Vec<_> = asks.iter().map(|ask| Box::pin(wire.send(ask))).collect();
     let mut answers: Vec<Option<Result<http::StatusCode, Failure>>> = asks.iter().map(|_| None).collect();
     std::future::poll_fn(|context| {

@@ -83,14 +83,20 @@ impl Scratch {
                 let told = told(judge, &get, &answer);
                 return Err(Failure::new(
                     FAILED,
-                    format!("read {}: it answered {told}; are credentials missing (--header)?", url.as_str()),
+                    format!(
+                        "read {}: it answered {told}; are credentials missing (--header)?",
+                        url.as_str()
+                    ),
                 ));
             }
         };
         let Some(form) = content.or_else(|| original.clone()) else {
             return Err(Failure::new(
                 USAGE,
-                format!("write {}: nothing is there; say with --content FILE what to put there", url.as_str()),
+                format!(
+                    "write {}: nothing is there; say with --content FILE what to put there",
+                    url.as_str()
+                ),
             ));
         };
         let member = member_of(&form, member)?;
@@ -297,8 +303,7 @@ fn document(answer: &Response, url: &Target) -> Result<Value, Failure> {
 /// The member that may change.
 fn member_of(form: &Value, asked: Option<&str>) -> Result<Pointer, Failure> {
     if let Some(asked) = asked {
-        let pointer =
-            Pointer::parse(asked).map_err(|e| Failure::new(USAGE, format!("use --member {asked}: {e}")))?;
+        let pointer = Pointer::parse(asked).map_err(|e| Failure::new(USAGE, format!("use --member {asked}: {e}")))?;
         return match pointer.get(form) {
             Some(Value::String(_) | Value::Number(_)) => Ok(pointer),
             _ => Err(Failure::new(
@@ -309,10 +314,15 @@ fn member_of(form: &Value, asked: Option<&str>) -> Result<Pointer, Failure> {
     }
     let is_fixed = |name: &str| {
         let name = name.to_ascii_lowercase();
-        ["id", "_id", "uuid", "key", "type", "kind", "self", "href", "url", "email"].contains(&name.as_str())
-            || ["_id", "_at", "_on", "version", "revision", "etag", "date", "time", "created", "updated", "modified"]
-                .iter()
-                .any(|end| name.ends_with(end))
+        [
+            "id", "_id", "uuid", "key", "type", "kind", "self", "href", "url", "email",
+        ]
+        .contains(&name.as_str())
+            || [
+                "_id", "_at", "_on", "version", "revision", "etag", "date", "time", "created", "updated", "modified",
+            ]
+            .iter()
+            .any(|end| name.ends_with(end))
             || name.starts_with(['_', '@', '$'])
     };
     let text = form.as_object().and_then(|members| {

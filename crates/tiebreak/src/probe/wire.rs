@@ -102,6 +102,9 @@ impl Wire {
 fn lost(what: &str, why: Unknown) -> Failure {
     Failure::new(
         FAILED,
-        format!("get an answer to {what}: {}; look at the resource before you probe it again", why.why()),
+        format!(
+            "get an answer to {what}: {}; look at the resource before you probe it again",
+            why.why()
+        ),
     )
 }

@@ -123,7 +123,10 @@ async fn what_the_origin_adds_is_said() {
 async fn an_origin_that_compares_and_then_writes_is_caught() {
     let origin = compares_and_then_writes().await;
     let found = found(&[&format!("http://{origin}/doc"), "--rounds", "3", "--racers", "4"]).await;
-    assert!(answer(&found, "If-Match, an old tag").starts_with("enforced"), "{found:#}");
+    assert!(
+        answer(&found, "If-Match, an old tag").starts_with("enforced"),
+        "{found:#}"
+    );
     let race = answer(&found, "writes at once under one tag");
     assert!(race.contains("MORE than one was applied"), "{race}");
     assert_eq!(found["route"]["etag"], "digest", "{found:#}");
@@ -171,7 +174,9 @@ async fn written_late(
     let tagged = |version: u64| format!("\"{version}\"");
     if head.method == Method::PUT {
         let current = tagged(state.lock().unwrap().0);
-        if head.headers.get("if-match").is_some_and(|tag| tag != current.as_str()) || head.headers.contains_key("if-none-match") {
+        if head.headers.get("if-match").is_some_and(|tag| tag != current.as_str())
+            || head.headers.contains_key("if-none-match")
+        {
             return Ok(Response::builder().status(412).body(Full::default()).unwrap());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
