@@ -60,6 +60,9 @@ pub struct Submission {
     pub key: Option<IdempotencyKey>,
     /// The connection that it came over, as the door numbers them.
     pub connection: Option<u64>,
+    /// Whether the door serves reads too, so that what the caller wrote counts among what it has seen, also where no
+    /// connection is known.
+    pub remembers: bool,
     /// What applies to it, if not the engine's policy.
     pub policy: Option<Arc<Policy>>,
     /// The document that the edit was made from, where the caller says so itself.
@@ -173,7 +176,7 @@ impl Engine {
             check_first: submission.check_first,
             seed,
         };
-        let connection = submission.connection;
+        let (connection, remembers) = (submission.connection, submission.remembers);
         let request = Arc::new(request);
         let exchange = Exchange::new(Arc::clone(&request), context, Arc::clone(&self.judge));
         let driver = Driver {
@@ -187,12 +190,12 @@ impl Engine {
         if answer.pooled {
             self.reads.note_pooled(caller, self.clock.now());
         }
-        if let Some(connection) = connection {
-            let read = Read {
-                caller,
-                target: request.target.as_str().to_owned(),
-                connection,
-            };
+        let read = Read {
+            caller,
+            target: request.target.as_str().to_owned(),
+            connection,
+        };
+        if remembers || read.connection.is_some() {
             self.note_own(read, &request, &answer);
         }
         answer

@@ -53,8 +53,8 @@ pub struct Read {
     pub caller: CallerId,
     /// The target URI.
     pub target: String,
-    /// The connection, as the door numbers them.
-    pub connection: u64,
+    /// The connection, as the door numbers them; `None` where being on one connection is no evidence (HTTP/2).
+    pub connection: Option<u64>,
 }
 
 /// What was served, by caller and target.
@@ -129,7 +129,7 @@ impl Reads {
         let content = twin.or(content);
         // An older read of the same version on the same connection says nothing more than this one.
         let same = |s: &Served| {
-            s.connection == Some(read.connection)
+            s.connection == read.connection
                 && s.etag == etag
                 && match (&s.content, &content) {
                     (Some(a), Some(b)) => a.is(b) || etag.is_some(),
@@ -143,7 +143,7 @@ impl Reads {
             etag,
             content,
             at: now,
-            connection: Some(read.connection),
+            connection: read.connection,
             written_since: false,
         });
         target.trim(&self.limits, now);

@@ -16,7 +16,8 @@ use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::validator::EntityTag;
 
 use super::body::{Content, Remembered, problem, whole};
-use super::route::{Connection, Gateway, add_via};
+use super::forwarding::add_via;
+use super::route::{Connection, Gateway};
 use super::upstream::{Remote, Upstream};
 
 /// Forwards a safe request and streams the answer back.
@@ -28,7 +29,7 @@ pub(super) async fn forward(
     match &gateway.upstream {
         Upstream::Http(remote) => over_http(gateway, remote, request, connection).await,
         Upstream::Embedded(origin) => {
-            let reader = Reader::of(gateway, &request, connection);
+            let reader = Reader::of(gateway, &request, &connection);
             let (head, body) = request.into_parts();
             let content = match Limited::new(body, gateway.max_content).collect().await {
                 Ok(collected) => collected.to_bytes(),
@@ -57,7 +58,7 @@ async fn over_http(
     request: Request<Incoming>,
     connection: Connection,
 ) -> Response<Content> {
-    let reader = Reader::of(gateway, &request, connection);
+    let reader = Reader::of(gateway, &request, &connection);
     let (mut head, body) = request.into_parts();
     let Some(path) = head.uri.path_and_query().and_then(|asked| remote.path(asked)) else {
         return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
@@ -65,7 +66,6 @@ async fn over_http(
     head.uri = Uri::from(path);
     head.version = http::Version::HTTP_11;
     head.headers.insert(header::HOST, remote.host.clone());
-    add_via(&mut head.headers);
     let body = if body.is_end_stream() {
         Either::Left(Full::new(Bytes::new()))
     } else {
@@ -98,7 +98,7 @@ async fn over_http(
         }
     };
     let (mut head, body) = response.into_parts();
-    add_via(&mut head.headers);
+    add_via(&mut head.headers, head.version);
     match reader {
         Some(reader) if reader.wants(head.status, &head.headers) => {
             let limit = gateway.engine.options().reads.content;
@@ -169,12 +169,12 @@ struct Reader {
     /// Where the credential is, if there is one.
     credential: HeaderMap,
     target: PathAndQuery,
-    connection: u64,
+    connection: Option<u64>,
 }
 
 impl Reader {
     /// Only a GET of the whole representation is a base; neither 206 nor HEAD is.
-    fn of(gateway: &Arc<Gateway>, request: &Request<Incoming>, connection: Connection) -> Option<Reader> {
+    fn of(gateway: &Arc<Gateway>, request: &Request<Incoming>, connection: &Connection) -> Option<Reader> {
         if request.method() != Method::GET || request.headers().contains_key(header::RANGE) {
             return None;
         }
@@ -182,7 +182,7 @@ impl Reader {
             gateway: Arc::clone(gateway),
             credential: credential_of(request.headers()),
             target: request.uri().path_and_query()?.clone(),
-            connection: connection.number,
+            connection: connection.evidence(request.version()),
         })
     }
 

@@ -1,6 +1,5 @@
 //! The command line of `tiebreak serve`, and what it starts.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,7 +16,9 @@ use tiebreak_core::validator::EtagKind;
 use tiebreak_origin::{OriginOptions, StaleStatus};
 use tokio::sync::{Semaphore, watch};
 
-use super::listen;
+use super::forwarding::Forwarding;
+use super::limits::{Limits, Places};
+use super::listen::{self, Address, Listeners};
 use super::route::Gateway;
 use super::upstream::{EmbeddedTransport, Remote, Upstream};
 use crate::admin::{self, AdminArgs, Desk};
@@ -27,9 +28,9 @@ use crate::stores;
 /// Options of `tiebreak serve`.
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Where to listen
+    /// Where to listen: `HOST:PORT`, `[IPV6]:PORT` or `unix:FILE`; may be given more than once
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4090")]
-    listen: SocketAddr,
+    listen: Vec<Address>,
     /// The API to stand in front of; without it an embedded JSON origin serves
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
@@ -68,9 +69,11 @@ pub(crate) struct ServeArgs {
     /// At most so many MiB of content in one write
     #[arg(long, value_name = "MIB", default_value = "16", value_parser = clap::value_parser!(u32).range(1..=1024))]
     max_content: u32,
-    /// At most so many client connections
-    #[arg(long, value_name = "N", default_value = "10000")]
-    max_connections: usize,
+    /// What the API is told of clients
+    #[arg(long, value_name = "WHICH", value_enum, default_value = "forwarded")]
+    forwarded: Forwarding,
+    #[command(flatten)]
+    limits: Limits,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -102,7 +105,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
             )
         }
     };
-    let listener = listen::bind(args.listen)
+    let listeners = Listeners::open(&args.listen)
         .await
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(&args.admin)?;
@@ -132,11 +135,11 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         callers: Callers::new(&secret),
         max_content,
         memory: Arc::new(Semaphore::new((512 << 20_usize).max(2 * max_content))),
+        writing: Places::new(args.limits.max_writes_per_caller),
+        forwarding: args.forwarded,
+        limits: args.limits.clone(),
         running: Arc::default(),
     });
-    let address = listener
-        .local_addr()
-        .map_err(|e| Failure::new(FAILED, format!("listen on {}: {e}", args.listen)))?;
     let (stop, stopped) = watch::channel(false);
     if let Some(console) = console {
         console.serve(Desk {
@@ -145,7 +148,12 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
             stopping: stopped.clone(),
         })?;
     }
-    eprintln!("tiebreak: listening on http://{address}, {}", told(args));
+    for address in listeners.told() {
+        match address {
+            Address::Tcp(address) => eprintln!("tiebreak: listening on http://{address}, {}", told(args)),
+            Address::Unix(_) => eprintln!("tiebreak: listening on {address}, {}", told(args)),
+        }
+    }
     if doubts > 0 {
         eprintln!(
             "tiebreak: {doubts} writes are in doubt from before; each is looked at again when its caller repeats it"
@@ -153,7 +161,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     }
     let stopping = tokio::spawn(signals(stop));
     let purging = tokio::spawn(purge(Arc::clone(&gateway)));
-    listen::serve(listener, Arc::clone(&gateway), args.max_connections, stopped).await;
+    listen::serve(listeners, Arc::clone(&gateway), stopped).await;
     purging.abort();
     stopping.abort();
     ledger.close().await.map_err(|e| Failure::new(FAILED, e.to_string()))

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tiebreak_client::service::into_response;
 use tiebreak_client::{Answer, Submission};
@@ -16,13 +15,19 @@ use tiebreak_core::request::{Target, WriteRequest};
 use tokio::sync::oneshot;
 
 use super::body::{Content, problem, whole};
-use super::route::{Gateway, Running, add_via};
+use super::content::{self, busy};
+use super::forwarding::add_via;
+use super::route::{Gateway, Running};
 use super::upstream::Upstream;
 
 const PREFERENCE: &str = "tiebreak=rebase";
 
 /// Performs one write.
-pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, connection: u64) -> Response<Content> {
+pub(super) async fn perform(
+    gateway: Arc<Gateway>,
+    request: Request<Incoming>,
+    connection: Option<u64>,
+) -> Response<Content> {
     let (mut head, body) = request.into_parts();
     let Some(path) = head.uri.path_and_query() else {
         return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
@@ -35,32 +40,16 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
         Ok(key) => key,
         Err(error) => return problem(&Problem::new(Kind::KeyInvalid, format!("failed to {error}"))),
     };
-    let length = head
-        .headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|n| n > gateway.max_content) {
-        return problem(&too_large(gateway.max_content));
-    }
-    // Content of unknown length counts as the longest that is accepted.
-    let size = u32::try_from(length.unwrap_or(gateway.max_content)).unwrap_or(u32::MAX);
-    let Ok(memory) = Arc::clone(&gateway.memory).try_acquire_many_owned(size) else {
-        return problem(&Problem::new(
-            Kind::Busy,
-            "too much content is waiting already; nothing was sent, try again later",
-        ));
-    };
-    let content = match Limited::new(body, gateway.max_content).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return problem(&too_large(gateway.max_content)),
-        Err(_) => {
-            return problem(&Problem::new(
-                Kind::BadRequest,
-                "the content ended early; nothing was sent",
-            ));
-        }
-    };
     let caller = gateway.callers.of(&head.headers);
+    let Some(place) = gateway.writing.take(caller) else {
+        return problem(
+            &busy("as many of your writes are on their way as this gateway takes from one caller").with_status(429),
+        );
+    };
+    let (content, memory) = match content::take_in(&gateway, &head.headers, body).await {
+        Ok(taken) => taken,
+        Err(refusal) => return problem(&refusal),
+    };
     let prefers = prefers_rebase(&head.headers);
     if let Some(Ok(there)) = destination(&gateway, &head.headers) {
         head.headers.insert("destination", there);
@@ -68,7 +57,6 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
     head.headers.remove(header::HOST);
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::EXPECT);
-    add_via(&mut head.headers);
     let write = WriteRequest {
         method: head.method,
         target,
@@ -79,7 +67,8 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
     let submission = Submission {
         caller: Some(caller),
         key,
-        connection: Some(connection),
+        connection,
+        remembers: true,
         gone: Some(gone),
         ..Submission::default()
     };
@@ -87,7 +76,7 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
     let shared = Arc::clone(&gateway);
     // All writes to one target run on one thread, so that a lane moves on without waking another.
     let task = gateway.writer_for(write.target.path()).spawn(async move {
-        let (_running, _memory) = (running, memory);
+        let (_running, _memory, _place) = (running, memory, place);
         shared.engine.write(write, submission).await
     });
     let answered = task.await;
@@ -109,13 +98,6 @@ fn destination(gateway: &Gateway, headers: &HeaderMap) -> Option<Result<HeaderVa
     let value = headers.get("destination")?.to_str().ok()?;
     let here = headers.get(header::HOST)?.to_str().ok()?;
     Some(HeaderValue::from_str(&gateway.upstream.destination(value, here)?))
-}
-
-fn too_large(limit: usize) -> Problem {
-    Problem::new(
-        Kind::TooLarge,
-        format!("the content of a write may have at most {limit} bytes here; nothing was sent"),
-    )
 }
 
 fn prefers_rebase(headers: &HeaderMap) -> bool {
@@ -147,7 +129,7 @@ fn respond(gateway: &Gateway, answer: Answer, prefers: bool) -> Response<Content
         }
     }
     if matches!(gateway.upstream, Upstream::Http(_)) {
-        add_via(headers);
+        add_via(headers, http::Version::HTTP_11);
     }
     response
 }

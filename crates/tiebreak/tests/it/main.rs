@@ -6,6 +6,8 @@
 mod admin;
 mod azurite;
 mod bad_days;
+mod bounds;
+mod doors;
 mod gateway;
 mod http;
 mod kinto;
@@ -14,3 +16,4 @@ mod peer;
 mod relay;
 mod scripted;
 mod shared;
+mod wire;
