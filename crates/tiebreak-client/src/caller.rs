@@ -5,6 +5,7 @@ use http::{HeaderMap, header};
 use sha2::Sha256;
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::fingerprint::Digest;
+use tiebreak_core::key::{IdempotencyKey, KeyTrace};
 
 /// Words in the names of fields that carry credentials (`X-Api-Key`, `X-Vault-Token`, `Ocp-Apim-Subscription-Key`, `apikey`, …).
 const CREDENTIALS: [&str; 6] = ["key", "token", "auth", "secret", "session", "cookie"];
@@ -76,6 +77,14 @@ impl Callers {
         Callers { keyed }
     }
 
+    /// With a secret that is drawn now and forgotten when the process ends: what an earlier process recorded cannot be compared.
+    #[must_use]
+    pub fn of_this_process() -> Callers {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).expect("the operating system has randomness");
+        Callers::new(&secret)
+    }
+
     /// The caller of a request with these fields.
     #[must_use]
     pub fn of(&self, headers: &HeaderMap) -> CallerId {
@@ -92,14 +101,32 @@ impl Callers {
             ));
         }
         fields.sort_unstable();
-        let mut mac = self.keyed.clone();
-        for (name, value) in fields {
-            mac.update(&(name.len() as u64).to_be_bytes());
-            mac.update(name.as_bytes());
-            mac.update(&(value.len() as u64).to_be_bytes());
-            mac.update(value);
+        let parts: Vec<&[u8]> = fields
+            .iter()
+            .flat_map(|(name, value)| [name.as_bytes(), value])
+            .collect();
+        CallerId(self.digest(&parts))
+    }
+
+    /// What `key` leaves of itself in this scope (authority, method and path), whoever its caller is.
+    #[must_use]
+    pub fn trace(&self, key: &IdempotencyKey, scope: &[&str]) -> KeyTrace {
+        // No field is named so, hence no caller looks like a trace.
+        let mut parts: Vec<&[u8]> = vec![b"trace of a key", key.as_str().as_bytes()];
+        parts.extend(scope.iter().map(|s| s.as_bytes()));
+        KeyTrace {
+            digest: self.digest(&parts),
+            exclusive: key.is_unguessable(),
         }
-        CallerId(Digest(mac.finalize().into_bytes().into()))
+    }
+
+    fn digest(&self, parts: &[&[u8]]) -> Digest {
+        let mut mac = self.keyed.clone();
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        Digest(mac.finalize().into_bytes().into())
     }
 }
 
@@ -138,6 +165,23 @@ mod tests {
         let bare = caller(&[("authorization", "Bearer a")]);
         assert_eq!(bare, caller(&[("authorization", "Bearer a"), ("cookie", "lb=17")]));
         assert!(caller(&[("idempotency-key", "k")]).is_anonymous());
+    }
+
+    #[test]
+    fn a_trace_depends_on_secret_key_and_scope_only() {
+        let key = |text| IdempotencyKey::new(text).unwrap();
+        let callers = Callers::new(&[7; 32]);
+        let trace = callers.trace(&key("k"), &["h", "POST", "/a"]);
+        assert_eq!(trace, callers.trace(&key("k"), &["h", "POST", "/a"]));
+        assert!(!trace.exclusive);
+        for other in [
+            callers.trace(&key("l"), &["h", "POST", "/a"]),
+            callers.trace(&key("k"), &["h", "POST", "/b"]),
+            callers.trace(&key("k"), &["h", "POST/a"]),
+            Callers::new(&[8; 32]).trace(&key("k"), &["h", "POST", "/a"]),
+        ] {
+            assert_ne!(trace.digest, other.digest);
+        }
     }
 
     #[test]

@@ -82,9 +82,9 @@ impl Driver<'_> {
                 })
                 .await
             }
-            Effect::LookUp(key, caller, fingerprint) => {
+            Effect::LookUp(sought) => {
                 let now = engine.clock().now();
-                match engine.ledger().look_up(Some(key), caller, fingerprint, now).await {
+                match engine.ledger().look_up(sought, now).await {
                     Ok(found) => Input::Found(found.map(Box::new)),
                     Err(error) => failed(&error),
                 }

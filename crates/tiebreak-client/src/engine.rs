@@ -17,6 +17,7 @@ use tiebreak_core::validator::EntityTag;
 use tiebreak_ledger::{Ledger, LedgerError, MAX_PAGE};
 use tokio::sync::oneshot;
 
+use crate::caller::Callers;
 use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::inflight::Inflight;
@@ -29,6 +30,8 @@ use crate::transport::Transport;
 pub struct EngineOptions {
     /// What applies to writes whose door says nothing else.
     pub policy: Arc<Policy>,
+    /// Whose secret the traces of keys are made with.
+    pub callers: Arc<Callers>,
     /// Bounds of the lanes.
     pub lanes: LaneLimits,
     /// Bounds of what is remembered of reads.
@@ -43,6 +46,7 @@ impl Default for EngineOptions {
     fn default() -> EngineOptions {
         EngineOptions {
             policy: Arc::default(),
+            callers: Arc::new(Callers::of_this_process()),
             lanes: LaneLimits::default(),
             reads: ReadLimits::default(),
             max_answer: 16 << 20,
@@ -160,11 +164,16 @@ impl Engine {
             request.target.path(),
         ];
         let key = submission.key.as_ref().map(|k| KeyDigest::of(caller, k, &scope));
+        // A key that a door made itself is nobody else's.
+        let sent = submission
+            .key
+            .filter(|key| IdempotencyKey::of(&request.headers) == Ok(Some(key.clone())));
         let (random, seed) = self.random.draw();
         let context = Context {
             id: WriteId::new(self.clock.now(), random),
             caller,
             key,
+            trace: sent.map(|k| self.options.callers.trace(&k, &scope)),
             fingerprint: Fingerprint::of(&request),
             lanes: default_lanes(&request),
             candidates: self

@@ -75,11 +75,68 @@ impl IdempotencyKey {
         }
     }
 
+    /// Whether nobody hits upon this key by chance or by counting: it contains a UUID (other than those of one digit), or
+    /// it looks drawn at random. That is: [`RANDOM`] or more letters and digits, with both among them, of which one in six or
+    /// more differs in kind (digit, lower case, upper case) from the one directly before it, capitals at the head of a word
+    /// counted once. Of random hexadecimal digits nearly every second one does; of `order-2026-11-22-customer-meyer` none,
+    /// however long it is.
+    ///
+    /// An estimate can only go by looks. A long random word of one kind (`kqzvhtnr…`) passes for guessable, and then two callers
+    /// may both use it; a digest of something that everybody knows passes for random, and then the second caller is refused.
+    #[must_use]
+    pub fn is_unguessable(&self) -> bool {
+        let bytes = self.0.as_bytes();
+        if bytes.windows(UUID.len()).any(is_uuid) {
+            return true;
+        }
+        let drawn = bytes.iter().filter(|b| b.is_ascii_alphanumeric()).count();
+        let changes = bytes.windows(2).filter(|pair| changes(pair[0], pair[1])).count();
+        let mixed = bytes.iter().any(u8::is_ascii_digit);
+        drawn >= RANDOM && mixed && changes * 6 >= drawn
+    }
+
     /// The key itself.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// So many letters and digits, drawn at random from the fewest that are usual (hexadecimal), are 72 bits.
+const RANDOM: usize = 18;
+
+/// The form of a UUID (RFC 9562 §4).
+const UUID: &[u8; 36] = b"xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+fn is_uuid(window: &[u8]) -> bool {
+    let fits = |(form, byte): (&u8, &u8)| match form {
+        b'-' => *byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    let digits = || window.iter().filter(|b| **b != b'-');
+    UUID.iter().zip(window).all(fits) && digits().any(|b| digits().next() != Some(b))
+}
+
+/// Whether a letter or digit is followed by one of another kind. What follows a capital at the head of a word is no change.
+fn changes(one: u8, next: u8) -> bool {
+    let kind = |b: u8| match b {
+        b'0'..=b'9' => Some(0),
+        b'a'..=b'z' => Some(1),
+        b'A'..=b'Z' => Some(2),
+        _ => None,
+    };
+    matches!((kind(one), kind(next)), (Some(a), Some(b)) if a != b && (a, b) != (2, 1))
+}
+
+/// What is left of a key when its caller is taken away: an HMAC (with the secret by which callers are told apart, so that whoever
+/// has only the ledger cannot test guesses) of authority, method, path and key. It says that *somebody* has used the key here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyTrace {
+    /// The HMAC.
+    pub digest: Digest,
+    /// Whether the key [cannot be guessed](IdempotencyKey::is_unguessable): then the same write under the same key is the same
+    /// write, also when it comes with another credential.
+    pub exclusive: bool,
 }
 
 /// What makes two requests the same write: caller, authority, method, path and idempotency key, digested.
@@ -120,6 +177,38 @@ mod tests {
         assert_eq!(IdempotencyKey::of(&headers), IdempotencyKey::new("a").map(Some));
         headers.insert("idempotency-key", http::HeaderValue::from_bytes(b"\xff").unwrap());
         assert_eq!(IdempotencyKey::of(&headers), Err(KeyError::Malformed));
+    }
+
+    #[test]
+    fn which_keys_cannot_be_guessed() {
+        let unguessable = |t: &str| IdempotencyKey::new(t).unwrap().is_unguessable();
+        for random in [
+            "8e03978e-40d5-43dd-bc93-6894a57f9324",
+            "8E03978E-40D5-43DD-BC93-6894A57F9324",
+            "stainless-node-retry-8e03978e-40d5-43dd-bc93-6894a57f9324",
+            "018f3c5e-0000-7000-8000-000000000001",
+            "9f86d081884c7d659a2feaa0c55ad015",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "V1StGXR8_Z5jdHi6B-myT",
+            "0ujtsYcgvSTl8PAuAdqWYSMnLOv",
+        ] {
+            assert!(unguessable(random), "{random}");
+        }
+        for guessable in [
+            "1",
+            "order-5",
+            "a",
+            "order-2026-11-22-customer-meyer-invoice-0042",
+            "nightly-2026-11-22T10:33:20Z",
+            "1763807600000",
+            "17638076000001763807600000",
+            "00000000-0000-0000-0000-000000000000",
+            "ffffffff-ffff-ffff-ffff-ffffffffffff",
+            "createCustomerForTheNewTenantOfTheNorth",
+            "import/customers.csv:line 10234",
+        ] {
+            assert!(!unguessable(guessable), "{guessable}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::caller::CallerId;
 use crate::delivery::Unknown;
 use crate::fingerprint::Fingerprint;
 use crate::guarantee::Guarantee;
-use crate::key::KeyDigest;
+use crate::key::{KeyDigest, KeyTrace};
 use crate::lane::LaneId;
 use crate::outcome::Outcome;
 use crate::time::Time;
@@ -67,6 +67,8 @@ pub struct Claim {
     pub id: WriteId,
     /// The write's key, where it has one. At most one unreleased record has a given key.
     pub key: Option<KeyDigest>,
+    /// The trace of that key without its caller; `None` where the client sent none.
+    pub trace: Option<KeyTrace>,
     /// Who writes.
     pub caller: CallerId,
     /// What is written.
@@ -85,6 +87,43 @@ pub struct Claim {
     pub at: Time,
     /// When the key may be forgotten once the write is settled; `None`: never.
     pub expires: Option<Time>,
+}
+
+/// What a write is looked up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sought {
+    /// Its key, where it has one.
+    pub key: Option<KeyDigest>,
+    /// The trace of that key.
+    pub trace: Option<KeyTrace>,
+    /// Who writes.
+    pub caller: CallerId,
+    /// What is written.
+    pub fingerprint: Fingerprint,
+}
+
+impl Sought {
+    /// Whether `claim` is the same write under the same key, which cannot be guessed, of somebody else.
+    #[must_use]
+    pub fn is_used_by_another(&self, claim: &Claim) -> bool {
+        let same = |(ours, theirs): (KeyTrace, KeyTrace)| ours == theirs && ours.exclusive;
+        self.trace.zip(claim.trace).is_some_and(same)
+            && claim.caller != self.caller
+            && claim.fingerprint == self.fingerprint
+    }
+}
+
+impl Claim {
+    /// What stands in the way of this claim is looked up by.
+    #[must_use]
+    pub fn sought(&self) -> Sought {
+        Sought {
+            key: self.key,
+            trace: self.trace,
+            caller: self.caller,
+            fingerprint: self.fingerprint,
+        }
+    }
 }
 
 /// What guards an attempt, as a claim keeps it in text: an entity tag, or `*` for a creation, each followed by `;new` where the

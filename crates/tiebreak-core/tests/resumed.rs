@@ -51,6 +51,7 @@ impl Rerun {
         let claim = Claim {
             id: WriteId([1; 16]),
             key,
+            trace: None,
             caller: CallerId::ANONYMOUS,
             fingerprint,
             method: "PUT".into(),
@@ -71,6 +72,7 @@ impl Rerun {
             id: WriteId([2; 16]),
             caller: CallerId::ANONYMOUS,
             key,
+            trace: None,
             fingerprint,
             lanes,
             policy: Arc::new(Policy {

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::guarantee::Guarantee;
-use tiebreak_core::key::KeyDigest;
+use tiebreak_core::key::{KeyDigest, KeyTrace};
 use tiebreak_core::lane::LaneId;
 use tiebreak_core::outcome::Outcome;
 use tiebreak_core::record::{Claim, Settlement, WriteId};
@@ -153,6 +153,10 @@ async fn pair(ledger: &SqliteLedger, n: u64) -> Result<(), Error> {
     let claim = Claim {
         id,
         key: Some(KeyDigest(digest(1))),
+        trace: Some(KeyTrace {
+            digest: digest(3),
+            exclusive: true,
+        }),
         caller: CallerId(Digest([7; 32])),
         fingerprint: Fingerprint(digest(2)),
         method: "PUT".into(),

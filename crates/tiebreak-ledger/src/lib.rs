@@ -3,21 +3,23 @@
 //! One trait, [`Ledger`], and one contract suite (module `contract`, behind the feature of that name) that every
 //! backend passes without exceptions:
 //! - [`memory`]: for tests and the simulator, with crashes and faults on demand;
-//! - [`sqlite`]: a file of one process, the default.
+//! - [`sqlite`]: a file of one process, the default;
+//! - `postgres` (feature of that name): a database that several processes share.
 
 pub mod bounds;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod sqlite;
+mod words;
 
 use std::future::Future;
 use std::pin::Pin;
 
-use tiebreak_core::caller::CallerId;
-use tiebreak_core::fingerprint::Fingerprint;
-use tiebreak_core::key::KeyDigest;
-use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, WriteId};
+use tiebreak_core::key::KeyTrace;
+use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, Sought, WriteId};
 use tiebreak_core::time::Time;
 
 /// The most records that [`Ledger::doubts`] returns at once.
@@ -76,7 +78,7 @@ pub enum LedgerError {
 pub enum Claimed {
     /// The right to perform the write, with its fence.
     Granted(Fence),
-    /// There is a record with this key already, or an open doubt of the same caller and fingerprint; nothing was claimed.
+    /// Something stands in the way ([`Ledger::look_up`] says what can); nothing was claimed.
     Taken(Box<Record>),
 }
 
@@ -125,22 +127,23 @@ pub struct Stats {
 /// with [`LedgerError::Fenced`]; what finds the record absent or in another state with [`LedgerError::NotFound`].
 ///
 /// **Crashes.** What is still claimed when a store is opened belongs to a process that is gone: it is in doubt
-/// ([`Unknown::Crash`](tiebreak_core::delivery::Unknown::Crash)) before the first call is answered.
+/// ([`Unknown::Crash`](tiebreak_core::delivery::Unknown::Crash)) before the first call is answered. Where several
+/// processes share a store, this holds for those whose lease has run out, and not only when it is opened.
 ///
 /// **Bounds.** A settlement is cut to the ledger's [`bounds::Bounds`] and says so (`truncated`).
 pub trait Ledger: Send + Sync + 'static {
-    /// The record that stands in the way of a write: the one with this key, else an open doubt of the same
-    /// caller and fingerprint, the oldest first. Settled records past their expiry (`expires <= now`) are not found.
+    /// The record that stands in the way of a write: the one with this key; else an open doubt of the same
+    /// caller and fingerprint, the oldest first; else the newest record that says that this key, which cannot be guessed, was
+    /// used by another caller for the same write ([`Sought::is_used_by_another`]). Settled records past their expiry
+    /// (`expires <= now`) are not found.
     ///
     /// A doubt that was [retaken](Ledger::retake) stands in the way like an open one until it is settled or released:
     /// else two repeats of one doubtful write would both be sent.
-    fn look_up(
-        &self,
-        key: Option<KeyDigest>,
-        caller: CallerId,
-        fingerprint: Fingerprint,
-        now: Time,
-    ) -> Pending<'_, Option<Record>>;
+    fn look_up(&self, sought: Sought, now: Time) -> Pending<'_, Option<Record>>;
+
+    /// The records whose keys left this trace, whoever their callers are, the newest first; at most `limit` and at most 1,000
+    /// ([`MAX_PAGE`]). For operators who look for a key, never for callers. Only the digest counts.
+    fn traced(&self, trace: KeyTrace, limit: usize) -> Pending<'_, Vec<Record>>;
 
     /// Claims a write, unless [`Ledger::look_up`] at the time of the claim would find something (in one atomic step).
     /// Reserves the space for its settlement. An id that was used before is [`LedgerError::Unavailable`].

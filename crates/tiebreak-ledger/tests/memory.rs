@@ -47,6 +47,7 @@ mod faults {
         Claim {
             id: WriteId([n; 16]),
             key: None,
+            trace: None,
             caller: CallerId::ANONYMOUS,
             fingerprint: Fingerprint(Digest([n; 32])),
             method: "POST".into(),
@@ -97,11 +98,7 @@ mod faults {
     async fn doubts_of_a_crash_begin_at_the_latest_known_time() {
         use tiebreak_core::record::State;
         let ledger = MemoryLedger::new();
-        drop(
-            ledger
-                .look_up(None, CallerId::ANONYMOUS, Fingerprint(Digest([9; 32])), Time(77))
-                .await,
-        );
+        drop(ledger.look_up(claim(9).sought(), Time(77)).await);
         assert!(ledger.claim(claim(1)).await.is_ok());
         let doubts = ledger.reopen().doubts(None, 9).await.unwrap();
         assert!(matches!(doubts[0].state, State::InDoubt(d) if d.since == Time(77)));

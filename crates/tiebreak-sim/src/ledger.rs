@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tiebreak_core::caller::CallerId;
 use tiebreak_core::fingerprint::Fingerprint;
-use tiebreak_core::key::KeyDigest;
-use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, State, WriteId};
+use tiebreak_core::key::KeyTrace;
+use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, Sought, State, WriteId};
 use tiebreak_core::time::Time;
 use tiebreak_ledger::memory::{Fault, MemoryLedger, Op};
 use tiebreak_ledger::{Claimed, Ledger, LedgerError, Pending, Resolution, ResolvedBy, Stats};
@@ -159,15 +158,14 @@ async fn pause(wait: Duration) {
 }
 
 impl Ledger for SimLedger {
-    fn look_up(
-        &self,
-        key: Option<KeyDigest>,
-        caller: CallerId,
-        fingerprint: Fingerprint,
-        now: Time,
-    ) -> Pending<'_, Option<Record>> {
+    fn look_up(&self, sought: Sought, now: Time) -> Pending<'_, Option<Record>> {
         self.aim(Op::LookUp);
-        self.later(self.memory.look_up(key, caller, fingerprint, now), |_| None)
+        self.later(self.memory.look_up(sought, now), |_| None)
+    }
+
+    fn traced(&self, trace: KeyTrace, limit: usize) -> Pending<'_, Vec<Record>> {
+        self.aim(Op::Read);
+        self.later(self.memory.traced(trace, limit), |_| None)
     }
 
     fn claim(&self, claim: Claim) -> Pending<'_, Claimed> {

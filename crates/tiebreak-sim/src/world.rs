@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tiebreak_client::caller::Callers;
 use tiebreak_client::clock::Clock;
 use tiebreak_client::{Engine, EngineOptions};
 use tiebreak_core::judge::Judge;
@@ -167,6 +168,7 @@ impl World {
         for gateway in 0..self.scenario.gateways as u64 {
             let options = EngineOptions {
                 policy: Arc::new(self.scenario.policy()),
+                callers: Arc::new(Callers::new(&[7; 32])),
                 seed: Some(self.seed ^ (generation << 32) ^ (gateway << 48)),
                 ..EngineOptions::default()
             };

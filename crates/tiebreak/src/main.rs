@@ -12,6 +12,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// Each request makes many small allocations on one thread and frees them on another: see docs/decisions/0004.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Makes HTTP writes conflict-safe: each write lands once, on the version it was meant for.
 #[derive(Debug, Parser)]
 #[command(name = "tiebreak", version, about, max_term_width = 100)]

@@ -7,7 +7,7 @@ use crate::fingerprint::Fingerprint;
 use crate::outcome::Outcome;
 use crate::precondition::Preconditions;
 use crate::problem::{Kind, Problem};
-use crate::record::{Record, State};
+use crate::record::{Record, Sought, State};
 use crate::time::Time;
 
 impl Exchange {
@@ -29,11 +29,8 @@ impl Exchange {
     }
 
     pub(super) fn look_up(&mut self) -> Step {
-        let Some(key) = self.context.key else {
-            return self.queue();
-        };
         self.stage = Stage::LookingUp;
-        step(Effect::LookUp(key, self.context.caller, self.context.fingerprint))
+        step(Effect::LookUp(self.sought()))
     }
 
     /// The same key is on its way already: wait for its outcome instead of sending it again.
@@ -59,8 +56,29 @@ impl Exchange {
         self.refuse(Problem::new(Kind::KeyReuse, detail))
     }
 
+    fn sought(&self) -> Sought {
+        Sought {
+            key: self.context.key,
+            trace: self.context.trace,
+            caller: self.context.caller,
+            fingerprint: self.context.fingerprint,
+        }
+    }
+
+    /// A key that cannot be guessed came with the same write before, under another credential. Neither sent, since it may have
+    /// been applied, nor shown, since it is not this caller's.
+    fn caller_changed(&mut self) -> Step {
+        let detail = "the same key came with the same content before, under another credential; nothing was sent. If your token was \
+                      refreshed, repeat the request with the earlier credential to get its outcome, or read the resource; \
+                      if it was not applied, send it with a new key";
+        self.refuse(Problem::new(Kind::CallerChanged, detail))
+    }
+
     /// The ledger knows this write already.
     pub(super) fn known(&mut self, now: Time, record: Box<Record>) -> Step {
+        if self.sought().is_used_by_another(&record.claim) {
+            return self.caller_changed();
+        }
         if record.claim.fingerprint != self.context.fingerprint {
             return self.key_reused();
         }

@@ -1,6 +1,6 @@
 //! What an answer means, and what is done about it.
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue};
 
 use crate::delivery::{Delivery, NotSent, Reading, Unknown};
 use crate::exchange::answer::Answer;
@@ -8,7 +8,7 @@ use crate::exchange::plan::{Before, Stale, variant_of};
 use crate::exchange::reply::{step, step_until};
 use crate::exchange::{Carried, Effect, Exchange, LaneExit, Next, Outgoing, Stage, Step};
 use crate::judge::{Asked, Earlier};
-use crate::merge::{self, Representation};
+use crate::merge::{self, Edit, Representation};
 use crate::outcome::Outcome;
 use crate::policy::OnDuplicate;
 use crate::problem::{Kind, Problem};
@@ -155,16 +155,17 @@ impl Exchange {
             Before::Absent | Before::Lacking | Before::Unknown => None,
         };
         // Many origins answer with the very bytes that were put.
-        let echoed = self.write.method == Method::PUT && *representation.content() == plan.content;
-        let whole = || {
-            merge::is_whole(
-                &self.planned_edit(plan),
-                before,
-                &representation,
-                &self.context.policy.merge,
-            )
+        let sent = self.planned_edit(plan);
+        let representation = match &*sent {
+            // Many origins answer with the very bytes that were put, which have been read as data already.
+            Edit::Whole(sent) if sent.same_bytes(&representation) => {
+                let alike = sent.content_type() == representation.content_type();
+                if alike { sent.clone() } else { representation }
+            }
+            edit if merge::is_whole(edit, before, &representation, &self.context.policy.merge) => representation,
+            _ => return None,
         };
-        (echoed || whole()).then(|| Carried {
+        Some(Carried {
             caller: self.context.caller,
             variant: variant_of(&self.write.headers),
             etag: Some(etag),

@@ -10,7 +10,7 @@ use crate::fingerprint::Fingerprint;
 use crate::key::KeyDigest;
 use crate::lane::LaneId;
 use crate::merge::Representation;
-use crate::record::{Claim, Doubt, Fence, Record, Settlement, WriteId};
+use crate::record::{Claim, Doubt, Fence, Record, Settlement, Sought, WriteId};
 use crate::request::Target;
 use crate::response::Response;
 use crate::time::Time;
@@ -33,7 +33,7 @@ pub enum Effect {
     /// Wait for the exchange that has the key → `Awaited`.
     Await(KeyDigest),
     /// Look the key up in the ledger → `Found` or `LedgerFailed`.
-    LookUp(KeyDigest, CallerId, Fingerprint),
+    LookUp(Sought),
     /// Read a record again → `Found` or `LedgerFailed`.
     Get(WriteId),
     /// Queue in these lanes → `Near` (only if asked for), `Turn` or `LaneFull`.

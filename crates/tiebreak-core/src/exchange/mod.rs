@@ -35,7 +35,7 @@ use crate::caller::CallerId;
 use crate::delivery::{Delivery, Unknown};
 use crate::fingerprint::Fingerprint;
 use crate::judge::{Earlier, Judge};
-use crate::key::KeyDigest;
+use crate::key::{KeyDigest, KeyTrace};
 use crate::lane::LaneId;
 use crate::merge::{Edit, Representation};
 use crate::policy::Policy;
@@ -58,6 +58,8 @@ pub struct Context {
     pub caller: CallerId,
     /// Its key, where it has one.
     pub key: Option<KeyDigest>,
+    /// The trace of the key that its client sent.
+    pub trace: Option<KeyTrace>,
     /// Its fingerprint.
     pub fingerprint: Fingerprint,
     /// Its lanes, sorted.

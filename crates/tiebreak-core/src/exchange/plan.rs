@@ -9,7 +9,7 @@ use crate::base::{self, BaseDecision, BaseUnknown, How, Question};
 use crate::exchange::answer::Answer;
 use crate::exchange::{Carried, Exchange};
 use crate::guarantee::Guarantee;
-use crate::merge::{self, Edit, Holds, MergeFailure, Merged, Representation};
+use crate::merge::{self, Document, Edit, Holds, MergeFailure, Merged, Representation};
 use crate::method::acts_on_target;
 use crate::outcome::Outcome;
 use crate::policy::{OnStale, Unguarded};
@@ -23,6 +23,8 @@ use crate::validator::{EntityTag, EtagKind};
 pub(super) struct Plan {
     /// The content that is sent.
     pub(super) content: Bytes,
+    /// The same as data, where it was merged.
+    pub(super) merged: Option<Representation>,
     /// Whether `content` may go out under this guard. Of a doubt that is not known: it may have been merged first.
     pub(super) fits: bool,
     /// Fields that replace those of the caller.
@@ -173,7 +175,7 @@ impl Exchange {
                 Some(current) => {
                     let mut plan = self.onto_current(current, Stale::CheckAgain, Guarantee::C);
                     plan.rebased = true;
-                    plan.content = merged.content;
+                    self.send_merged(&mut plan, merged);
                     Planned::Ready(Box::new(plan))
                 }
                 None => Planned::NeedCurrent,
@@ -261,6 +263,9 @@ impl Exchange {
         if plan.content == self.write.content {
             return Arc::clone(&self.edit);
         }
+        if let Some(merged) = &plan.merged {
+            return Arc::new(Edit::Whole(merged.clone()));
+        }
         let content_type = self.write.field("content-type").unwrap_or_default();
         Arc::new(Edit::read(&self.write.method, content_type, None, &plan.content))
     }
@@ -288,6 +293,7 @@ impl Exchange {
         let unguarded = !self.preconditions.guard_writes();
         Plan {
             content: self.write.content.clone(),
+            merged: None,
             fits: true,
             attach: self.own_key(),
             guarantee: self.strength(guard.as_ref(), Guarantee::A),
@@ -364,6 +370,7 @@ impl Exchange {
         attach.extend(if_match(&guard.tag));
         Plan {
             content: self.write.content.clone(),
+            merged: None,
             fits: true,
             attach,
             guarantee: self.strength(Some(&guard), best),
@@ -405,8 +412,16 @@ impl Exchange {
     fn merged(&self, merged: Merged, base: &Representation, current: &Carried, best: Guarantee) -> Plan {
         let mut plan = self.onto_current(current, Stale::MergeFrom(base.clone()), best);
         plan.rebased = base.content() != current.representation.content();
-        plan.content = merged.content;
+        self.send_merged(&mut plan, merged);
         plan
+    }
+
+    fn send_merged(&self, plan: &mut Plan, merged: Merged) {
+        let content_type = self.write.field("content-type").unwrap_or_default();
+        plan.merged = merged
+            .document
+            .map(|value| Representation::written(content_type, merged.content.clone(), Document::Json(value)));
+        plan.content = merged.content;
     }
 
     /// Sends under the current version; where that has no strong tag, the lane guards it, as long as nobody writes

@@ -168,6 +168,7 @@ impl Exchange {
         Claim {
             id: self.context.id,
             key: self.context.key,
+            trace: self.context.trace,
             caller: self.context.caller,
             fingerprint: self.context.fingerprint,
             method: self.write.method.as_str().to_owned(),

@@ -4,6 +4,7 @@
 //! change on the way through (binary64), cannot be merged or compared safely. So documents are read
 //! here: duplicates are errors, depth is bounded, and every number keeps its spelling.
 
+mod abreast;
 mod fault;
 mod json_patch;
 mod merge_patch;
@@ -11,6 +12,7 @@ mod number;
 mod parse;
 mod pointer;
 
+pub(crate) use abreast::Abreast;
 pub use fault::{JsonError, JsonFault};
 pub use json_patch::{JsonPatch, Operation, PatchError, PatchSyntaxError};
 pub use merge_patch::merge_patch;
@@ -18,7 +20,7 @@ pub use number::same_number;
 pub use parse::{find_strict, parse_strict};
 pub use pointer::{Pattern, Pointer, PointerError, join, step};
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 /// No document is nested deeper than this. Everything that walks documents may recurse so deep.
 pub const MAX_DEPTH: usize = 128;
@@ -27,11 +29,24 @@ pub const MAX_DEPTH: usize = 128;
 /// are equal), objects without regard to the order of their members, arrays item by item.
 #[must_use]
 pub fn same_value(a: &Value, b: &Value) -> bool {
+    same_but_for(a, b, same_number)
+}
+
+/// Whether two values are equal as data and spell their numbers alike.
+pub(crate) fn same_spelling(a: &Value, b: &Value) -> bool {
+    same_but_for(a, b, |a, b| a == b)
+}
+
+fn same_but_for(a: &Value, b: &Value, numbers: fn(&Number, &Number) -> bool) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => same_number(a, b),
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(a, b)),
+        (Value::Number(a), Value::Number(b)) => numbers(a, b),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_but_for(a, b, numbers))
+        }
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same_value(a, b)))
+            let mut abreast = Abreast::of(b);
+            let mut found = |name: &str, a| abreast.get(name).is_some_and(|b| same_but_for(a, b, numbers));
+            a.len() == b.len() && a.iter().all(|(name, a)| found(name, a))
         }
         _ => a == b,
     }

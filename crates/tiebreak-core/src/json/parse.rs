@@ -75,7 +75,7 @@ enum Open<'a> {
         count: usize,
     },
     Object {
-        members: Map<String, Value>,
+        members: Vec<(String, Value)>,
         /// The member that is being read, and where its value begins.
         name: Cow<'a, str>,
         value_at: usize,
@@ -106,7 +106,7 @@ impl<'a> Parser<'a, '_> {
                         Value::Object(Map::new())
                     } else {
                         let first = self.names.len();
-                        open.push(self.member(Map::new(), first)?);
+                        open.push(self.member(Vec::new(), first)?);
                         continue;
                     }
                 }
@@ -134,7 +134,7 @@ impl<'a> Parser<'a, '_> {
                         first,
                     }) => {
                         match self.purpose {
-                            Purpose::Build => drop(members.insert(name.into_owned(), done)),
+                            Purpose::Build => members.push((name.into_owned(), done)),
                             Purpose::Find(wanted) if open.is_empty() && name == wanted => {
                                 self.found = Some(value_at..self.at);
                             }
@@ -145,7 +145,7 @@ impl<'a> Parser<'a, '_> {
                             break;
                         }
                         self.no_duplicates(first, &open)?;
-                        done = Value::Object(members);
+                        done = Value::Object(object_of(members));
                     }
                 }
             }
@@ -190,7 +190,7 @@ impl<'a> Parser<'a, '_> {
     }
 
     /// A member name and its colon, up to its value.
-    fn member(&mut self, members: Map<String, Value>, first: usize) -> Result<Open<'a>, Fault> {
+    fn member(&mut self, members: Vec<(String, Value)>, first: usize) -> Result<Open<'a>, Fault> {
         self.space();
         if self.peek() != Some(b'"') {
             return self.fault("expected a member name in double quotes");
@@ -356,6 +356,13 @@ impl<'a> Parser<'a, '_> {
     fn fault<T>(&self, why: &'static str) -> Result<T, Fault> {
         Err((self.at, JsonFault::Syntax(why)))
     }
+}
+
+/// Made once its size is known: a map that grows hashes every name again and again.
+fn object_of(members: Vec<(String, Value)>) -> Map<String, Value> {
+    let mut object = Map::with_capacity(members.len());
+    object.extend(members);
+    object
 }
 
 impl Open<'_> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use memchr::memmem::Finder;
 
-use crate::judge::body::name::{NONE, hash};
+use crate::judge::body::name::{NONE, Names, hash};
 use crate::judge::body::{HEAD, Key, Tree, Value, clip};
 use crate::judge::view::View;
 use crate::judge::wording::excerpt;
@@ -79,6 +79,17 @@ const MESSAGES: [u32; 9] = [
     NONE,
 ];
 
+/// The same as few bits, which settle most cases.
+const MESSAGE_BITS: u64 = {
+    let mut bits = 0;
+    let mut at = 0;
+    while at < MESSAGES.len() {
+        bits |= Names::bit(MESSAGES[at]);
+        at += 1;
+    }
+    bits
+};
+
 /// How many messages are searched for an identifier.
 const MAX_MESSAGES: usize = 4;
 
@@ -87,7 +98,7 @@ fn wording(tree: Tree<'_, '_>) -> Option<String> {
     tree.names
         .iter()
         .enumerate()
-        .filter(|(_, name)| MESSAGES.contains(name))
+        .filter(|(_, name)| MESSAGE_BITS & Names::bit(**name) != 0 && MESSAGES.contains(name))
         .filter_map(|(at, _)| match &tree.nodes.get(at)?.value {
             Value::Text(text) if text.len() >= 16 && text.contains(' ') => Some(clip(text, 512)),
             _ => None,

@@ -5,8 +5,8 @@ use std::cell::OnceCell;
 use http::{HeaderMap, HeaderName, header};
 
 use crate::judge::Asked;
-use crate::judge::body::name::{Names, hash, hashes};
-use crate::judge::body::{Form, MAX_CONTENT, Node, Tree, clip};
+use crate::judge::body::name::{NONE, Names, hash, hashes, with_value};
+use crate::judge::body::{Form, HEAD, MAX_CONTENT, Node, Tree, clip};
 use crate::judge::request::Demand;
 
 /// How much of the text is searched for the phrases of packs.
@@ -32,6 +32,8 @@ pub(crate) struct View<'v, 'a> {
     sent: OnceCell<(Vec<Node<'v>>, Vec<u32>)>,
     /// The names of the answer's first members and of its fields.
     pub(crate) names: Names,
+    /// The names of its first members with how their values begin; `None` where names are missing.
+    pub(crate) values: Option<Names>,
 }
 
 impl<'v, 'a> View<'v, 'a> {
@@ -45,7 +47,15 @@ impl<'v, 'a> View<'v, 'a> {
         tree: Tree<'v, 'a>,
     ) -> View<'v, 'a> {
         let mut names = Names::default();
-        tree.names.iter().for_each(|name| names.add(*name));
+        let mut values = Names::default();
+        for (name, node) in tree.names.iter().zip(tree.nodes) {
+            names.add(*name);
+            if *name != NONE
+                && let Some(value) = node.value.scalar().and_then(|text| with_value(*name, text.as_bytes()))
+            {
+                values.add(value);
+            }
+        }
         fields.keys().for_each(|name| names.add(hash(name.as_str().as_bytes())));
         let (path, query) = asked.path.split_once('?').unwrap_or((asked.path, ""));
         View {
@@ -63,6 +73,7 @@ impl<'v, 'a> View<'v, 'a> {
             content_type: OnceCell::new(),
             sent: OnceCell::new(),
             names,
+            values: (tree.names.len() >= tree.nodes.len().min(HEAD)).then_some(values),
         }
     }
 

@@ -1,10 +1,13 @@
 //! What differs between two documents, place by place.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::MergeRules;
 use super::equal::{Path, same_option_at};
 use super::keyed::{Keyed, key_of};
+use crate::json::Abreast;
 
 /// One step on the way to a changed place.
 #[derive(Debug, Clone)]
@@ -63,11 +66,12 @@ impl<'a> Walk<'a> {
             return;
         }
         if let (Some(Value::Object(a)), Some(Value::Object(b))) = (from, to) {
+            let (mut in_a, mut in_b) = (Abreast::of(a), Abreast::of(b));
             for (name, value) in a {
-                self.inside(name.clone(), Step::Member(name), Some(value), b.get(name));
+                self.inside(Cow::Borrowed(name), Step::Member(name), Some(value), in_b.get(name));
             }
-            for (name, value) in b.iter().filter(|(name, _)| !a.contains_key(*name)) {
-                self.inside(name.clone(), Step::Member(name), None, Some(value));
+            for (name, value) in b.iter().filter(|(name, _)| in_a.get(name).is_none()) {
+                self.inside(Cow::Borrowed(name), Step::Member(name), None, Some(value));
             }
             return;
         }
@@ -82,7 +86,12 @@ impl<'a> Walk<'a> {
                 .chain(b.order.iter().filter(|key| a.index(key).is_none()))
             {
                 let at = b.index(key).or_else(|| a.index(key)).unwrap_or_default();
-                self.inside(at.to_string(), Step::Item(members, key.clone()), a.get(key), b.get(key));
+                self.inside(
+                    Cow::Owned(at.to_string()),
+                    Step::Item(members, key.clone()),
+                    a.get(key),
+                    b.get(key),
+                );
             }
             return;
         }
@@ -95,9 +104,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn inside(&mut self, token: String, step: Step<'a>, from: Option<&'a Value>, to: Option<&'a Value>) {
+    fn inside(&mut self, token: Cow<'a, str>, step: Step<'a>, from: Option<&'a Value>, to: Option<&'a Value>) {
         self.steps.push(step);
-        self.path.push(token.into());
+        self.path.push(token);
         self.node(from, to);
         self.path.pop();
         self.steps.pop();

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::equal::{Path, within};
 use super::{Document, Edit, MergeRules, Representation};
-use crate::json::{Operation, Pointer, same_option, same_value, step};
+use crate::json::{Abreast, Operation, Pointer, same_option, same_value, step};
 
 /// Whether a write is seen in a representation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -123,12 +123,15 @@ pub(super) fn contains<'a>(has: &'a Value, asked: &'a Value, path: &mut Path<'a>
         return true;
     }
     match (has, asked) {
-        (Value::Object(has), Value::Object(asked)) => asked.iter().all(|(name, asked)| {
-            within(name, path, |path| match has.get(name) {
-                Some(has) => contains(has, asked, path, rules),
-                None => rules.is_volatile(path),
+        (Value::Object(has), Value::Object(asked)) => {
+            let mut has = Abreast::of(has);
+            asked.iter().all(|(name, asked)| {
+                within(name, path, |path| match has.get(name) {
+                    Some(has) => contains(has, asked, path, rules),
+                    None => rules.is_volatile(path),
+                })
             })
-        }),
+        }
         (Value::Array(has), Value::Array(asked)) => {
             has.len() == asked.len()
                 && has

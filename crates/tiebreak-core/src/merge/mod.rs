@@ -32,7 +32,7 @@ pub use whole::is_whole;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::json::{Pointer, same_value};
+use crate::json::{Pointer, same_spelling, same_value};
 use crate::policy::OnOverlap;
 
 /// Whether content of this media type has fields that can be merged.
@@ -74,6 +74,8 @@ impl Overlap {
 pub struct Merged {
     /// What to send now, with the same method and content type as before.
     pub content: Bytes,
+    /// The same as data, where a document was merged from both sides.
+    pub document: Option<Value>,
     /// False: the current representation already equals what was asked, so nothing needs to be sent.
     pub changed: bool,
     /// Overlaps that the rules settled (`on_overlap` = ours or theirs); empty when they refuse.
@@ -122,6 +124,7 @@ fn whole(
             if base.content() == current.content() {
                 return Ok(Merged {
                     content: ours.content().clone(),
+                    document: None,
                     changed: !same_value(o, t),
                     settled: Vec::new(),
                 });
@@ -130,13 +133,14 @@ fn whole(
             // Three documents always merge to one: a root is never absent.
             let merged = merged.unwrap_or(Value::Null);
             let changed = !same_value(&merged, t);
-            let content = if merged == *o {
-                ours.content().clone()
+            let (content, document) = if same_spelling(&merged, o) {
+                (ours.content().clone(), None)
             } else {
-                Bytes::from(merged.to_string())
+                (Bytes::from(merged.to_string()), Some(merged))
             };
             Ok(Merged {
                 content,
+                document,
                 changed,
                 settled,
             })
@@ -146,6 +150,7 @@ fn whole(
             let merged = merged.unwrap_or(Value::Null);
             Ok(Merged {
                 content: Bytes::from(form::respell(&merged, o, t)),
+                document: None,
                 changed: !same_value(&merged, t.value()),
                 settled,
             })

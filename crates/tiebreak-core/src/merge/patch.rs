@@ -42,6 +42,7 @@ pub(super) fn rebase_merge_patch(
     let changed = !same_value(&merge_patch(Some(t.clone()), &patch), t);
     Ok(Merged {
         content,
+        document: None,
         changed,
         settled: overlaps,
     })
@@ -202,6 +203,7 @@ pub(super) fn rebase_json_patch(
     };
     Ok(Merged {
         content,
+        document: None,
         changed: !same_value(&outcome, t),
         settled: overlaps,
     })

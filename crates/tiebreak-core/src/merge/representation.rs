@@ -97,6 +97,17 @@ impl Representation {
         }))
     }
 
+    /// Content that was written from `document`, and so need not be read again.
+    pub(crate) fn written(content_type: &str, content: Bytes, document: Document) -> Representation {
+        debug_assert_eq!(
+            Representation::new(content_type, content.clone()).document(),
+            Ok(&document)
+        );
+        let representation = Representation::new(content_type, content);
+        let _ = representation.0.document.set(Ok(document));
+        representation
+    }
+
     /// The representation in an answer to GET: only a complete 200 holds one (206 is a part, 304 names one).
     #[must_use]
     pub fn of(response: &Response) -> Option<Representation> {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::equal::{Path, same_option_at};
 use super::keyed::Keyed;
 use super::{MergeRules, Overlap};
-use crate::json::{Pointer, same_option};
+use crate::json::{Abreast, Pointer, same_option};
 use crate::policy::OnOverlap;
 
 /// Merges; the overlaps are those that were met, whether or not the rules settle them.
@@ -90,13 +90,15 @@ impl<'a> Merge<'a, '_> {
         t: &'a Map<String, Value>,
     ) -> Map<String, Value> {
         self.sets(b, o, t);
-        let mut out = Map::new();
+        let mut out = Map::with_capacity(t.len());
+        let (mut in_b, mut in_o, mut in_t) = (Abreast::of(b), Abreast::of(o), Abreast::of(t));
+        let theirs = t.iter().map(|(name, value)| (name, Some(value)));
         let ours_alone = o
-            .iter()
-            .filter(|(name, _)| !t.contains_key(*name))
-            .map(|(name, _)| name);
-        for name in t.keys().chain(ours_alone) {
-            let values = (b.get(name), o.get(name), t.get(name));
+            .keys()
+            .filter(|name| in_t.get(name).is_none())
+            .map(|name| (name, None));
+        for (name, t) in theirs.chain(ours_alone) {
+            let values = (in_b.get(name), in_o.get(name), t);
             if let Some(value) = self.inside(Cow::Borrowed(name), values) {
                 out.insert(name.clone(), value);
             }

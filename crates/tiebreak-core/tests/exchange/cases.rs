@@ -158,6 +158,7 @@ impl Case {
             id: WriteId([1; 16]),
             caller: CALLER,
             key: self.key.then_some(KeyDigest(Digest([9; 32]))),
+            trace: None,
             fingerprint: Fingerprint::of(&write),
             lanes: default_lanes(&write),
             policy: Arc::new(self.policy()),
@@ -203,6 +204,7 @@ impl Case {
             claim: Claim {
                 id: WriteId([2; 16]),
                 key: self.key.then_some(KeyDigest(Digest([9; 32]))),
+                trace: None,
                 caller: CALLER,
                 fingerprint: Fingerprint::of(&write),
                 method: write.method.to_string(),

@@ -3,7 +3,7 @@
 use tiebreak_core::delivery::Unknown;
 use tiebreak_core::record::{Fence, State};
 
-use super::making::{NOW, caller, doubt, doubted, fingerprint, granted, id, key, keyed, keyless, later};
+use super::making::{NOW, caller, doubt, doubted, fingerprint, granted, id, keyed, keyless, later, under};
 use super::making::{record, settled, settlement, taken};
 use super::{Opening, Store};
 use crate::{LedgerError, Resolution, ResolvedBy};
@@ -38,7 +38,7 @@ async fn check_each(ledger: &std::sync::Arc<dyn crate::Ledger>) {
     assert_eq!(fifth.claim, keyed(5, 5));
     assert!(matches!(fifth.state, State::InDoubt(d) if d.reason == Unknown::Crash && d.attempts == 1));
     for n in [1, 2, 3, 5] {
-        let found = ledger.look_up(Some(key(n)), caller(99), fingerprint(99), NOW).await;
+        let found = ledger.look_up(under(n), NOW).await;
         assert_eq!(found.map(|r| r.map(|r| r.claim.id)), Ok(Some(id(n))));
     }
     let stats = ledger.stats().await.unwrap_or_else(|e| panic!("no stats: {e}"));
@@ -192,7 +192,7 @@ pub(super) async fn a_closed_ledger_says_so(mut store: Box<dyn Store>) {
     assert_eq!(ledger.claim(keyed(2, 2)).await, Err(closed.clone()));
     assert_eq!(ledger.get(id(1)).await, Err(closed.clone()));
     assert_eq!(ledger.settle(id(1), fence, settlement(200)).await, Err(closed.clone()));
-    let looking = ledger.look_up(Some(key(1)), caller(1), fingerprint(1), NOW).await;
+    let looking = ledger.look_up(keyed(1, 1).sought(), NOW).await;
     assert_eq!(looking, Err(closed.clone()));
     assert_eq!(ledger.stats().await, Err(closed));
     assert_eq!(ledger.close().await, Ok(()), "closing twice is no fault");

@@ -4,7 +4,7 @@ use tiebreak_core::delivery::Unknown;
 use tiebreak_core::record::{Claim, State};
 use tiebreak_core::time::Time;
 
-use super::making::{NOW, caller, doubted, fingerprint, granted, id, key, keyed, later, record, settled, taken};
+use super::making::{NOW, caller, doubted, fingerprint, granted, id, keyed, later, record, settled, taken, under};
 use super::{Opening, Store};
 
 /// The claim of the `n`th write with the `k`th key, made at `at` and expiring at `expires`.
@@ -18,7 +18,7 @@ pub(super) async fn a_settled_key_is_free_when_its_time_is_over(mut store: Box<d
     let ledger = store.open(Opening::First).await;
     settled(&ledger, lasting(1, 1, NOW, Some(later(100))), 200).await;
     let at = async |ms| {
-        let found = ledger.look_up(Some(key(1)), caller(9), fingerprint(9), later(ms));
+        let found = ledger.look_up(under(1), later(ms));
         found.await.map(|r| r.map(|r| r.claim.id))
     };
     assert_eq!(at(99).await, Ok(Some(id(1))));
@@ -33,10 +33,10 @@ pub(super) async fn a_new_claim_supersedes_an_expired_record(mut store: Box<dyn 
     settled(&ledger, lasting(2, 1, later(100), Some(later(200))), 202).await;
     settled(&ledger, lasting(3, 1, later(200), Some(later(300))), 203).await;
     // Even when a clock is late: the newest holds the key.
-    let found = ledger.look_up(Some(key(1)), caller(9), fingerprint(9), later(50)).await;
+    let found = ledger.look_up(under(1), later(50)).await;
     assert_eq!(found.map(|r| r.map(|r| r.claim.id)), Ok(Some(id(3))));
     let ledger = store.open(Opening::AfterCrash).await;
-    let found = ledger.look_up(Some(key(1)), caller(9), fingerprint(9), later(50)).await;
+    let found = ledger.look_up(under(1), later(50)).await;
     assert_eq!(found.map(|r| r.map(|r| r.claim.id)), Ok(Some(id(3))));
 }
 

@@ -3,16 +3,24 @@
 use tiebreak_core::delivery::Unknown;
 use tiebreak_core::fingerprint::Digest;
 use tiebreak_core::key::KeyDigest;
-use tiebreak_core::record::{Record, State};
+use tiebreak_core::record::{Record, Sought, State};
 
 use super::making::{NOW, caller, doubt, doubted, fingerprint, granted, id, key, keyed, keyless, later};
-use super::making::{record, settled, settlement, taken};
+use super::making::{alike, record, settled, settlement, taken, under};
 use super::{Opening, Store};
 use crate::{Claimed, LedgerError, Stats};
 
 pub(super) async fn nothing_is_found_in_an_empty_store(mut store: Box<dyn Store>) {
     let ledger = store.open(Opening::First).await;
-    let found = ledger.look_up(Some(key(1)), caller(1), fingerprint(1), NOW).await;
+    let found = ledger
+        .look_up(
+            Sought {
+                key: Some(key(1)),
+                ..alike(1, 1)
+            },
+            NOW,
+        )
+        .await;
     assert_eq!(found, Ok(None));
     assert_eq!(ledger.get(id(1)).await, Ok(None));
     assert_eq!(ledger.resolution(id(1)).await, Ok(None));
@@ -25,11 +33,19 @@ pub(super) async fn nothing_is_found_in_an_empty_store(mut store: Box<dyn Store>
 pub(super) async fn a_key_belongs_to_its_digest(mut store: Box<dyn Store>) {
     let ledger = store.open(Opening::First).await;
     granted(&ledger, keyed(1, 1)).await;
-    let same = ledger.look_up(Some(key(1)), caller(9), fingerprint(9), NOW).await;
+    let same = ledger.look_up(under(1), NOW).await;
     assert_eq!(same.map(|r| r.map(|r| r.claim.id)), Ok(Some(id(1))));
-    let other = ledger.look_up(Some(key(2)), caller(1), fingerprint(1), NOW).await;
+    let other = ledger
+        .look_up(
+            Sought {
+                key: Some(key(2)),
+                ..alike(1, 1)
+            },
+            NOW,
+        )
+        .await;
     assert_eq!(other, Ok(None), "a claim stands in the way of its key only");
-    let without = ledger.look_up(None, caller(1), fingerprint(1), NOW).await;
+    let without = ledger.look_up(alike(1, 1), NOW).await;
     assert_eq!(without, Ok(None));
     granted(&ledger, keyed(2, 2)).await;
     assert_eq!(taken(&ledger, keyed(3, 1)).await.claim.id, id(1));
@@ -39,10 +55,10 @@ pub(super) async fn a_key_belongs_to_its_digest(mut store: Box<dyn Store>) {
 pub(super) async fn a_keyless_doubt_is_found_by_caller_and_fingerprint(mut store: Box<dyn Store>) {
     let ledger = store.open(Opening::First).await;
     doubted(&ledger, keyless(1), Unknown::Timeout).await;
-    let found = ledger.look_up(None, caller(1), fingerprint(1), NOW).await;
+    let found = ledger.look_up(alike(1, 1), NOW).await;
     assert_eq!(found.map(|r| r.map(|r| r.claim.id)), Ok(Some(id(1))));
-    assert_eq!(ledger.look_up(None, caller(2), fingerprint(1), NOW).await, Ok(None));
-    assert_eq!(ledger.look_up(None, caller(1), fingerprint(2), NOW).await, Ok(None));
+    assert_eq!(ledger.look_up(alike(2, 1), NOW).await, Ok(None));
+    assert_eq!(ledger.look_up(alike(1, 2), NOW).await, Ok(None));
     let mut repeat = keyless(2);
     (repeat.caller, repeat.fingerprint) = (caller(1), fingerprint(1));
     assert_eq!(taken(&ledger, repeat.clone()).await.claim.id, id(1));
@@ -65,10 +81,24 @@ pub(super) async fn the_record_with_the_key_comes_before_a_doubt(mut store: Box<
     let ledger = store.open(Opening::First).await;
     settled(&ledger, keyed(1, 1), 201).await;
     doubted(&ledger, keyless(2), Unknown::Garbage).await;
-    let found = ledger.look_up(Some(key(1)), caller(2), fingerprint(2), NOW).await;
+    let found = ledger
+        .look_up(
+            Sought {
+                key: Some(key(1)),
+                ..alike(2, 2)
+            },
+            NOW,
+        )
+        .await;
     assert_eq!(found.map(|r| r.map(|r| r.claim.id)), Ok(Some(id(1))));
     let over = ledger
-        .look_up(Some(key(1)), caller(2), fingerprint(2), later(1_000))
+        .look_up(
+            Sought {
+                key: Some(key(1)),
+                ..alike(2, 2)
+            },
+            later(1_000),
+        )
         .await;
     assert_eq!(over.map(|r| r.map(|r| r.claim.id)), Ok(Some(id(2))));
 }
@@ -148,7 +178,13 @@ pub(super) async fn digests_with_equal_beginnings_differ(mut store: Box<dyn Stor
     }
     for n in 0..20 {
         let found = ledger
-            .look_up(with(n, n as u8).key, caller(99), fingerprint(99), NOW)
+            .look_up(
+                Sought {
+                    key: with(n, n as u8).key,
+                    ..alike(99, 99)
+                },
+                NOW,
+            )
             .await;
         assert_eq!(found.map(|r| r.map(|r| r.claim.id)), Ok(Some(id(n))));
         let claimed = ledger.claim(with(100 + n, n as u8)).await;

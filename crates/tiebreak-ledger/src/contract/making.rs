@@ -7,10 +7,10 @@ use tiebreak_core::caller::CallerId;
 use tiebreak_core::delivery::Unknown;
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::guarantee::Guarantee;
-use tiebreak_core::key::KeyDigest;
+use tiebreak_core::key::{KeyDigest, KeyTrace};
 use tiebreak_core::lane::LaneId;
 use tiebreak_core::outcome::Outcome;
-use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, WriteId};
+use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, Sought, WriteId};
 use tiebreak_core::time::Time;
 use tiebreak_core::verdict::Class;
 
@@ -56,6 +56,7 @@ pub(super) fn keyless(n: u64) -> Claim {
     Claim {
         id: id(n),
         key: None,
+        trace: None,
         caller: caller(n),
         fingerprint: fingerprint(n),
         method: "PUT".into(),
@@ -72,7 +73,46 @@ pub(super) fn keyless(n: u64) -> Claim {
 pub(super) fn keyed(n: u64, k: u64) -> Claim {
     Claim {
         key: Some(key(k)),
+        trace: Some(trace(k)),
         ..keyless(n)
+    }
+}
+
+/// The trace of the `k`th key, which cannot be guessed if `k` is odd.
+pub(super) fn trace(k: u64) -> KeyTrace {
+    KeyTrace {
+        digest: digest("trace", k),
+        exclusive: k % 2 == 1,
+    }
+}
+
+/// What the `k`th key, alone, is looked up by.
+pub(super) fn under(k: u64) -> Sought {
+    Sought {
+        key: Some(key(k)),
+        trace: None,
+        caller: caller(u64::MAX),
+        fingerprint: fingerprint(u64::MAX),
+    }
+}
+
+/// What a write of the `c`th caller with the `f`th fingerprint and without a key is looked up by.
+pub(super) fn alike(c: u64, f: u64) -> Sought {
+    Sought {
+        key: None,
+        trace: None,
+        caller: caller(c),
+        fingerprint: fingerprint(f),
+    }
+}
+
+/// The `n`th write with the `k`th key of another caller than [`keyed`]'s.
+pub(super) fn of_another(n: u64, k: u64, fingerprint_of: u64) -> Claim {
+    Claim {
+        key: Some(KeyDigest(digest("key of another", n * 1_000 + k))),
+        caller: caller(1_000 + n),
+        fingerprint: fingerprint(fingerprint_of),
+        ..keyed(n, k)
     }
 }
 

@@ -8,6 +8,7 @@ mod lookup;
 mod making;
 mod race;
 mod settling;
+mod trace;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,7 +24,7 @@ pub type Step<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub enum Opening {
     /// For the first time: it is empty.
     First,
-    /// As the next process finds it after the last one was killed.
+    /// As the next process finds it after the last one was killed; where processes have leases, its lease has run out.
     AfterCrash,
     /// As the next process finds it after the last one closed it.
     AfterClose,
@@ -93,6 +94,13 @@ rules! {
         purge_deletes_what_is_over_and_nothing_else,
         purge_spares_the_successor_of_an_expired_key,
         purge_finds_many,
+    },
+    trace::{
+        the_same_write_of_another_caller_is_found_by_its_key,
+        a_key_that_can_be_guessed_is_each_callers_own,
+        the_callers_own_record_comes_before_anothers,
+        a_trace_goes_with_its_record,
+        operators_find_a_key_whoever_used_it,
     },
     crash::{
         everything_acknowledged_is_there_after_a_crash,

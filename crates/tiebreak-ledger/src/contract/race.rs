@@ -6,7 +6,7 @@ use tiebreak_core::delivery::Unknown;
 use tiebreak_core::record::{Fence, State};
 use tokio::task::JoinSet;
 
-use super::making::{NOW, caller, doubt, doubted, fingerprint, granted, id, key, keyed, keyless, record, settlement};
+use super::making::{NOW, caller, doubt, doubted, fingerprint, granted, id, keyed, keyless, record, settlement, under};
 use super::{Opening, Store};
 use crate::{Claimed, Ledger, LedgerError};
 
@@ -133,7 +133,7 @@ pub(super) async fn a_claim_that_nobody_waits_for_is_put_back(mut store: Box<dyn
         claim_when_free(&ledger, n).await;
     }
     let ledger = store.open(Opening::AfterCrash).await;
-    let found = ledger.look_up(Some(key(0)), caller(0), fingerprint(0), NOW).await;
+    let found = ledger.look_up(under(0), NOW).await;
     assert_eq!(found.map(|r| r.map(|r| r.claim.id)), Ok(Some(id(1_000))));
 }
 

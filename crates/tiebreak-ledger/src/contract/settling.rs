@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use tiebreak_core::delivery::Unknown;
-use tiebreak_core::record::{Fence, State};
+use tiebreak_core::record::{Fence, Sought, State};
 
-use super::making::{NOW, caller, doubt, doubted, fingerprint, granted, id, key, keyed, keyless, record};
+use super::making::{NOW, alike, caller, doubt, doubted, fingerprint, granted, id, key, keyed, keyless, record};
 use super::making::{settled, settlement, taken};
 use super::{BOUNDS, Opening, Store};
 use crate::{LedgerError, Resolution, ResolvedBy};
@@ -66,7 +66,15 @@ pub(super) async fn a_released_key_is_free(mut store: Box<dyn Store>) {
         let fence = granted(&ledger, keyed(n, 1)).await;
         assert_eq!(ledger.release(id(n), fence).await, Ok(()));
         assert_eq!(ledger.get(id(n)).await, Ok(None));
-        let found = ledger.look_up(Some(key(1)), caller(n), fingerprint(n), NOW).await;
+        let found = ledger
+            .look_up(
+                Sought {
+                    key: Some(key(1)),
+                    ..alike(n, n)
+                },
+                NOW,
+            )
+            .await;
         assert_eq!(found, Ok(None));
         assert_eq!(ledger.release(id(n), fence).await, Err(LedgerError::NotFound(id(n))));
     }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::delivery::Unknown;
-use tiebreak_core::fingerprint::Fingerprint;
+use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::guarantee::Guarantee;
-use tiebreak_core::key::KeyDigest;
-use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, State, WriteId};
+use tiebreak_core::key::{KeyDigest, KeyTrace};
+use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, Sought, State, WriteId};
 use tiebreak_core::time::Time;
 
 use crate::bounds::Bounds;
@@ -21,13 +21,14 @@ struct Entry {
     retaken: Option<Doubt>,
 }
 
-/// Rows in order of arrival, and three indexes. Every map is ordered, so that nothing depends on hashing.
+/// Rows in order of arrival, and four indexes. Every map is ordered, so that nothing depends on hashing.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Book {
     pub(super) bounds: Bounds,
     rows: BTreeMap<u64, Entry>,
     ids: BTreeMap<WriteId, u64>,
     keys: BTreeMap<KeyDigest, u64>,
+    traces: BTreeMap<Digest, BTreeSet<u64>>,
     doubts: BTreeMap<(CallerId, Fingerprint), BTreeSet<u64>>,
     last_row: u64,
     last_fence: u64,
@@ -37,25 +38,35 @@ pub(super) struct Book {
 }
 
 impl Book {
-    pub(super) fn look_up(
-        &mut self,
-        key: Option<KeyDigest>,
-        caller: CallerId,
-        fingerprint: Fingerprint,
-        now: Time,
-    ) -> Option<Record> {
+    pub(super) fn look_up(&mut self, sought: Sought, now: Time) -> Option<Record> {
         self.latest = self.latest.max(now);
-        let by_key = key
+        let by_key = sought
+            .key
             .and_then(|k| self.keys.get(&k))
             .map(|row| &self.rows[row].record)
             .filter(|record| !over(record, now));
-        let by_doubt = || Some(&self.rows[self.doubts.get(&(caller, fingerprint))?.first()?].record);
-        by_key.or_else(by_doubt).cloned()
+        let by_doubt = || Some(&self.rows[self.doubts.get(&(sought.caller, sought.fingerprint))?.first()?].record);
+        let by_trace = || {
+            let anybody = self.with_trace(sought.trace?);
+            let mut others = anybody.filter(|r| sought.is_used_by_another(&r.claim));
+            others.find(|record| !over(record, now))
+        };
+        by_key.or_else(by_doubt).or_else(by_trace).cloned()
+    }
+
+    pub(super) fn traced(&self, trace: KeyTrace, limit: usize) -> Vec<Record> {
+        self.with_trace(trace).take(limit.min(MAX_PAGE)).cloned().collect()
+    }
+
+    /// The newest first.
+    fn with_trace(&self, trace: KeyTrace) -> impl Iterator<Item = &Record> {
+        let rows = self.traces.get(&trace.digest).into_iter().flatten().rev();
+        rows.map(|row| &self.rows[row].record)
     }
 
     pub(super) fn claim(&mut self, claim: Claim) -> Result<Claimed, LedgerError> {
         self.bounds.check(&claim)?;
-        if let Some(record) = self.look_up(claim.key, claim.caller, claim.fingerprint, claim.at) {
+        if let Some(record) = self.look_up(claim.sought(), claim.at) {
             return Ok(Claimed::Taken(Box::new(record)));
         }
         if self.ids.contains_key(&claim.id) {
@@ -70,6 +81,9 @@ impl Book {
         self.ids.insert(claim.id, self.last_row);
         if let Some(key) = claim.key {
             self.keys.insert(key, self.last_row);
+        }
+        if let Some(trace) = claim.trace {
+            self.traces.entry(trace.digest).or_default().insert(self.last_row);
         }
         let state = State::Claimed;
         let record = Record { claim, fence, state };
@@ -290,6 +304,14 @@ impl Book {
                 && self.keys.get(&key) == Some(&row)
             {
                 self.keys.remove(&key);
+            }
+            if let Some(trace) = entry.record.claim.trace
+                && let Some(rows) = self.traces.get_mut(&trace.digest)
+            {
+                rows.remove(&row);
+                if rows.is_empty() {
+                    self.traces.remove(&trace.digest);
+                }
             }
         }
     }

@@ -6,10 +6,8 @@ mod fault;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tiebreak_core::caller::CallerId;
-use tiebreak_core::fingerprint::Fingerprint;
-use tiebreak_core::key::KeyDigest;
-use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, WriteId};
+use tiebreak_core::key::KeyTrace;
+use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, Sought, WriteId};
 use tiebreak_core::time::Time;
 
 use self::book::Book;
@@ -178,14 +176,12 @@ fn lost() -> LedgerError {
 }
 
 impl Ledger for MemoryLedger {
-    fn look_up(
-        &self,
-        key: Option<KeyDigest>,
-        caller: CallerId,
-        fingerprint: Fingerprint,
-        now: Time,
-    ) -> Pending<'_, Option<Record>> {
-        self.perform(Op::LookUp, |book| Ok(book.look_up(key, caller, fingerprint, now)))
+    fn look_up(&self, sought: Sought, now: Time) -> Pending<'_, Option<Record>> {
+        self.perform(Op::LookUp, |book| Ok(book.look_up(sought, now)))
+    }
+
+    fn traced(&self, trace: KeyTrace, limit: usize) -> Pending<'_, Vec<Record>> {
+        self.perform(Op::Read, |book| Ok(book.traced(trace, limit)))
     }
 
     fn claim(&self, claim: Claim) -> Pending<'_, Claimed> {

@@ -5,7 +5,8 @@ use tokio::sync::oneshot;
 
 use super::desk::Desk;
 use super::error::Trouble;
-use super::index::{Hash, Hasher};
+use super::finding::Hashes;
+use super::index::Hasher;
 use crate::bounds::Bounds;
 use crate::{Claimed, LedgerError, Resolution};
 
@@ -52,8 +53,7 @@ impl<T> Slot<T> {
 pub(super) struct NewClaim {
     pub(super) claim: Claim,
     pub(super) lanes: String,
-    pub(super) key: Option<Hash>,
-    pub(super) same: Hash,
+    pub(super) hashes: Hashes,
 }
 
 impl NewClaim {
@@ -61,8 +61,7 @@ impl NewClaim {
         let names: Vec<&str> = claim.lanes.iter().map(|l| l.0.as_str()).collect();
         NewClaim {
             lanes: serde_json::json!(names).to_string(),
-            key: claim.key.as_ref().map(|k| hasher.key(k)),
-            same: hasher.same(&claim.caller, &claim.fingerprint),
+            hashes: Hashes::of(&claim.sought(), hasher),
             claim,
         }
     }

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use rusqlite::{Connection, OptionalExtension, Statement, params};
+use tiebreak_core::key::KeyDigest;
 use tiebreak_core::record::{Doubt, Fence, Record, State, WriteId};
 
 use super::Shared;
 use super::change::{NewClaim, Settling};
 use super::error::Trouble;
-use super::finding::{self, Places};
+use super::finding::{self, Hashes, Places};
 use super::index::Hash;
 use super::row::{self, CLAIMED, DOUBTED, SETTLED};
 use crate::bounds::Bounds;
@@ -27,8 +28,7 @@ const FENCES: u64 = 1 << 16;
 struct Open {
     row: i64,
     fence: Fence,
-    key: Option<Hash>,
-    same: Hash,
+    hashes: Hashes,
     expires: Option<i64>,
     /// The doubt that a retaking ended.
     retaken: Option<Doubt>,
@@ -47,6 +47,7 @@ pub(super) struct Counts {
 enum Undo {
     Open(WriteId, Option<Open>),
     Key(Hash, i64),
+    Trace(Hash, i64),
     Doubt(Hash, i64),
 }
 
@@ -54,6 +55,7 @@ enum Undo {
 #[derive(Debug)]
 enum Gone {
     Key(Hash, i64),
+    Trace(Hash, i64),
     Doubt(Hash, i64),
 }
 
@@ -97,7 +99,8 @@ impl<'c> Desk<'c> {
             commit: conn.prepare("COMMIT")?,
             claim: conn.prepare(
                 "INSERT INTO writes (row, state, fence, key, expires, id, caller, fingerprint, method, target, lanes,
-                 attempt, held, claimed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                 attempt, held, claimed_at, trace, exclusive)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
             )?,
             amend: conn.prepare("UPDATE writes SET state = ?2, fence = ?3, attempt = ?4, held = ?5 WHERE row = ?1")?,
             state: conn.prepare("UPDATE writes SET state = ?2 WHERE row = ?1")?,
@@ -149,6 +152,7 @@ impl<'c> Desk<'c> {
             for gone in self.gone.drain(..) {
                 match gone {
                     Gone::Key(hash, row) => index.keys.remove(hash, row),
+                    Gone::Trace(hash, row) => index.traces.remove(hash, row),
                     Gone::Doubt(hash, row) => index.doubts.remove(hash, row),
                 }
             }
@@ -167,6 +171,7 @@ impl<'c> Desk<'c> {
                 Undo::Open(id, Some(open)) => drop(self.open.insert(id, open)),
                 Undo::Open(id, None) => drop(self.open.remove(&id)),
                 Undo::Key(hash, row) => index.keys.remove(hash, row),
+                Undo::Trace(hash, row) => index.traces.remove(hash, row),
                 Undo::Doubt(hash, row) => index.doubts.remove(hash, row),
             }
         }
@@ -180,8 +185,9 @@ impl<'c> Desk<'c> {
 
     pub(super) fn claim(&mut self, new: &NewClaim) -> Result<Claimed, Trouble> {
         let claim = &new.claim;
-        let places = Places::of(&self.shared.index(), new.key, new.same);
-        if let Some(found) = places.look(self.conn, claim.key, claim.caller, claim.fingerprint, claim.at)? {
+        let sought = claim.sought();
+        let places = Places::of(&self.shared.index(), new.hashes, &sought);
+        if let Some(found) = places.look(self.conn, &sought, claim.at)? {
             return Ok(Claimed::Taken(Box::new(found)));
         }
         self.check_room()?;
@@ -203,6 +209,8 @@ impl<'c> Desk<'c> {
             claim.attempt,
             claim.held,
             row::millis(claim.at),
+            claim.trace.as_ref().map(|t| &t.digest.0[..]),
+            claim.trace.map(|t| t.exclusive),
         ]);
         match inserted {
             Ok(_) => {}
@@ -213,15 +221,18 @@ impl<'c> Desk<'c> {
             Err(e) => return Err(e.into()),
         }
         self.last_row = row;
-        if let Some(hash) = new.key {
+        if let Some(hash) = new.hashes.key {
             self.shared.index().keys.insert(hash, row);
             self.undo.push(Undo::Key(hash, row));
+        }
+        if let Some(hash) = new.hashes.trace {
+            self.shared.index().traces.insert(hash, row);
+            self.undo.push(Undo::Trace(hash, row));
         }
         let open = Open {
             row,
             fence,
-            key: new.key,
-            same: new.same,
+            hashes: new.hashes,
             expires,
             retaken: None,
         };
@@ -251,7 +262,7 @@ impl<'c> Desk<'c> {
         self.insert_settlement(open.row, settling, None)?;
         self.will_expire(open.expires);
         if open.retaken.is_some() {
-            self.gone.push(Gone::Doubt(open.same, open.row));
+            self.gone.push(Gone::Doubt(open.hashes.same, open.row));
         }
         self.set_open(id, None);
         self.counts.claimed -= 1;
@@ -266,8 +277,8 @@ impl<'c> Desk<'c> {
         let (guarantee, since) = (doubt.guarantee.as_str(), row::millis(doubt.since));
         (self.statements.doubt).execute(params![open.row, reason, doubt.attempts, guarantee, since])?;
         if open.retaken.is_none() {
-            self.shared.index().doubts.insert(open.same, open.row);
-            self.undo.push(Undo::Doubt(open.same, open.row));
+            self.shared.index().doubts.insert(open.hashes.same, open.row);
+            self.undo.push(Undo::Doubt(open.hashes.same, open.row));
         }
         self.set_open(id, None);
         self.counts.claimed -= 1;
@@ -279,11 +290,9 @@ impl<'c> Desk<'c> {
         let open = self.claimed(id, fence)?;
         let mut delete = self.conn.prepare_cached("DELETE FROM writes WHERE row = ?1")?;
         one(delete.execute([open.row])?, id)?;
-        if let Some(key) = open.key {
-            self.gone.push(Gone::Key(key, open.row));
-        }
+        self.forget_key(open.hashes.key, open.hashes.trace, open.row);
         if open.retaken.is_some() {
-            self.gone.push(Gone::Doubt(open.same, open.row));
+            self.gone.push(Gone::Doubt(open.hashes.same, open.row));
         }
         self.set_open(id, None);
         self.counts.claimed -= 1;
@@ -319,8 +328,7 @@ impl<'c> Desk<'c> {
         let open = Open {
             row,
             fence,
-            key: claim.key.as_ref().map(|k| self.shared.hasher.key(k)),
-            same: self.shared.hasher.same(&claim.caller, &claim.fingerprint),
+            hashes: Hashes::of(&claim.sought(), &self.shared.hasher),
             expires: claim.expires.map(row::millis),
             retaken: Some(doubt),
         };
@@ -339,26 +347,33 @@ impl<'c> Desk<'c> {
 
     pub(super) fn purge(&mut self, rows: &[i64], now: i64) -> Result<u64, Trouble> {
         let conn = self.conn;
-        let mut find =
-            conn.prepare_cached("SELECT key FROM writes WHERE row = ?1 AND state = 'settled' AND expires <= ?2")?;
+        let mut find = conn
+            .prepare_cached("SELECT key, trace FROM writes WHERE row = ?1 AND state = 'settled' AND expires <= ?2")?;
         let mut count = 0;
         for &row in rows {
-            let found = find
-                .query_row([row, now], |r| r.get::<_, Option<[u8; 32]>>(0))
-                .optional()?;
-            let Some(key) = found else { continue };
+            let found = find.query_row([row, now], |r| Ok((row::digest(r, 0)?, row::digest(r, 1)?)));
+            let Some((key, trace)) = found.optional()? else {
+                continue;
+            };
             for table in ["writes", "settlements"] {
                 conn.prepare_cached(&format!("DELETE FROM {table} WHERE row = ?1"))?
                     .execute([row])?;
             }
-            if let Some(key) = key {
-                let key = tiebreak_core::key::KeyDigest(tiebreak_core::fingerprint::Digest(key));
-                self.gone.push(Gone::Key(self.shared.hasher.key(&key), row));
-            }
+            let hasher = &self.shared.hasher;
+            self.forget_key(
+                key.map(|k| hasher.key(&KeyDigest(k))),
+                trace.map(|t| hasher.trace(&t)),
+                row,
+            );
             count += 1;
         }
         self.counts.settled -= count;
         Ok(count)
+    }
+
+    fn forget_key(&mut self, key: Option<Hash>, trace: Option<Hash>, row: i64) {
+        self.gone.extend(key.map(|key| Gone::Key(key, row)));
+        self.gone.extend(trace.map(|trace| Gone::Trace(trace, row)));
     }
 
     fn claimed(&self, id: WriteId, fence: Fence) -> Result<Open, Trouble> {

@@ -1,13 +1,11 @@
 //! Finding records: what stands in the way of a write, and where.
 
 use rusqlite::{Connection, OptionalExtension};
-use tiebreak_core::caller::CallerId;
-use tiebreak_core::fingerprint::Fingerprint;
-use tiebreak_core::key::KeyDigest;
-use tiebreak_core::record::{Record, State, WriteId};
+use tiebreak_core::key::KeyTrace;
+use tiebreak_core::record::{Record, Sought, State, WriteId};
 use tiebreak_core::time::Time;
 
-use super::index::{Hash, Index};
+use super::index::{Hash, Hasher, Index};
 use super::row;
 use crate::{LedgerError, MAX_PAGE, Resolution};
 
@@ -16,33 +14,50 @@ use crate::{LedgerError, MAX_PAGE, Resolution};
 pub(super) struct Places {
     keys: Vec<i64>,
     doubts: Vec<i64>,
+    traces: Vec<i64>,
+}
+
+/// What a write is looked up by, hashed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hashes {
+    pub(super) key: Option<Hash>,
+    pub(super) trace: Option<Hash>,
+    pub(super) same: Hash,
+}
+
+impl Hashes {
+    pub(super) fn of(sought: &Sought, hasher: &Hasher) -> Hashes {
+        Hashes {
+            key: sought.key.as_ref().map(|k| hasher.key(k)),
+            trace: sought.trace.as_ref().map(|t| hasher.trace(&t.digest)),
+            same: hasher.same(&sought.caller, &sought.fingerprint),
+        }
+    }
 }
 
 impl Places {
-    pub(super) fn of(index: &Index, key: Option<Hash>, same: Hash) -> Places {
+    pub(super) fn of(index: &Index, hashes: Hashes, sought: &Sought) -> Places {
+        let exclusive = sought.trace.is_some_and(|t| t.exclusive);
         Places {
-            keys: key.map_or_else(Vec::new, |k| index.keys.rows(k)),
-            doubts: index.doubts.rows(same),
+            keys: hashes.key.map_or_else(Vec::new, |k| index.keys.rows(k)),
+            doubts: index.doubts.rows(hashes.same),
+            traces: match hashes.trace {
+                Some(trace) if exclusive => index.traces.rows(trace),
+                _ => Vec::new(),
+            },
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.doubts.is_empty()
+        self.keys.is_empty() && self.doubts.is_empty() && self.traces.is_empty()
     }
 
     /// What stands in the way, after comparing what the rows hold.
-    pub(super) fn look(
-        &self,
-        conn: &Connection,
-        key: Option<KeyDigest>,
-        caller: CallerId,
-        fingerprint: Fingerprint,
-        now: Time,
-    ) -> rusqlite::Result<Option<Record>> {
+    pub(super) fn look(&self, conn: &Connection, sought: &Sought, now: Time) -> rusqlite::Result<Option<Record>> {
         // The newest row with the key holds it; older ones are expired and wait to be purged.
         for row in &self.keys {
             match row::by_row(conn, *row)? {
-                Some(record) if record.claim.key == key => {
+                Some(record) if record.claim.key == sought.key => {
                     if !over(&record, now) {
                         return Ok(Some(record));
                     }
@@ -55,8 +70,8 @@ impl Places {
         for row in self.doubts.iter().rev() {
             match row::by_row(conn, *row)? {
                 Some(record)
-                    if record.claim.caller == caller
-                        && record.claim.fingerprint == fingerprint
+                    if record.claim.caller == sought.caller
+                        && record.claim.fingerprint == sought.fingerprint
                         && !matches!(record.state, State::Settled(_)) =>
                 {
                     return Ok(Some(record));
@@ -64,8 +79,29 @@ impl Places {
                 _ => {}
             }
         }
+        for row in &self.traces {
+            match row::by_row(conn, *row)? {
+                Some(record) if sought.is_used_by_another(&record.claim) && !over(&record, now) => {
+                    return Ok(Some(record));
+                }
+                _ => {}
+            }
+        }
         Ok(None)
     }
+}
+
+/// Those of the records in `rows` whose keys left this trace.
+pub(super) fn traced(conn: &Connection, rows: &[i64], trace: KeyTrace, limit: usize) -> rusqlite::Result<Vec<Record>> {
+    let mut found = Vec::new();
+    for row in rows {
+        if found.len() >= limit.min(MAX_PAGE) {
+            break;
+        }
+        let record = row::by_row(conn, *row)?;
+        found.extend(record.filter(|r| r.claim.trace.is_some_and(|t| t.digest == trace.digest)));
+    }
+    Ok(found)
 }
 
 fn over(record: &Record, now: Time) -> bool {
@@ -150,7 +186,9 @@ pub(super) fn expired(conn: &Connection, after: i64, now: i64) -> rusqlite::Resu
 
 #[cfg(test)]
 mod tests {
-    use tiebreak_core::fingerprint::Digest;
+    use tiebreak_core::caller::CallerId;
+    use tiebreak_core::fingerprint::{Digest, Fingerprint};
+    use tiebreak_core::key::KeyDigest;
     use tiebreak_core::record::Claim;
 
     use super::super::{Options, SqliteLedger};
@@ -161,6 +199,10 @@ mod tests {
         Claim {
             id: WriteId([n; 16]),
             key: Some(KeyDigest(Digest([n; 32]))),
+            trace: Some(KeyTrace {
+                digest: Digest([n; 32]),
+                exclusive: true,
+            }),
             caller: CallerId(Digest([n; 32])),
             fingerprint: Fingerprint(Digest([n; 32])),
             method: "POST".into(),
@@ -180,14 +222,12 @@ mod tests {
         assert!(matches!(ledger.claim(claim(1)).await, Ok(Claimed::Granted(_))));
         let row = 1;
         let other = claim(2);
-        let hash = ledger.shared.hasher.key(&other.key.unwrap());
-        let same = ledger.shared.hasher.same(&other.caller, &other.fingerprint);
-        ledger.shared.index().keys.insert(hash, row);
-        ledger.shared.index().doubts.insert(same, row);
-        let found = ledger
-            .look_up(other.key, other.caller, other.fingerprint, Time(1))
-            .await;
-        assert_eq!(found, Ok(None));
+        let hashes = Hashes::of(&other.sought(), &ledger.shared.hasher);
+        ledger.shared.index().keys.insert(hashes.key.unwrap(), row);
+        ledger.shared.index().traces.insert(hashes.trace.unwrap(), row);
+        ledger.shared.index().doubts.insert(hashes.same, row);
+        assert_eq!(ledger.look_up(other.sought(), Time(1)).await, Ok(None));
+        assert_eq!(ledger.traced(other.trace.unwrap(), 9).await, Ok(vec![]));
         assert!(matches!(ledger.claim(other).await, Ok(Claimed::Granted(_))));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
 use tiebreak_core::caller::CallerId;
-use tiebreak_core::fingerprint::Fingerprint;
+use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::key::KeyDigest;
 
 /// How many shards a table has: one grows at a time, so that no claim waits for a large copy.
@@ -14,12 +14,13 @@ const SHARDS: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Hash(u64);
 
-/// The rows that may hold a key, and those that may hold a doubt of a caller and fingerprint. "May": who finds a
+/// The rows that may hold a key or its trace, and those that may hold a doubt of a caller and fingerprint. "May": who finds a
 /// row here compares the whole digest there. It may name rows that are not committed yet or not there any more,
 /// never the other way round.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pub(super) keys: Table,
+    pub(super) traces: Table,
     pub(super) doubts: Table,
 }
 
@@ -30,6 +31,10 @@ pub(super) struct Hasher(RandomState);
 impl Hasher {
     pub(super) fn key(&self, key: &KeyDigest) -> Hash {
         Hash(self.0.hash_one(key.0.0) >> 8)
+    }
+
+    pub(super) fn trace(&self, trace: &Digest) -> Hash {
+        Hash(self.0.hash_one(trace.0) >> 8)
     }
 
     pub(super) fn same(&self, caller: &CallerId, fingerprint: &Fingerprint) -> Hash {

@@ -26,17 +26,15 @@ use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
-use tiebreak_core::caller::CallerId;
-use tiebreak_core::fingerprint::Fingerprint;
-use tiebreak_core::key::KeyDigest;
-use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, WriteId};
+use tiebreak_core::key::KeyTrace;
+use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, Sought, WriteId};
 use tiebreak_core::time::Time;
 use tokio::sync::oneshot;
 
 use self::change::{Change, NewClaim, Reply, Settling, Slot};
 use self::desk::Counts;
 use self::files::Paths;
-use self::finding::Places;
+use self::finding::{Hashes, Places};
 use self::index::{Hasher, Index};
 pub use self::options::{Options, Pretend};
 use self::queue::{Queue, Refused};
@@ -278,25 +276,23 @@ fn granted(claimed: &Claimed) -> Option<Fence> {
 }
 
 impl Ledger for SqliteLedger {
-    fn look_up(
-        &self,
-        key: Option<KeyDigest>,
-        caller: CallerId,
-        fingerprint: Fingerprint,
-        now: Time,
-    ) -> Pending<'_, Option<Record>> {
-        let hasher = &self.shared.hasher;
-        let (hash, same) = (key.as_ref().map(|k| hasher.key(k)), hasher.same(&caller, &fingerprint));
-        let places = Places::of(&self.shared.index(), hash, same);
+    fn look_up(&self, sought: Sought, now: Time) -> Pending<'_, Option<Record>> {
+        let hashes = Hashes::of(&sought, &self.shared.hasher);
+        let places = Places::of(&self.shared.index(), hashes, &sought);
         if places.is_empty() {
             let closed = self.shared.changes.is_closed();
             let answer = if closed { Err(LedgerError::Closed) } else { Ok(None) };
             return Box::pin(std::future::ready(answer));
         }
         self.read(move |conn| {
-            let found = places.look(conn, key, caller, fingerprint, now);
+            let found = places.look(conn, &sought, now);
             found.map_err(|e| error::using(&e))
         })
+    }
+
+    fn traced(&self, trace: KeyTrace, limit: usize) -> Pending<'_, Vec<Record>> {
+        let rows = self.shared.index().traces.rows(self.shared.hasher.trace(&trace.digest));
+        self.read(move |conn| finding::traced(conn, &rows, trace, limit).map_err(|e| error::using(&e)))
     }
 
     fn claim(&self, claim: Claim) -> Pending<'_, Claimed> {

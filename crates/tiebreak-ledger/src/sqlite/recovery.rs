@@ -33,13 +33,16 @@ pub(super) fn recover(conn: &mut Connection, hasher: &Hasher, now: Time) -> rusq
     };
     let mut claimed = Vec::new();
     {
-        let mut all = transaction.prepare("SELECT row, state, key, expires FROM writes ORDER BY row")?;
+        let mut all = transaction.prepare("SELECT row, state, key, expires, trace FROM writes ORDER BY row")?;
         let mut rows = all.query([])?;
         while let Some(r) = rows.next()? {
             let number: i64 = r.get(0)?;
             found.last_row = number;
-            if let Some(key) = r.get::<_, Option<[u8; 32]>>(2)? {
-                found.index.keys.insert(hasher.key(&KeyDigest(Digest(key))), number);
+            if let Some(key) = row::digest(r, 2)? {
+                found.index.keys.insert(hasher.key(&KeyDigest(key)), number);
+            }
+            if let Some(trace) = row::digest(r, 4)? {
+                found.index.traces.insert(hasher.trace(&trace), number);
             }
             match r.get_ref(1)?.as_str()? {
                 row::CLAIMED => claimed.push(number),

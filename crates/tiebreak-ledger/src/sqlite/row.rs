@@ -4,21 +4,17 @@ use bytes::Bytes;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
 use tiebreak_core::caller::CallerId;
-use tiebreak_core::delivery::Unknown;
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::guarantee::Guarantee;
-use tiebreak_core::key::KeyDigest;
+use tiebreak_core::key::{KeyDigest, KeyTrace};
 use tiebreak_core::lane::LaneId;
 use tiebreak_core::outcome::Outcome;
 use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, State, WriteId};
 use tiebreak_core::time::Time;
 use tiebreak_core::verdict::Class;
 
-use crate::ResolvedBy;
-
-pub(super) const CLAIMED: &str = "claimed";
-pub(super) const SETTLED: &str = "settled";
-pub(super) const DOUBTED: &str = "doubted";
+use crate::words::parse_unknown;
+pub(super) use crate::words::{CLAIMED, DOUBTED, SETTLED, parse_resolver, resolver, unknown};
 
 /// Everything of a record, for [`decode`]; the condition follows.
 pub(super) const RECORD: &str = "
@@ -26,7 +22,8 @@ SELECT w.state, w.fence, w.key, w.expires, w.id, w.caller, w.fingerprint, w.meth
        w.held, w.claimed_at,
        s.outcome, s.status, s.fields, s.content, s.truncated, s.class, s.evidence, s.guarantee, s.attempts,
        s.settled_at,
-       d.reason, d.attempts, d.guarantee, d.since
+       d.reason, d.attempts, d.guarantee, d.since,
+       w.trace, w.exclusive
 FROM writes w LEFT JOIN settlements s ON s.row = w.row LEFT JOIN doubts d ON d.row = w.row ";
 
 /// The record in this row.
@@ -57,7 +54,14 @@ pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Record> {
     let lanes: Vec<String> = json(9, row.get_ref(9)?.as_str()?)?;
     let claim = Claim {
         id: WriteId(row.get(4)?),
-        key: row.get::<_, Option<[u8; 32]>>(2)?.map(|k| KeyDigest(Digest(k))),
+        key: digest(row, 2)?.map(KeyDigest),
+        trace: match digest(row, 27)? {
+            Some(digest) => Some(KeyTrace {
+                digest,
+                exclusive: row.get(28)?,
+            }),
+            None => None,
+        },
         caller: CallerId(Digest(row.get(5)?)),
         fingerprint: Fingerprint(Digest(row.get(6)?)),
         method: row.get(7)?,
@@ -70,6 +74,11 @@ pub(super) fn decode(row: &Row<'_>) -> rusqlite::Result<Record> {
     };
     let fence = Fence(row.get::<_, i64>(1)?.unsigned_abs());
     Ok(Record { claim, fence, state })
+}
+
+/// The digest in a column.
+pub(super) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Digest>> {
+    Ok(row.get::<_, Option<[u8; 32]>>(column)?.map(Digest))
 }
 
 fn decode_settlement(row: &Row<'_>) -> rusqlite::Result<Settlement> {
@@ -97,42 +106,6 @@ fn decode_doubt(row: &Row<'_>) -> rusqlite::Result<Doubt> {
         guarantee: word(row, 25, Guarantee::from_letter)?,
         since: time(row, 26)?,
     })
-}
-
-/// How the reason of a doubt is written.
-pub(super) fn unknown(reason: Unknown) -> String {
-    match reason {
-        Unknown::Timeout => "timeout".into(),
-        Unknown::Closed => "closed".into(),
-        Unknown::Garbage => "garbage".into(),
-        Unknown::Status(code) => format!("status {code}"),
-        Unknown::Crash => "crash".into(),
-    }
-}
-
-fn parse_unknown(text: &str) -> Option<Unknown> {
-    match text {
-        "timeout" => Some(Unknown::Timeout),
-        "closed" => Some(Unknown::Closed),
-        "garbage" => Some(Unknown::Garbage),
-        "crash" => Some(Unknown::Crash),
-        other => Some(Unknown::Status(other.strip_prefix("status ")?.parse().ok()?)),
-    }
-}
-
-/// How it is written who ended a doubt.
-pub(super) fn resolver(by: ResolvedBy) -> &'static str {
-    match by {
-        ResolvedBy::Proof => "proof",
-        ResolvedBy::Person => "person",
-    }
-}
-
-/// Reads what [`resolver`] wrote.
-pub(super) fn parse_resolver(text: &str) -> Option<ResolvedBy> {
-    [ResolvedBy::Proof, ResolvedBy::Person]
-        .into_iter()
-        .find(|by| resolver(*by) == text)
 }
 
 fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Time> {

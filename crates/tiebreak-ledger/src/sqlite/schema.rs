@@ -14,8 +14,9 @@ use crate::LedgerError;
 pub(super) const APPLICATION: i32 = 0x5462_4c67;
 
 /// The version of the tables below.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
+/// Version 1.
 const TABLES: &str = "
 CREATE TABLE writes (
     row         INTEGER PRIMARY KEY,   -- in order of arrival
@@ -60,6 +61,12 @@ CREATE TABLE fences (given_out_up_to INTEGER NOT NULL) STRICT;
 INSERT INTO fences VALUES (0);
 ";
 
+/// Version 2: what a key leaves whoever its caller is. Older records have none.
+const TRACES: &str = "
+ALTER TABLE writes ADD COLUMN trace BLOB;         -- 32 bytes, HMAC of the key without its caller
+ALTER TABLE writes ADD COLUMN exclusive INTEGER;  -- 1: the key cannot be guessed, so it is one caller's
+";
+
 /// The version of the tables in the file; 0 if it is empty.
 ///
 /// # Errors
@@ -91,6 +98,7 @@ pub(super) fn prepare(conn: &mut Connection, found: u32) -> rusqlite::Result<()>
     for version in found..VERSION {
         match version {
             0 => transaction.execute_batch(TABLES)?,
+            1 => transaction.execute_batch(TRACES)?,
             _ => unreachable!("version {version} is not older than {VERSION}"),
         }
     }

@@ -1,10 +1,11 @@
 //! Whose file it is, and whether it can be read.
 
+use tiebreak_core::record::Claim;
 use tiebreak_ledger::bounds::Bounds;
 use tiebreak_ledger::sqlite::SqliteLedger;
 use tiebreak_ledger::{Ledger, LedgerError};
 
-use crate::support::{beside, claim, copy, doubt, granted, id, options, path, settlement};
+use crate::support::{NOW, beside, claim, copy, doubt, granted, id, options, path, settlement};
 
 fn open(at: &std::path::Path) -> Result<SqliteLedger, LedgerError> {
     SqliteLedger::open(
@@ -53,14 +54,43 @@ fn a_newer_format_is_left_alone() {
     let path = path(dir.path());
     drop(open(&path).unwrap());
     let conn = rusqlite::Connection::open(&path).unwrap();
-    conn.pragma_update(None, "user_version", 2).unwrap();
+    conn.pragma_update(None, "user_version", 3).unwrap();
     drop(conn);
     let newer = LedgerError::Newer {
         path: path.display().to_string(),
-        found: 2,
-        known: 1,
+        found: 3,
+        known: 2,
     };
     assert_eq!(open(&path).err(), Some(newer));
+}
+
+#[tokio::test]
+async fn an_older_format_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = path(dir.path());
+    let ledger = open(&path).unwrap();
+    let fence = granted(&ledger, claim(1)).await;
+    ledger.settle(id(1), fence, settlement(201, 5)).await.unwrap();
+    granted(&ledger, claim(2)).await;
+    ledger.close().await.unwrap();
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    conn.execute_batch(
+        "ALTER TABLE writes DROP COLUMN exclusive; ALTER TABLE writes DROP COLUMN trace; PRAGMA user_version = 1",
+    )
+    .unwrap();
+    drop(conn);
+    let ledger = open(&path).unwrap();
+    for n in [1, 2] {
+        let old = Claim {
+            trace: None,
+            ..claim(n)
+        };
+        assert_eq!(ledger.get(id(n)).await.unwrap().map(|r| r.claim), Some(old));
+        assert!(ledger.look_up(claim(n).sought(), NOW).await.unwrap().is_some());
+        assert_eq!(ledger.traced(claim(n).trace.unwrap(), 9).await, Ok(vec![]));
+    }
+    granted(&ledger, claim(3)).await;
+    assert_eq!(ledger.traced(claim(3).trace.unwrap(), 9).await.map(|r| r.len()), Ok(1));
 }
 
 #[test]

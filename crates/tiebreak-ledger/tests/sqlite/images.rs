@@ -210,10 +210,7 @@ async fn check(database: &[u8], log: &[u8], allowed: &[&[Option<Record>]], what:
     assert_eq!(stats.in_doubt, in_doubt as u64, "{what}");
     assert_eq!(ledger.doubts(None, 1_000).await.unwrap().len(), in_doubt, "{what}");
     for record in found.iter().flatten() {
-        let key = record.claim.key;
-        let seen = ledger
-            .look_up(key, record.claim.caller, record.claim.fingerprint, NOW)
-            .await;
+        let seen = ledger.look_up(record.claim.sought(), NOW).await;
         assert_eq!(seen.as_ref(), Ok(&Some(record.clone())), "{what}");
     }
 }

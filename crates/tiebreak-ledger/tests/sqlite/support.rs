@@ -6,7 +6,7 @@ use tiebreak_core::caller::CallerId;
 use tiebreak_core::delivery::Unknown;
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::guarantee::Guarantee;
-use tiebreak_core::key::KeyDigest;
+use tiebreak_core::key::{KeyDigest, KeyTrace};
 use tiebreak_core::outcome::Outcome;
 use tiebreak_core::record::{Claim, Doubt, Fence, Settlement, WriteId};
 use tiebreak_core::time::Time;
@@ -56,6 +56,10 @@ pub(crate) fn claim(n: u64) -> Claim {
     Claim {
         id: id(n),
         key: Some(KeyDigest(digest(b"key"))),
+        trace: Some(KeyTrace {
+            digest: digest(b"trace"),
+            exclusive: true,
+        }),
         caller: CallerId(digest(b"caller")),
         fingerprint: Fingerprint(digest(b"fingerprint")),
         method: "POST".into(),

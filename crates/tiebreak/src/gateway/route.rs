@@ -28,7 +28,7 @@ pub(super) struct Gateway {
     pub(super) readers: Vec<HttpTransport>,
     /// The threads on which exchanges run.
     pub(super) writers: Vec<tokio::runtime::Handle>,
-    pub(super) callers: Callers,
+    pub(super) callers: Arc<Callers>,
     /// At most so many bytes of content in one write.
     pub(super) max_content: usize,
     /// Bytes of content that all writes together may hold in memory.

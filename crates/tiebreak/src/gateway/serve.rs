@@ -110,8 +110,9 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(&args.admin)?;
     let ledger = stores::open_ledger(&args.ledger)?;
-    let secret = stores::secret_of(&args.ledger)?;
+    let callers = Arc::new(Callers::new(&stores::secret_of(&args.ledger)?));
     let options = EngineOptions {
+        callers: Arc::clone(&callers),
         policy: Arc::new(policy(args)),
         ..EngineOptions::default()
     };
@@ -132,7 +133,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         upstream,
         readers: (0..threads()).map(|_| HttpTransport::default()).collect(),
         writers: (0..threads().div_ceil(2)).map(|_| writer()).collect::<Result<_, _>>()?,
-        callers: Callers::new(&secret),
+        callers,
         max_content,
         memory: Arc::new(Semaphore::new((512 << 20_usize).max(2 * max_content))),
         writing: Places::new(args.limits.max_writes_per_caller),

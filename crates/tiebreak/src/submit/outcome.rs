@@ -278,24 +278,14 @@ fn class(answer: &Answer) -> Option<Class> {
         Some(problem) => Some(problem.kind()),
         None => problem(answer).and_then(|p| kind_of(&p)),
     };
-    kind.and_then(class_of).or(answer.report.class)
+    // A problem that is no conflict (a doubt, an outage) says nothing of what the target's answer meant.
+    let told = kind.map(Kind::class).filter(|class| *class != Class::Other);
+    told.or(answer.report.class)
 }
 
 /// The kind of a problem document of ours.
 pub(super) fn kind_of(problem: &Value) -> Option<Kind> {
     Kind::from_type(problem.get("type")?.as_str()?)
-}
-
-fn class_of(kind: Kind) -> Option<Class> {
-    match kind {
-        Kind::Overlap | Kind::BaseUnknown | Kind::Stale => Some(Class::Stale),
-        Kind::Duplicate => Some(Class::Duplicate),
-        Kind::InProgress => Some(Class::InProgress),
-        Kind::StillBusy => Some(Class::Race),
-        Kind::CallerChanged | Kind::KeyReuse => Some(Class::KeyReuse),
-        Kind::Invalid => Some(Class::Invalid),
-        _ => None,
-    }
 }
 
 fn applied(entry: &Entry, answer: &Answer) -> Came {

@@ -10,7 +10,7 @@ use tiebreak_core::key::{IdempotencyKey, KeyDigest};
 use tiebreak_core::outcome::Outcome;
 use tiebreak_core::policy::{OnStale, Policy};
 use tiebreak_core::problem::Kind;
-use tiebreak_core::record::{Record, State};
+use tiebreak_core::record::{Record, Sought, State};
 use tiebreak_core::request::WriteRequest;
 
 use super::entry::{Digests, Entry, Name};
@@ -137,13 +137,14 @@ impl Performer {
         let scope = [entry.target.authority(), entry.method.as_str(), entry.target.path()];
         let digest = KeyDigest::of(caller, &key, &scope);
         // A fingerprint that nothing has: only the record with this key is asked for.
-        let nothing = Fingerprint(Digest([0; 32]));
+        let sought = Sought {
+            key: Some(digest),
+            trace: None,
+            caller,
+            fingerprint: Fingerprint(Digest([0; 32])),
+        };
         let now = self.engine.clock().now();
-        self.engine
-            .ledger()
-            .look_up(Some(digest), caller, nothing, now)
-            .await
-            .ok()?
+        self.engine.ledger().look_up(sought, now).await.ok()?
     }
 
     /// Why an earlier run's write was refused.

@@ -8,13 +8,34 @@ pub(crate) const fn hash(name: &[u8]) -> u32 {
     let mut hash = 0x811C_9DC5_u32;
     let mut at = 0;
     while at < name.len() {
-        let b = name[at];
-        if !matches!(b, b'_' | b'-' | b'.' | b'@' | b'$') {
-            hash = (hash ^ b.to_ascii_lowercase() as u32).wrapping_mul(0x0100_0193);
+        let b = COUNTED[name[at] as usize];
+        if b != 0 {
+            hash = (hash ^ b as u32).wrapping_mul(0x0100_0193);
         }
         at += 1;
     }
     hash
+}
+
+/// What each byte of a name counts as; 0: it does not count.
+const COUNTED: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let b = at as u8;
+        table[at] = match b {
+            b'_' | b'-' | b'.' | b'@' | b'$' => 0,
+            _ => b.to_ascii_lowercase(),
+        };
+        at += 1;
+    }
+    table
+};
+
+/// A name together with how its value begins, as one number.
+pub(crate) fn with_value(name: u32, value: &[u8]) -> Option<u32> {
+    let first = u32::from(*value.first()?);
+    Some((name ^ first.wrapping_mul(0x9E37_79B1)).rotate_left(7))
 }
 
 /// The hash that stands for an index or the root.
@@ -46,7 +67,7 @@ impl Names {
     }
 
     /// A name as one of 64 bits.
-    pub(crate) fn bit(hash: u32) -> u64 {
+    pub(crate) const fn bit(hash: u32) -> u64 {
         1 << (hash >> 26)
     }
 

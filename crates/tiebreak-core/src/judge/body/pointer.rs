@@ -37,6 +37,11 @@ impl Pointer {
             .map(|s| hash(s.as_bytes()))
     }
 
+    /// The hash of the last step, if that is a name.
+    pub(crate) fn last_name(&self) -> Option<u32> {
+        (self.last != NONE).then_some(self.last)
+    }
+
     /// The positions in `tree` that this place names, in order. Looks at the first [`HEAD`] nodes only.
     pub(crate) fn find<'p>(&'p self, tree: Tree<'p, '_>) -> impl Iterator<Item = usize> + 'p {
         let all = tree.nodes.len().min(HEAD);

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
+use super::when::{self, Glob};
 use super::{Pack, When};
 use crate::judge::body::clip;
 use crate::judge::body::name::Names;
@@ -26,6 +27,10 @@ struct Clause {
     /// The names that the answer must have, and the same as few bits, which settle most cases.
     needs: Vec<u32>,
     bits: u64,
+    /// Members of which it must have one, each with how its value begins; empty: any will do.
+    values: Vec<u32>,
+    /// The segments that the path must have, as bits, one way or another; empty: any will do.
+    paths: Vec<u64>,
     /// The fields that the request must have, as bits.
     request: u64,
     /// The statuses that it may have, as bits.
@@ -58,6 +63,8 @@ impl PackSet {
                         these => these.iter().fold(0, |bits, status| bits | status_bit(*status)),
                     },
                     needs,
+                    paths: when.path.iter().map(Glob::segments).collect(),
+                    values: when.needs_one_of(),
                     speaks: !when.text.is_empty(),
                 });
             }
@@ -85,11 +92,20 @@ impl PackSet {
             })
         };
         let (have, asked, status) = (view.names.bits(), view.demand.fields, status_bit(view.status));
+        let segments = when::segments(view.path);
         let mut last = usize::MAX;
         self.clauses.iter().filter_map(move |clause| {
             // One comparison for most of them.
             let missing = (clause.bits & !have) | (clause.request & !asked) | (status & !clause.statuses);
             if missing != 0 || clause.pack == last || !clause.needs.iter().all(|need| view.names.may_have(*need)) {
+                return None;
+            }
+            if let Some(values) = view.values.as_ref().filter(|_| !clause.values.is_empty())
+                && !clause.values.iter().any(|value| values.may_have(*value))
+            {
+                return None;
+            }
+            if !clause.paths.is_empty() && clause.paths.iter().all(|path| path & !segments != 0) {
                 return None;
             }
             let pack = self.packs.get(clause.pack)?;

@@ -3,7 +3,7 @@
 use http::HeaderName;
 
 use crate::judge::body::Pointer;
-use crate::judge::body::name::hash;
+use crate::judge::body::name::{Names, hash, with_value};
 use crate::judge::view::View;
 
 /// A set of conditions that must all hold. Within one, any of its values will do.
@@ -57,6 +57,23 @@ impl Glob {
         Glob(text.split('*').map(str::to_owned).collect())
     }
 
+    /// What every text that matches begins with.
+    fn beginning(&self) -> &[u8] {
+        self.0.first().map_or(&[], String::as_bytes)
+    }
+
+    /// The segments that every path that matches has, as bits: those that stand whole between slashes.
+    pub(crate) fn segments(&self) -> u64 {
+        let last = self.0.len().saturating_sub(1);
+        let whole = self.0.iter().enumerate().flat_map(|(at, part)| {
+            let segments: Vec<&str> = part.split('/').collect();
+            let from = usize::from(at != 0);
+            let to = segments.len().saturating_sub(usize::from(at != last));
+            segments.get(from..to).unwrap_or(&[]).to_vec()
+        });
+        whole.fold(0, |bits, segment| bits | segment_bit(segment))
+    }
+
     pub(crate) fn matches(&self, text: &str) -> bool {
         match self.0.as_slice() {
             [] => text.is_empty(),
@@ -77,6 +94,20 @@ impl Glob {
             }
         }
     }
+}
+
+/// The segments of a path as bits.
+pub(crate) fn segments(path: &str) -> u64 {
+    path.split('/').fold(0, |bits, segment| bits | segment_bit(segment))
+}
+
+/// A segment as one of 64 bits; none where it is empty.
+fn segment_bit(segment: &str) -> u64 {
+    if segment.is_empty() {
+        return 0;
+    }
+    let mix = |hash: u32, b: &u8| (hash ^ u32::from(*b)).wrapping_mul(0x0100_0193);
+    Names::bit(segment.as_bytes().iter().fold(0x811C_9DC5, mix))
 }
 
 /// Whether `text` begins with `first`. Nearly all texts differ where the beginning ends: that spares the comparison.
@@ -205,6 +236,22 @@ impl When {
             .iter()
             .filter(|(_, p)| *p != Pattern::Missing)
             .map(|(name, _)| hash(name.as_str().as_bytes()))
+    }
+
+    /// Members of which one must be there, each with how its value begins; empty where nothing is known of them.
+    pub(crate) fn needs_one_of(&self) -> Vec<u32> {
+        let fewest = self
+            .body
+            .iter()
+            .filter_map(|(pointer, pattern)| match pattern {
+                Pattern::AnyOf(globs) => {
+                    let name = pointer.last_name()?;
+                    globs.iter().map(|glob| with_value(name, glob.beginning())).collect()
+                }
+                Pattern::Exists | Pattern::Missing => None,
+            })
+            .min_by_key(Vec::len);
+        fewest.unwrap_or_default()
     }
 
     /// The hashes of names that the answer must have for these conditions to have a chance.

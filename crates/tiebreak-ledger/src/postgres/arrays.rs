@@ -1,0 +1,344 @@
+//! The changes of one kind in a batch, as the arrays that their statement takes.
+
+use tiebreak_core::record::{Fence, Record, Settlement, Sought};
+use tiebreak_core::time::Time;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, Statement};
+
+use super::change::{Change, Job};
+use super::error::{Trouble, trouble};
+use super::row::{self, millis, small, text};
+use super::statements::Writing;
+use crate::words::{resolver, unknown};
+
+/// Runs a statement, unless there is nothing for it to do.
+pub(super) async fn run(
+    client: &Client,
+    statement: &Statement,
+    params: &[&(dyn ToSql + Sync)],
+    count: usize,
+) -> Result<Vec<Row>, Trouble> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    client.query(statement, params).await.map_err(trouble)
+}
+
+/// A fence as it is stored.
+fn stored(fence: Fence) -> i64 {
+    i64::try_from(fence.0).unwrap_or(i64::MAX)
+}
+
+/// Claims.
+#[derive(Default)]
+pub(super) struct Claims<'a> {
+    ids: Vec<&'a [u8]>,
+    keys: Vec<Option<&'a [u8]>>,
+    traces: Vec<Option<&'a [u8]>>,
+    exclusive: Vec<Option<bool>>,
+    callers: Vec<&'a [u8]>,
+    fingerprints: Vec<&'a [u8]>,
+    methods: Vec<String>,
+    targets: Vec<String>,
+    lanes: Vec<String>,
+    attempts: Vec<i32>,
+    helds: Vec<Option<&'a str>>,
+    at: Vec<i64>,
+    expires: Vec<Option<i64>>,
+}
+
+impl<'a> Claims<'a> {
+    pub(super) fn of(jobs: &'a [Job]) -> Claims<'a> {
+        let mut all = Claims::default();
+        for job in jobs {
+            let Change::Claim(claim, _) = &job.change else { continue };
+            let lanes: Vec<&str> = claim.lanes.iter().map(|l| l.0.as_str()).collect();
+            all.ids.push(&claim.id.0);
+            all.keys.push(claim.key.as_ref().map(|k| &k.0.0[..]));
+            all.traces.push(claim.trace.as_ref().map(|t| &t.digest.0[..]));
+            all.exclusive.push(claim.trace.map(|t| t.exclusive));
+            all.callers.push(&claim.caller.0.0);
+            all.fingerprints.push(&claim.fingerprint.0.0);
+            all.methods.push(text(&claim.method));
+            all.targets.push(text(&claim.target));
+            all.lanes.push(serde_json::json!(lanes).to_string());
+            all.attempts.push(small(claim.attempt));
+            all.helds.push(claim.held.as_deref());
+            all.at.push(millis(claim.at));
+            all.expires.push(claim.expires.map(millis));
+        }
+        all
+    }
+
+    pub(super) async fn run(&self, client: &Client, statement: &Statement, owner: i64) -> Result<Vec<Row>, Trouble> {
+        let params: [&(dyn ToSql + Sync); 14] = [
+            &owner,
+            &self.ids,
+            &self.keys,
+            &self.callers,
+            &self.fingerprints,
+            &self.methods,
+            &self.targets,
+            &self.lanes,
+            &self.attempts,
+            &self.helds,
+            &self.at,
+            &self.expires,
+            &self.traces,
+            &self.exclusive,
+        ];
+        run(client, statement, &params, self.ids.len()).await
+    }
+}
+
+/// Amendments, or (without fences) retakings.
+#[derive(Default)]
+pub(super) struct Amends<'a> {
+    pub(super) ids: Vec<&'a [u8]>,
+    pub(super) fences: Vec<i64>,
+    pub(super) attempts: Vec<i32>,
+    pub(super) helds: Vec<Option<&'a str>>,
+}
+
+impl<'a> Amends<'a> {
+    pub(super) fn of(jobs: &'a [Job]) -> Amends<'a> {
+        let mut all = Amends::default();
+        for job in jobs {
+            let Change::Amend(id, fence, attempt, held, _) = &job.change else {
+                continue;
+            };
+            all.ids.push(&id.0);
+            all.fences.push(stored(*fence));
+            all.attempts.push(small(*attempt));
+            all.helds.push(held.as_deref());
+        }
+        all
+    }
+
+    pub(super) fn retaken(jobs: &'a [Job]) -> Amends<'a> {
+        let mut all = Amends::default();
+        for job in jobs {
+            let Change::Retake(id, attempt, held, _) = &job.change else {
+                continue;
+            };
+            all.ids.push(&id.0);
+            all.attempts.push(small(*attempt));
+            all.helds.push(held.as_deref());
+        }
+        all
+    }
+
+    pub(super) async fn run(&self, client: &Client, statement: &Statement) -> Result<Vec<Row>, Trouble> {
+        let params: [&(dyn ToSql + Sync); 4] = [&self.ids, &self.fences, &self.attempts, &self.helds];
+        run(client, statement, &params, self.ids.len()).await
+    }
+}
+
+/// The columns of a settlement, with names that live as long as the words of its enums.
+struct Columns<'a> {
+    outcome: &'static str,
+    status: i32,
+    fields: String,
+    content: &'a [u8],
+    truncated: bool,
+    class: Option<&'static str>,
+    evidence: String,
+    guarantee: &'static str,
+    attempts: i32,
+    at: i64,
+}
+
+impl<'a> Columns<'a> {
+    fn of(settlement: &'a Settlement) -> Columns<'a> {
+        Columns {
+            outcome: settlement.outcome.as_str(),
+            status: i32::from(settlement.status),
+            fields: serde_json::json!(settlement.fields).to_string(),
+            content: &settlement.content,
+            truncated: settlement.truncated,
+            class: settlement.class.map(tiebreak_core::verdict::Class::as_str),
+            evidence: text(&settlement.evidence),
+            guarantee: settlement.guarantee.as_str(),
+            attempts: small(settlement.attempts),
+            at: millis(settlement.at),
+        }
+    }
+}
+
+/// Settlements.
+#[derive(Default)]
+pub(super) struct Settles<'a> {
+    ids: Vec<&'a [u8]>,
+    fences: Vec<i64>,
+    outcomes: Vec<&'static str>,
+    statuses: Vec<i32>,
+    fields: Vec<String>,
+    contents: Vec<&'a [u8]>,
+    truncated: Vec<bool>,
+    classes: Vec<Option<&'static str>>,
+    evidence: Vec<String>,
+    guarantees: Vec<&'static str>,
+    attempts: Vec<i32>,
+    at: Vec<i64>,
+}
+
+impl<'a> Settles<'a> {
+    pub(super) fn of(jobs: &'a [Job]) -> Settles<'a> {
+        let mut all = Settles::default();
+        for job in jobs {
+            let Change::Settle(id, fence, settlement, _) = &job.change else {
+                continue;
+            };
+            let columns = Columns::of(settlement);
+            all.ids.push(&id.0);
+            all.fences.push(stored(*fence));
+            all.outcomes.push(columns.outcome);
+            all.statuses.push(columns.status);
+            all.fields.push(columns.fields);
+            all.contents.push(columns.content);
+            all.truncated.push(columns.truncated);
+            all.classes.push(columns.class);
+            all.evidence.push(columns.evidence);
+            all.guarantees.push(columns.guarantee);
+            all.attempts.push(columns.attempts);
+            all.at.push(columns.at);
+        }
+        all
+    }
+
+    pub(super) async fn run(&self, client: &Client, statement: &Statement) -> Result<Vec<Row>, Trouble> {
+        let params: [&(dyn ToSql + Sync); 12] = [
+            &self.ids,
+            &self.fences,
+            &self.outcomes,
+            &self.statuses,
+            &self.fields,
+            &self.contents,
+            &self.truncated,
+            &self.classes,
+            &self.evidence,
+            &self.guarantees,
+            &self.attempts,
+            &self.at,
+        ];
+        run(client, statement, &params, self.ids.len()).await
+    }
+}
+
+/// Doubts.
+#[derive(Default)]
+pub(super) struct Doubts<'a> {
+    ids: Vec<&'a [u8]>,
+    fences: Vec<i64>,
+    reasons: Vec<String>,
+    attempts: Vec<i32>,
+    guarantees: Vec<&'static str>,
+    since: Vec<i64>,
+}
+
+impl<'a> Doubts<'a> {
+    pub(super) fn of(jobs: &'a [Job]) -> Doubts<'a> {
+        let mut all = Doubts::default();
+        for job in jobs {
+            let Change::Doubt(id, fence, doubt, _) = &job.change else {
+                continue;
+            };
+            all.ids.push(&id.0);
+            all.fences.push(stored(*fence));
+            all.reasons.push(unknown(doubt.reason));
+            all.attempts.push(small(doubt.attempts));
+            all.guarantees.push(doubt.guarantee.as_str());
+            all.since.push(millis(doubt.since));
+        }
+        all
+    }
+
+    pub(super) async fn run(&self, client: &Client, statement: &Statement) -> Result<Vec<Row>, Trouble> {
+        let params: [&(dyn ToSql + Sync); 6] = [
+            &self.ids,
+            &self.fences,
+            &self.reasons,
+            &self.attempts,
+            &self.guarantees,
+            &self.since,
+        ];
+        run(client, statement, &params, self.ids.len()).await
+    }
+}
+
+/// Writes with their fences, where those are known.
+#[derive(Default)]
+pub(super) struct Pairs<'a> {
+    pub(super) ids: Vec<&'a [u8]>,
+    pub(super) fences: Vec<Option<i64>>,
+}
+
+impl<'a> Pairs<'a> {
+    pub(super) fn released(jobs: &'a [Job]) -> Pairs<'a> {
+        let mut all = Pairs::default();
+        for job in jobs {
+            let Change::Release(id, fence, _) = &job.change else {
+                continue;
+            };
+            all.ids.push(&id.0);
+            all.fences.push(Some(stored(*fence)));
+        }
+        all
+    }
+
+    pub(super) fn back(jobs: &'a [Job]) -> Pairs<'a> {
+        let mut all = Pairs::default();
+        for job in jobs {
+            let Change::PutBack(id, fence) = &job.change else {
+                continue;
+            };
+            all.ids.push(&id.0);
+            all.fences.push(fence.map(stored));
+        }
+        all
+    }
+
+    pub(super) async fn run(&self, client: &Client, statement: &Statement) -> Result<Vec<Row>, Trouble> {
+        let params: [&(dyn ToSql + Sync); 2] = [&self.ids, &self.fences];
+        run(client, statement, &params, self.ids.len()).await
+    }
+}
+
+/// Ends one doubt.
+pub(super) async fn resolve(client: &Client, writing: &Writing, change: &Change) -> Result<Vec<Row>, Trouble> {
+    let Change::Resolve(id, with, _) = change else {
+        return Ok(Vec::new());
+    };
+    let (columns, reason) = (Columns::of(&with.0), text(&with.1.reason));
+    let params: [&(dyn ToSql + Sync); 13] = [
+        &&id.0[..],
+        &columns.outcome,
+        &columns.status,
+        &columns.fields,
+        &columns.content,
+        &columns.truncated,
+        &columns.class,
+        &columns.evidence,
+        &columns.guarantee,
+        &columns.attempts,
+        &columns.at,
+        &resolver(with.1.by),
+        &reason,
+    ];
+    run(client, &writing.resolve, &params, 1).await
+}
+
+/// What stands in the way of a write.
+pub(super) async fn look_up(
+    client: &Client,
+    statement: &Statement,
+    sought: &Sought,
+    now: Time,
+) -> Result<Option<Record>, Trouble> {
+    let key = sought.key.as_ref().map(|k| &k.0.0[..]);
+    let trace = sought.trace.as_ref().filter(|t| t.exclusive).map(|t| &t.digest.0[..]);
+    let (caller, fingerprint, now) = (&sought.caller.0.0[..], &sought.fingerprint.0.0[..], millis(now));
+    let params: [&(dyn ToSql + Sync); 5] = [&key, &caller, &fingerprint, &now, &trace];
+    let row = client.query_opt(statement, &params).await.map_err(trouble)?;
+    row.as_ref().map(row::decode).transpose().map_err(Trouble::Rule)
+}

@@ -1,0 +1,87 @@
+//! What the writer is asked to do, and where the answer goes.
+
+use std::time::Instant;
+
+use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, WriteId};
+use tokio::sync::oneshot;
+
+use crate::{Claimed, LedgerError, Resolution};
+
+/// Where the result of a change goes, once it is durable.
+pub(super) type Slot<T> = Option<oneshot::Sender<Result<T, LedgerError>>>;
+
+/// The other end of a slot.
+pub(super) type Reply<T> = oneshot::Receiver<Result<T, LedgerError>>;
+
+/// A change, and where its result goes.
+#[derive(Debug)]
+pub(super) enum Change {
+    Claim(Box<Claim>, Slot<Claimed>),
+    Amend(WriteId, Fence, u32, Option<String>, Slot<Fence>),
+    Settle(WriteId, Fence, Box<Settlement>, Slot<()>),
+    Doubt(WriteId, Fence, Doubt, Slot<()>),
+    Release(WriteId, Fence, Slot<()>),
+    Resolve(WriteId, Box<(Settlement, Resolution)>, Slot<Record>),
+    Retake(WriteId, u32, Option<String>, Slot<Fence>),
+    /// Put back what was given out and nobody took; without a fence: what may have been given out.
+    PutBack(WriteId, Option<Fence>),
+}
+
+/// A change that waits, and since when.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) change: Change,
+    pub(super) since: Instant,
+    /// It was sent to the database once, and its answer was lost.
+    pub(super) tried: bool,
+}
+
+impl Job {
+    pub(super) fn new(change: Change) -> Job {
+        Job {
+            change,
+            since: Instant::now(),
+            tried: false,
+        }
+    }
+}
+
+impl Change {
+    /// The write that it is about.
+    pub(super) fn id(&self) -> WriteId {
+        match self {
+            Change::Claim(claim, _) => claim.id,
+            Change::Amend(id, ..) | Change::Settle(id, ..) | Change::Doubt(id, ..) | Change::Release(id, ..) => *id,
+            Change::Resolve(id, ..) | Change::Retake(id, ..) | Change::PutBack(id, ..) => *id,
+        }
+    }
+
+    /// Whether it gives out a fence for a first attempt: with the database out of reach it is refused soon.
+    pub(super) fn begins(&self) -> bool {
+        matches!(self, Change::Claim(..) | Change::Retake(..))
+    }
+
+    /// Whether it is made even if nobody waits for it any more.
+    pub(super) fn must_be_made(&self) -> bool {
+        match self {
+            Change::Settle(..) | Change::Doubt(..) | Change::Release(..) | Change::PutBack(..) => true,
+            Change::Claim(..) | Change::Retake(..) | Change::Amend(..) | Change::Resolve(..) => false,
+        }
+    }
+
+    /// Answers with `error`, once.
+    pub(super) fn fail(&mut self, error: LedgerError) {
+        match self {
+            Change::Claim(_, slot) => send(slot, Err(error)),
+            Change::Amend(.., slot) | Change::Retake(.., slot) => send(slot, Err(error)),
+            Change::Settle(.., slot) | Change::Doubt(.., slot) | Change::Release(.., slot) => send(slot, Err(error)),
+            Change::Resolve(.., slot) => send(slot, Err(error)),
+            Change::PutBack(..) => true,
+        };
+    }
+}
+
+/// Answers, once. Returns whether somebody heard it.
+pub(super) fn send<T>(slot: &mut Slot<T>, result: Result<T, LedgerError>) -> bool {
+    slot.take().is_some_and(|slot| slot.send(result).is_ok())
+}

@@ -1,0 +1,164 @@
+//! Makes a batch of changes in one transaction and one round trip: everything is sent before the first answer is awaited.
+
+use std::collections::HashMap;
+
+use tiebreak_core::record::{Fence, Record, WriteId};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row};
+
+use super::arrays::{self, Amends, Claims, Doubts, Pairs, Settles, run};
+use super::change::{Change, Job};
+use super::error::{Trouble, trouble};
+use super::row;
+use super::statements::Writing;
+
+/// A session of the writer.
+pub(super) struct Session {
+    pub(super) client: Client,
+    pub(super) writing: Writing,
+}
+
+/// What a batch did: the writes for which the change of their kind was made, with the fences given out.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub(super) granted: HashMap<WriteId, Fence>,
+    pub(super) ended: HashMap<WriteId, Option<Record>>,
+    /// Whether the owner's lease had not run out; else nothing was claimed.
+    pub(super) alive: bool,
+}
+
+impl Session {
+    /// Makes `jobs`, which are about different writes. After an error nothing was changed, unless it is [`Trouble::Gone`].
+    pub(super) async fn perform(&self, owner: i64, jobs: &[Job]) -> Result<Done, Trouble> {
+        let (client, writing) = (&self.client, &self.writing);
+        let (claims, amends, settles) = (Claims::of(jobs), Amends::of(jobs), Settles::of(jobs));
+        let (doubts, releases, retakes, back) = (
+            Doubts::of(jobs),
+            Pairs::released(jobs),
+            Amends::retaken(jobs),
+            Pairs::back(jobs),
+        );
+        let resolves: Vec<&Change> = jobs
+            .iter()
+            .map(|j| &j.change)
+            .filter(|c| matches!(c, Change::Resolve(..)))
+            .collect();
+        let retaking = async {
+            let params: [&(dyn ToSql + Sync); 4] = [&owner, &retakes.ids, &retakes.attempts, &retakes.helds];
+            run(client, &writing.retake, &params, retakes.ids.len()).await
+        };
+        let putting_back = async {
+            let params: [&(dyn ToSql + Sync); 3] = [&owner, &back.ids, &back.fences];
+            let _doubts = run(client, &writing.redoubt, &params, back.ids.len()).await?;
+            run(client, &writing.unclaim, &params, back.ids.len()).await
+        };
+        let resolving = async {
+            let mut rows = Vec::new();
+            for change in resolves {
+                rows.extend(arrays::resolve(client, writing, change).await?);
+            }
+            Ok::<_, Trouble>(rows)
+        };
+        // Polled in this order, hence sent in this order.
+        let begin = client.batch_execute("BEGIN");
+        let commit = client.batch_execute("COMMIT");
+        let own: [&(dyn ToSql + Sync); 1] = [&owner];
+        let alive = client.query(&writing.alive, &own);
+        let done = if back.ids.is_empty() && jobs.iter().all(|j| !matches!(j.change, Change::Resolve(..))) {
+            let (begun, alive, settled, doubted, released, amended, retaken, claimed, committed) = tokio::join!(
+                biased;
+                begin,
+                alive,
+                settles.run(client, &writing.settle),
+                doubts.run(client, &writing.doubt),
+                releases.run(client, &writing.release),
+                amends.run(client, &writing.amend),
+                retaking,
+                claims.run(client, &writing.claim, owner),
+                commit,
+            );
+            Answers {
+                begun,
+                alive,
+                settled,
+                doubted,
+                released,
+                amended,
+                retaken,
+                claimed,
+                resolved: Ok(vec![]),
+                committed,
+            }
+        } else {
+            // Rare, and in several steps: one after the other.
+            let (begun, alive) = (begin.await, alive.await);
+            let back = putting_back.await;
+            let resolved = match back {
+                Ok(_) => resolving.await,
+                Err(error) => Err(error),
+            };
+            let settled = settles.run(client, &writing.settle).await;
+            let doubted = doubts.run(client, &writing.doubt).await;
+            let released = releases.run(client, &writing.release).await;
+            let amended = amends.run(client, &writing.amend).await;
+            let retaken = retaking.await;
+            let claimed = claims.run(client, &writing.claim, owner).await;
+            Answers {
+                begun,
+                alive,
+                settled,
+                doubted,
+                released,
+                amended,
+                retaken,
+                claimed,
+                resolved,
+                committed: commit.await,
+            }
+        };
+        // An error on the way makes the commit roll back.
+        done.read()
+    }
+}
+
+struct Answers {
+    begun: Result<(), tokio_postgres::Error>,
+    alive: Result<Vec<Row>, tokio_postgres::Error>,
+    settled: Result<Vec<Row>, Trouble>,
+    doubted: Result<Vec<Row>, Trouble>,
+    released: Result<Vec<Row>, Trouble>,
+    amended: Result<Vec<Row>, Trouble>,
+    retaken: Result<Vec<Row>, Trouble>,
+    claimed: Result<Vec<Row>, Trouble>,
+    resolved: Result<Vec<Row>, Trouble>,
+    committed: Result<(), tokio_postgres::Error>,
+}
+
+impl Answers {
+    fn read(self) -> Result<Done, Trouble> {
+        self.begun.map_err(trouble)?;
+        let alive = !self.alive.map_err(trouble)?.is_empty();
+        let mut done = Done {
+            alive,
+            ..Done::default()
+        };
+        for rows in [self.settled?, self.doubted?, self.released?] {
+            for row in rows {
+                done.ended.insert(row::id(&row, "id").map_err(Trouble::Rule)?, None);
+            }
+        }
+        for row in self.resolved? {
+            let record = row::decode(&row).map_err(Trouble::Rule)?;
+            done.ended.insert(record.claim.id, Some(record));
+        }
+        for rows in [self.amended?, self.retaken?, self.claimed?] {
+            for row in rows {
+                let id = row::id(&row, "id").map_err(Trouble::Rule)?;
+                let fence = row::get(&row, "fence").map_err(Trouble::Rule)?;
+                done.granted.insert(id, row::fence(fence));
+            }
+        }
+        self.committed.map_err(trouble)?;
+        Ok(done)
+    }
+}

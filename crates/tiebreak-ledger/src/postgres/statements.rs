@@ -1,0 +1,186 @@
+//! The statements. Each works off all changes of its kind in a batch; what it returns was done.
+
+use tokio_postgres::{Client, Statement};
+
+use super::error::{Trouble, trouble};
+use super::row::RECORD;
+
+/// The owner must be alive when it claims: whoever declares it dead deletes this row, and waits for, or is waited for by,
+/// this lock. Without the row the statements below claim nothing.
+const ALIVE: &str = "SELECT owner FROM owners WHERE owner = $1 FOR KEY SHARE";
+
+/// What expired gives its key up first; the counts make sure of the order. Sorted by key, so that two gateways
+/// never wait for each other in a circle.
+const CLAIM: &str = "
+WITH wanted AS (
+    SELECT * FROM unnest($2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::text[], $7::text[], $8::text[],
+                         $9::int[], $10::text[], $11::bigint[], $12::bigint[], $13::bytea[], $14::boolean[])
+        WITH ORDINALITY AS t(id, key, caller, fingerprint, method, target, lanes, attempt, held, claimed_at, expires,
+                             trace, exclusive, n)
+), freed AS (
+    UPDATE writes w SET slot = NULL FROM wanted i
+    WHERE w.slot = i.key AND w.state = 'settled' AND w.expires <= i.claimed_at RETURNING 1
+), traced AS (
+    UPDATE writes w SET slot = NULL FROM wanted i
+    WHERE i.exclusive AND w.exclusive AND w.slot IS NOT NULL AND w.trace = i.trace AND w.fingerprint = i.fingerprint
+      AND w.slot <> i.key AND w.state = 'settled' AND w.expires <= i.claimed_at RETURNING 1
+)
+INSERT INTO writes AS w (id, state, fence, owner, key, slot, trace, exclusive, expires, caller, fingerprint, method, target,
+                         lanes, attempt, held, claimed_at)
+SELECT i.id, 'claimed', nextval('fences'), $1, i.key, i.key, i.trace, i.exclusive, i.expires, i.caller, i.fingerprint,
+       i.method, i.target, i.lanes, i.attempt, i.held, i.claimed_at
+FROM wanted i
+WHERE (SELECT count(*) FROM freed) + (SELECT count(*) FROM traced) >= 0 AND EXISTS (SELECT 1 FROM owners WHERE owner = $1)
+  AND NOT EXISTS (SELECT 1 FROM writes d
+                  WHERE d.doubtful AND d.caller = i.caller AND d.fingerprint = i.fingerprint)
+ORDER BY i.key NULLS LAST, i.n
+ON CONFLICT DO NOTHING
+RETURNING w.id, w.fence";
+
+const AMEND: &str = "
+UPDATE writes w SET fence = nextval('fences'), attempt = i.attempt, held = i.held
+FROM unnest($1::bytea[], $2::bigint[], $3::int[], $4::text[]) AS i(id, fence, attempt, held)
+WHERE w.id = i.id AND w.fence = i.fence AND w.state = 'claimed'
+RETURNING w.id, w.fence";
+
+const SETTLE: &str = "
+UPDATE writes w
+SET state = 'settled', owner = NULL, doubtful = false, outcome = i.outcome, status = i.status, fields = i.fields,
+    content = i.content, truncated = i.truncated, class = i.class, evidence = i.evidence, guarantee = i.guarantee,
+    attempts = i.attempts, settled_at = i.at
+FROM unnest($1::bytea[], $2::bigint[], $3::text[], $4::int[], $5::text[], $6::bytea[], $7::boolean[], $8::text[],
+            $9::text[], $10::text[], $11::int[], $12::bigint[])
+    AS i(id, fence, outcome, status, fields, content, truncated, class, evidence, guarantee, attempts, at)
+WHERE w.id = i.id AND w.fence = i.fence AND w.state = 'claimed'
+RETURNING w.id";
+
+const DOUBT: &str = "
+UPDATE writes w
+SET state = 'doubted', owner = NULL, doubtful = true, doubt_reason = i.reason, doubt_attempts = i.attempts,
+    doubt_guarantee = i.guarantee, doubt_since = i.since
+FROM unnest($1::bytea[], $2::bigint[], $3::text[], $4::int[], $5::text[], $6::bigint[])
+    AS i(id, fence, reason, attempts, guarantee, since)
+WHERE w.id = i.id AND w.fence = i.fence AND w.state = 'claimed'
+RETURNING w.id";
+
+const RELEASE: &str = "
+DELETE FROM writes w USING unnest($1::bytea[], $2::bigint[]) AS i(id, fence)
+WHERE w.id = i.id AND w.fence = i.fence AND w.state = 'claimed'
+RETURNING w.id";
+
+const RETAKE: &str = "
+UPDATE writes w SET state = 'claimed', owner = $1, fence = nextval('fences'), attempt = i.attempt, held = i.held
+FROM unnest($2::bytea[], $3::int[], $4::text[]) AS i(id, attempt, held)
+WHERE w.id = i.id AND w.state = 'doubted' AND EXISTS (SELECT 1 FROM owners WHERE owner = $1)
+RETURNING w.id, w.fence";
+
+/// The doubt that a retaking ended is still in its columns.
+const REDOUBT: &str = "
+UPDATE writes w SET state = 'doubted', owner = NULL
+FROM unnest($2::bytea[], $3::bigint[]) AS i(id, fence)
+WHERE w.id = i.id AND w.owner = $1 AND w.state = 'claimed' AND w.doubtful AND w.fence = coalesce(i.fence, w.fence)";
+
+const UNCLAIM: &str = "
+DELETE FROM writes w USING unnest($2::bytea[], $3::bigint[]) AS i(id, fence)
+WHERE w.id = i.id AND w.owner = $1 AND w.state = 'claimed' AND NOT w.doubtful AND w.fence = coalesce(i.fence, w.fence)";
+
+/// What stands in the way of one write: the record that holds its key, else the oldest doubt of the same caller and content, else
+/// the same write of another caller under the same key, if that cannot be guessed.
+fn look_up() -> String {
+    format!(
+        "(SELECT 0 AS rank, {RECORD} FROM writes w
+          WHERE w.slot = $1 AND NOT (w.state = 'settled' AND coalesce(w.expires <= $4, false)))
+         UNION ALL
+         (SELECT 1, {RECORD} FROM writes w WHERE w.doubtful AND w.caller = $2 AND w.fingerprint = $3
+          ORDER BY w.row LIMIT 1)
+         UNION ALL
+         (SELECT 2, {RECORD} FROM writes w
+          WHERE w.exclusive AND w.slot IS NOT NULL AND w.trace = $5 AND w.fingerprint = $3 AND w.caller <> $2
+            AND NOT (w.state = 'settled' AND coalesce(w.expires <= $4, false)) LIMIT 1)
+         ORDER BY 1 LIMIT 1"
+    )
+}
+
+fn resolve() -> String {
+    format!(
+        "UPDATE writes w
+         SET state = 'settled', owner = NULL, doubtful = false, outcome = $2, status = $3, fields = $4, content = $5,
+             truncated = $6, class = $7, evidence = $8, guarantee = $9, attempts = $10, settled_at = $11,
+             resolved_by = $12, resolution = $13
+         WHERE w.id = $1 AND w.state = 'doubted'
+         RETURNING {RECORD}"
+    )
+}
+
+/// How records stand after a change of which it is not known what became of it.
+fn standing() -> String {
+    format!("SELECT w.owner, w.resolved_by, {RECORD} FROM writes w WHERE w.id = ANY($1::bytea[])")
+}
+
+/// The statements of the writer, prepared in its session.
+pub(super) struct Writing {
+    pub(super) alive: Statement,
+    pub(super) claim: Statement,
+    pub(super) amend: Statement,
+    pub(super) settle: Statement,
+    pub(super) doubt: Statement,
+    pub(super) release: Statement,
+    pub(super) retake: Statement,
+    pub(super) redoubt: Statement,
+    pub(super) unclaim: Statement,
+    pub(super) resolve: Statement,
+    pub(super) look_up: Statement,
+    pub(super) standing: Statement,
+}
+
+impl Writing {
+    pub(super) async fn prepare(client: &Client) -> Result<Writing, Trouble> {
+        let prepare = async |text: &str| client.prepare(text).await.map_err(trouble);
+        Ok(Writing {
+            alive: prepare(ALIVE).await?,
+            claim: prepare(CLAIM).await?,
+            amend: prepare(AMEND).await?,
+            settle: prepare(SETTLE).await?,
+            doubt: prepare(DOUBT).await?,
+            release: prepare(RELEASE).await?,
+            retake: prepare(RETAKE).await?,
+            redoubt: prepare(REDOUBT).await?,
+            unclaim: prepare(UNCLAIM).await?,
+            resolve: prepare(&resolve()).await?,
+            look_up: prepare(&look_up()).await?,
+            standing: prepare(&standing()).await?,
+        })
+    }
+}
+
+/// The statements of readers, prepared in their session.
+pub(super) struct Reading {
+    pub(super) look_up: Statement,
+    pub(super) get: Statement,
+    pub(super) doubts: Statement,
+    pub(super) traced: Statement,
+    pub(super) purge: Statement,
+}
+
+/// In slices, and never waiting for anybody.
+const PURGE: &str = "
+DELETE FROM writes WHERE id IN (
+    SELECT id FROM writes WHERE state = 'settled' AND expires <= $1 ORDER BY expires LIMIT 500 FOR UPDATE SKIP LOCKED)";
+
+impl Reading {
+    pub(super) async fn prepare(client: &Client) -> Result<Reading, Trouble> {
+        let prepare = async |text: &str| client.prepare(text).await.map_err(trouble);
+        let get = format!("SELECT w.resolved_by, w.resolution, {RECORD} FROM writes w WHERE w.id = $1");
+        let doubts =
+            format!("SELECT {RECORD} FROM writes w WHERE w.state = 'doubted' AND w.row > $1 ORDER BY w.row LIMIT $2");
+        // For operators, who seldom look: no index.
+        let traced = format!("SELECT {RECORD} FROM writes w WHERE w.trace = $1 ORDER BY w.row DESC LIMIT $2");
+        Ok(Reading {
+            traced: prepare(&traced).await?,
+            look_up: prepare(&look_up()).await?,
+            get: prepare(&get).await?,
+            doubts: prepare(&doubts).await?,
+            purge: prepare(PURGE).await?,
+        })
+    }
+}

@@ -1,0 +1,345 @@
+//! The one task that makes changes, many in one transaction.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tiebreak_core::record::{Fence, Record, WriteId};
+
+use super::Shared;
+use super::arrays;
+use super::batch::{self, Marks, Open};
+use super::change::{Change, Job, send};
+use super::error::{Trouble, trouble};
+use super::perform::{Done, Session};
+use super::standing::{self, Answer, Standing};
+use super::statements::Writing;
+use crate::{Claimed, LedgerError};
+
+/// A database that says nothing for so long is taken for unreachable.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// So soon an unreachable database is tried again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    session: Option<Session>,
+    owner: i64,
+    open: HashMap<WriteId, Open>,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>) -> Writer {
+        let owner = shared.tenure().owner;
+        Writer {
+            shared,
+            session: None,
+            owner,
+            open: HashMap::new(),
+        }
+    }
+
+    /// Makes changes until the ledger is closed and everything that was submitted is made.
+    pub(super) async fn run(mut self) {
+        loop {
+            // The tasks that were just answered submit what comes next: one batch instead of two.
+            std::thread::yield_now();
+            let jobs = {
+                let mut queue = self.shared.queue();
+                batch::take(&mut queue.jobs, &self.open, self.shared.options.batch)
+            };
+            if jobs.is_empty() {
+                if self.shared.queue().closed {
+                    return;
+                }
+                self.shared.submitted.notified().await;
+                continue;
+            }
+            self.make(jobs).await;
+        }
+    }
+
+    /// Makes `jobs`, or answers why not. What belongs to a claim is tried until it is made or the ledger is closed.
+    async fn make(&mut self, mut jobs: Vec<Job>) {
+        let mut trouble = None;
+        loop {
+            self.settle_in();
+            self.expire(&mut jobs, trouble.as_ref());
+            if jobs.is_empty() {
+                return;
+            }
+            let done = match self.session().await {
+                Ok(()) => {
+                    self.refuse_too_many(&mut jobs).await;
+                    self.perform(&jobs).await
+                }
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(done) => {
+                    jobs = self.answer(jobs, done).await;
+                    trouble = None;
+                    continue;
+                }
+                Err(Trouble::Again(_)) => {}
+                Err(Trouble::Gone(why)) => {
+                    jobs.iter_mut().for_each(|job| job.tried |= self.session.is_some());
+                    self.session = None;
+                    trouble = Some(why);
+                }
+                Err(other) if jobs.len() > 1 => {
+                    tracing::debug!(?other, "a batch failed; its changes are made one by one");
+                    for job in jobs {
+                        Box::pin(self.make(vec![job])).await;
+                    }
+                    return;
+                }
+                Err(other) => {
+                    let keep = matches!(other, Trouble::Full) && jobs.iter().all(|j| !j.change.begins());
+                    if !keep {
+                        let error = other.told();
+                        jobs.iter_mut().for_each(|job| job.change.fail(error.clone()));
+                        return;
+                    }
+                    trouble = Some("no space is left".into());
+                }
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Takes notice of a new life: what the last one had claimed is not ours any more.
+    fn settle_in(&mut self) {
+        let owner = self.shared.tenure().owner;
+        if owner != self.owner {
+            self.owner = owner;
+            self.open.clear();
+        }
+    }
+
+    async fn session(&mut self) -> Result<(), Trouble> {
+        if self.session.as_ref().is_none_or(|s| s.client.is_closed()) {
+            self.session = None;
+            let client = self.shared.connector.ready(None).await?;
+            let writing = Writing::prepare(&client).await?;
+            self.session = Some(Session { client, writing });
+        }
+        Ok(())
+    }
+
+    fn session_of(&self) -> Result<&Session, Trouble> {
+        let lost = || Trouble::Gone("the connection is gone".into());
+        self.session.as_ref().ok_or_else(lost)
+    }
+
+    async fn perform(&self, jobs: &[Job]) -> Result<Done, Trouble> {
+        if jobs.is_empty() {
+            let alive = true;
+            return Ok(Done {
+                alive,
+                ..Done::default()
+            });
+        }
+        let silent = |_| Trouble::Gone("it did not answer in time".into());
+        let work = self.session_of()?.perform(self.owner, jobs);
+        tokio::time::timeout(SILENCE, work).await.map_err(silent)?
+    }
+
+    /// Fails what has waited too long: claims, and nothing of them remains. What must be made is, later.
+    fn expire(&self, jobs: &mut Vec<Job>, trouble: Option<&String>) {
+        let options = &self.shared.options;
+        let why = trouble.map_or("it is busy; try again later", String::as_str);
+        let error = LedgerError::Unavailable(format!("the database cannot be used: {why}"));
+        let closed = self.shared.queue().closed;
+        let expired = |job: &mut Job| {
+            let wait = if job.change.must_be_made() {
+                options.wait_to_record
+            } else {
+                options.wait
+            };
+            if trouble.is_none() || job.since.elapsed() < wait {
+                return false;
+            }
+            job.change.fail(error.clone());
+            if job.tried && job.change.begins() {
+                job.change = Change::PutBack(job.change.id(), None);
+            }
+            closed || !job.change.must_be_made()
+        };
+        jobs.retain_mut(|job| !expired(job));
+        self.shared.queue().jobs.retain_mut(|job| !expired(job));
+    }
+
+    /// Refuses what is over the bound of open claims; what is taken already is told all the same.
+    async fn refuse_too_many(&self, jobs: &mut Vec<Job>) {
+        let mut room = self.shared.options.bounds.outstanding.saturating_sub(self.open.len());
+        let mut kept = Vec::with_capacity(jobs.len());
+        for mut job in jobs.drain(..) {
+            if job.change.begins() && room == 0 {
+                let found = match &job.change {
+                    Change::Claim(claim, _) => self.look_up(claim).await,
+                    _ => Ok(None),
+                };
+                match (&mut job.change, found) {
+                    (Change::Claim(_, slot), Ok(Some(record))) => {
+                        send(slot, Ok(Claimed::Taken(Box::new(record))));
+                    }
+                    (change, _) => change.fail(self.shared.options.bounds.too_many()),
+                }
+                continue;
+            }
+            room -= usize::from(job.change.begins());
+            kept.push(job);
+        }
+        *jobs = kept;
+    }
+
+    async fn look_up(&self, claim: &tiebreak_core::record::Claim) -> Result<Option<Record>, Trouble> {
+        let session = self.session_of()?;
+        arrays::look_up(&session.client, &session.writing.look_up, &claim.sought(), claim.at).await
+    }
+
+    /// Answers what was made. Returns what is to be tried again.
+    async fn answer(&mut self, jobs: Vec<Job>, mut done: Done) -> Vec<Job> {
+        let mut left = Vec::new();
+        for mut job in jobs {
+            let id = job.change.id();
+            match &mut job.change {
+                Change::Claim(claim, slot) => match done.granted.remove(&id) {
+                    Some(fence) => {
+                        let marks = Some(Marks::of(claim));
+                        self.open.insert(id, Open { fence, marks });
+                        self.give(id, fence, send(slot, Ok(Claimed::Granted(fence))));
+                    }
+                    None => left.push(job),
+                },
+                Change::Retake(.., slot) => match done.granted.remove(&id) {
+                    Some(fence) => {
+                        self.open.insert(id, Open { fence, marks: None });
+                        self.give(id, fence, send(slot, Ok(fence)));
+                    }
+                    None => left.push(job),
+                },
+                Change::Amend(.., slot) => match done.granted.remove(&id) {
+                    Some(fence) => {
+                        self.open.entry(id).and_modify(|open| open.fence = fence);
+                        send(slot, Ok(fence));
+                    }
+                    None => left.push(job),
+                },
+                Change::Settle(.., slot) | Change::Doubt(.., slot) | Change::Release(.., slot) => {
+                    match done.ended.remove(&id) {
+                        Some(_) => {
+                            self.open.remove(&id);
+                            send(slot, Ok(()));
+                        }
+                        None => left.push(job),
+                    }
+                }
+                Change::Resolve(.., slot) => match done.ended.remove(&id).flatten() {
+                    Some(record) => {
+                        send(slot, Ok(record));
+                    }
+                    None => left.push(job),
+                },
+                Change::PutBack(..) => {
+                    self.open.remove(&id);
+                }
+            }
+        }
+        if !done.alive {
+            self.shared.is_dead(self.owner).await;
+        }
+        self.explain(left, done.alive).await
+    }
+
+    /// What was given out and nobody took is put back.
+    fn give(&self, id: WriteId, fence: Fence, heard: bool) {
+        if !heard {
+            self.shared.put_back(id, fence);
+        }
+    }
+
+    /// Answers what the database did not make: what stands against it, or that it was made before its answer was lost.
+    async fn explain(&mut self, jobs: Vec<Job>, alive: bool) -> Vec<Job> {
+        if jobs.is_empty() {
+            return jobs;
+        }
+        let found = match self.standing(&jobs).await {
+            Ok(found) => found,
+            // The same batch is made again, which then finds out.
+            Err(_) => return jobs,
+        };
+        let (looked_up, mut again) = (self.taken_by(&jobs, &found).await, Vec::new());
+        for (mut job, taken) in jobs.into_iter().zip(looked_up) {
+            let id = job.change.id();
+            let ours = self.open.get(&id).map(|open| open.fence);
+            let answer = standing::explain(&job.change, job.tried, self.owner, ours, found.get(&id));
+            match (&mut job.change, answer) {
+                (Change::Claim(claim, slot), Answer::Granted(fence)) => {
+                    let marks = Some(Marks::of(claim));
+                    self.open.insert(id, Open { fence, marks });
+                    self.give(id, fence, send(slot, Ok(Claimed::Granted(fence))));
+                }
+                (Change::Claim(_, slot), Answer::Free) => match taken {
+                    Some(record) => {
+                        send(slot, Ok(Claimed::Taken(Box::new(record))));
+                    }
+                    // What stood in the way is gone, or this process was taken for dead.
+                    None => again.push(job),
+                },
+                (Change::Retake(.., slot), Answer::Granted(fence)) => {
+                    self.open.insert(id, Open { fence, marks: None });
+                    self.give(id, fence, send(slot, Ok(fence)));
+                }
+                (Change::Retake(..), Answer::Free) if !alive => again.push(job),
+                (Change::Amend(.., slot), Answer::Granted(fence)) => {
+                    self.open.entry(id).and_modify(|open| open.fence = fence);
+                    send(slot, Ok(fence));
+                }
+                (Change::Settle(.., slot) | Change::Doubt(.., slot) | Change::Release(.., slot), Answer::Made) => {
+                    self.open.remove(&id);
+                    send(slot, Ok(()));
+                }
+                (Change::Resolve(.., slot), Answer::Made) => {
+                    let record = found.get(&id).map(|s| s.record.clone());
+                    send(slot, record.ok_or(LedgerError::NotFound(id)));
+                }
+                (change, Answer::Refused(error)) => {
+                    if matches!(error, LedgerError::NotFound(_)) {
+                        self.open.remove(&id);
+                    }
+                    change.fail(error);
+                }
+                (change, _) => change.fail(LedgerError::NotFound(id)),
+            }
+        }
+        again
+    }
+
+    async fn standing(&self, jobs: &[Job]) -> Result<HashMap<WriteId, Standing>, Trouble> {
+        let session = self.session_of()?;
+        let ids: Vec<[u8; 16]> = jobs.iter().map(|j| j.change.id().0).collect();
+        let ids: Vec<&[u8]> = ids.iter().map(|id| &id[..]).collect();
+        let rows = session
+            .client
+            .query(&session.writing.standing, &[&ids])
+            .await
+            .map_err(trouble)?;
+        let read = |row| Standing::read(row).map_err(Trouble::Rule);
+        rows.iter()
+            .map(|row| read(row).map(|s| (s.record.claim.id, s)))
+            .collect()
+    }
+
+    /// What stands in the way of those claims of which the ledger knows nothing, in their order.
+    async fn taken_by(&self, jobs: &[Job], found: &HashMap<WriteId, Standing>) -> Vec<Option<Record>> {
+        let looks = jobs.iter().map(async |job| match &job.change {
+            Change::Claim(claim, _) if !found.contains_key(&claim.id) => self.look_up(claim).await.ok().flatten(),
+            _ => None,
+        });
+        join_all(looks).await
+    }
+}

@@ -1,0 +1,10 @@
+//! The ledger in PostgreSQL: the contract, and what only a shared database can do.
+
+// Helpers of tests are tests, too.
+#![allow(clippy::unwrap_used)]
+#![allow(unreachable_pub, reason = "there is one crate of tests, and nobody outside")]
+
+#[path = "postgres/cluster.rs"]
+mod cluster;
+#[path = "postgres/contract.rs"]
+mod contract;
