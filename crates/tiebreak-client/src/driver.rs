@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use crate::engine::Engine;
 use crate::inflight::Registration;
 use crate::lanes::{Standing, Ticket};
+use crate::story::Recorder;
 
 /// What the loop holds for its exchange.
 pub(crate) struct Driver<'a> {
@@ -23,6 +24,7 @@ pub(crate) struct Driver<'a> {
     pub(crate) gone: Option<oneshot::Receiver<()>>,
     pub(crate) ticket: Option<Ticket>,
     pub(crate) registration: Option<Registration>,
+    pub(crate) story: Option<Recorder>,
 }
 
 /// A driver that is dropped in the middle may leave a request on the wire, of which the lanes have to know.
@@ -41,7 +43,12 @@ impl Driver<'_> {
     pub(crate) async fn run(mut self) -> Answer {
         let mut input = Input::Begin;
         loop {
-            let Step { effect, deadline } = self.exchange.handle(self.engine.clock().now(), input);
+            let now = self.engine.clock().now();
+            let answered = matches!(input, Input::Delivered(_));
+            let Step { effect, deadline } = self.exchange.handle(now, input);
+            if let Some(story) = &mut self.story {
+                story.decided(now, answered, &self.exchange, &effect);
+            }
             input = match effect {
                 Effect::Answer { mut answer, exit } => {
                     answer.honours_preference = self.exchange.honours_preference();
@@ -49,6 +56,9 @@ impl Driver<'_> {
                 }
                 effect => self.perform(effect, deadline).await,
             };
+            if let Some(story) = &mut self.story {
+                story.learned(&input);
+            }
         }
     }
 
@@ -56,6 +66,9 @@ impl Driver<'_> {
         self.leave(exit);
         if let Some(registration) = self.registration.take() {
             registration.publish(&answer);
+        }
+        if let Some(story) = self.story.take() {
+            story.answered(self.engine.clock().now(), &answer);
         }
         answer
     }

@@ -23,6 +23,7 @@ use crate::driver::Driver;
 use crate::inflight::Inflight;
 use crate::lanes::{LaneLimits, Lanes};
 use crate::reads::{Read, ReadLimits, Reads};
+use crate::story::{Begun, Watch};
 use crate::transport::Transport;
 
 /// Settings of an engine.
@@ -40,6 +41,8 @@ pub struct EngineOptions {
     pub max_answer: usize,
     /// Fixed randomness, for simulations: the seed of ids and jitter. `None`: the system's.
     pub seed: Option<u64>,
+    /// Who records what happens to each write, if anybody does.
+    pub watch: Option<Arc<Watch>>,
 }
 
 impl Default for EngineOptions {
@@ -51,6 +54,7 @@ impl Default for EngineOptions {
             reads: ReadLimits::default(),
             max_answer: 16 << 20,
             seed: None,
+            watch: None,
         }
     }
 }
@@ -185,6 +189,18 @@ impl Engine {
             check_first: submission.check_first,
             seed,
         };
+        let story = self.options.watch.as_ref().map(|watch| {
+            watch.begin(
+                &request,
+                Begun {
+                    id: context.id,
+                    caller,
+                    keyed: key.is_some(),
+                    lanes: &context.lanes,
+                    at: self.clock.now(),
+                },
+            )
+        });
         let (connection, remembers) = (submission.connection, submission.remembers);
         let request = Arc::new(request);
         let exchange = Exchange::new(Arc::clone(&request), context, Arc::clone(&self.judge));
@@ -194,6 +210,7 @@ impl Engine {
             gone: submission.gone,
             ticket: None,
             registration: None,
+            story,
         };
         let answer = driver.run().await;
         if answer.pooled {

@@ -50,6 +50,17 @@ fn worth_carrying(carried: &Carried) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneFull;
 
+/// How full the lanes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LaneLoad {
+    /// Lanes with writes in them.
+    pub busy: usize,
+    /// Places taken in all of them.
+    pub places: usize,
+    /// Writes in the longest.
+    pub longest: usize,
+}
+
 /// All lanes of one gateway or job.
 #[derive(Debug)]
 pub struct Lanes {
@@ -166,11 +177,22 @@ impl Lanes {
     #[must_use]
     pub fn longest(&self, limit: usize) -> Vec<(LaneId, usize)> {
         let state = self.lock();
-        let mut all: Vec<_> = state.lanes.iter().map(|(id, l)| (id.clone(), l.queue.len())).collect();
-        all.retain(|(_, n)| *n > 0);
-        all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        all.truncate(limit);
-        all
+        let all = state.lanes.iter().map(|(id, lane)| (id, lane.queue.len()));
+        let mut all: Vec<_> = all.filter(|(_, n)| *n > 0).collect();
+        all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+        all.into_iter().take(limit).map(|(id, n)| (id.clone(), n)).collect()
+    }
+
+    /// How full the lanes are.
+    #[must_use]
+    pub fn load(&self) -> LaneLoad {
+        let state = self.lock();
+        let lengths = state.lanes.values().map(|lane| lane.queue.len());
+        LaneLoad {
+            busy: lengths.clone().filter(|n| *n > 0).count(),
+            places: state.places,
+            longest: lengths.max().unwrap_or_default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

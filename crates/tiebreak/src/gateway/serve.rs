@@ -114,6 +114,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let options = EngineOptions {
         callers: Arc::clone(&callers),
         policy: Arc::new(policy(args)),
+        watch: console.as_ref().map(admin::Bound::watch),
         ..EngineOptions::default()
     };
     let engine = Engine::new(
@@ -142,12 +143,10 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         running: Arc::default(),
     });
     let (stop, stopped) = watch::channel(false);
-    if let Some(console) = console {
-        console.serve(Desk {
-            engine: Arc::clone(&gateway.engine),
-            upstream: args.upstream.clone().unwrap_or_else(|| "embedded".into()),
-            stopping: stopped.clone(),
-        })?;
+    if let (Some(console), Some(watch)) = (console, gateway.engine.options().watch.clone()) {
+        let upstream = args.upstream.clone().unwrap_or_else(|| "embedded".into());
+        let engine = Arc::clone(&gateway.engine);
+        console.serve(Desk::new(engine, watch, upstream, stopped.clone()))?;
     }
     for address in listeners.told() {
         match address {

@@ -16,4 +16,5 @@ mod peer;
 mod relay;
 mod scripted;
 mod shared;
+mod stories;
 mod wire;
