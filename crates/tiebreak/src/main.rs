@@ -27,7 +27,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Stand in front of an HTTP API (or serve an embedded JSON origin)
-    Serve(gateway::ServeArgs),
+    Serve(Box<gateway::ServeArgs>),
     /// Push the lines of a file to an HTTP API, each of them once
     Submit(Box<submit::SubmitArgs>),
     /// Explain an HTTP conflict: which one it is, why, and what to do
