@@ -21,10 +21,10 @@ const GRACE: Duration = Duration::from_secs(10);
 /// refused before: asking for it is what tells a client that waits for `100 Continue` to send it.
 pub(super) async fn take_in(
     gateway: &Gateway,
+    max: usize,
     headers: &HeaderMap,
     body: Incoming,
 ) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
-    let max = gateway.max_content;
     let length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
@@ -42,16 +42,16 @@ pub(super) async fn take_in(
     if body.is_end_stream() {
         return Ok((Bytes::new(), memory));
     }
-    Ok((read(gateway, body).await?, memory))
+    Ok((read(gateway, max, body).await?, memory))
 }
 
-async fn read(gateway: &Gateway, mut body: Incoming) -> Result<Bytes, Problem> {
+async fn read(gateway: &Gateway, max: usize, mut body: Incoming) -> Result<Bytes, Problem> {
     let begun = Instant::now();
     let (stall, rate) = (gateway.limits.stall_timeout, gateway.limits.min_rate);
     let (mut first, mut all) = (Bytes::new(), BytesMut::new());
     loop {
         let so_far = first.len() + all.len();
-        let fair = begun + GRACE + Duration::from_secs_f64(so_far as f64 / f64::from(rate));
+        let fair = begun + GRACE + Duration::from_secs_f64(so_far as f64 / rate as f64);
         let until = fair.min(Instant::now() + stall);
         let Ok(frame) = timeout_at(until, body.frame()).await else {
             return Err(Problem::new(
@@ -68,8 +68,8 @@ async fn read(gateway: &Gateway, mut body: Incoming) -> Result<Bytes, Problem> {
         };
         // Trailers of a write are left out (RFC 9110 §6.5.1 allows it): they come after what was to be decided upon.
         let Ok(data) = frame.into_data() else { continue };
-        if so_far + data.len() > gateway.max_content {
-            return Err(too_large(gateway.max_content));
+        if so_far + data.len() > max {
+            return Err(too_large(max));
         }
         match (first.is_empty(), all.is_empty()) {
             (true, true) => first = data,

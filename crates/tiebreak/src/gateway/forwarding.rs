@@ -18,7 +18,7 @@ pub(super) struct Peer {
 }
 
 /// Which fields tell the origin about the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Forwarding {
     /// `Forwarded` (RFC 7239)
     Forwarded,
@@ -28,6 +28,16 @@ pub(crate) enum Forwarding {
     Both,
     /// neither
     None,
+}
+
+impl Forwarding {
+    /// The words for them in the configuration.
+    pub(crate) const WORDS: &'static [(&'static str, Forwarding)] = &[
+        ("forwarded", Forwarding::Forwarded),
+        ("x", Forwarding::X),
+        ("both", Forwarding::Both),
+        ("none", Forwarding::None),
+    ];
 }
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

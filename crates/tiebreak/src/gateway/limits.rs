@@ -1,56 +1,46 @@
-//! The bounds on clients: how many, how large, how slow. The command line's part of them, and the counting.
+//! The bounds on clients: how many, how large, how slow.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use clap::Args;
-
 /// Bounds on clients.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Bounds on clients")]
+#[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    /// At most so many client connections; more are answered with 503
-    #[arg(long, value_name = "N", default_value = "10000")]
-    pub(super) max_connections: usize,
-    /// At most so many connections from one client address
-    #[arg(long, value_name = "N", default_value = "5000")]
-    pub(super) max_connections_per_address: usize,
-    /// At most so many writes of one caller at a time; more are answered with 429
-    #[arg(long, value_name = "N", default_value = "4096")]
-    pub(super) max_writes_per_caller: usize,
-    /// At most so many KiB in the head of a request
-    #[arg(long, value_name = "KIB", default_value = "64", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    max_head: u16,
-    /// How long the head of a request may take, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    pub(super) head_timeout: Duration,
-    /// How long a client may send no content, or take nothing of its answer, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
-    pub(super) stall_timeout: Duration,
-    /// How many bytes of content a client has to send in each second, after the first ten
-    #[arg(long, value_name = "BYTES", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) min_rate: u32,
-    /// How long a connection may be idle, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
-    pub(super) idle_timeout: Duration,
-    /// How long stopping waits for what is on its way, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
-    pub(super) drain_timeout: Duration,
+    /// Client connections.
+    pub(crate) max_connections: usize,
+    /// Connections from one client address.
+    pub(crate) max_connections_per_address: usize,
+    /// Writes of one caller at a time.
+    pub(crate) max_writes_per_caller: usize,
+    /// Bytes in the head of a request.
+    pub(crate) max_head: usize,
+    /// From the first byte of a head to its last.
+    pub(crate) head_timeout: Duration,
+    /// How long a client may send no content, or take nothing of its answer.
+    pub(crate) stall_timeout: Duration,
+    /// Bytes of content that a client has to send in each second, after the first ten.
+    pub(crate) min_rate: usize,
+    /// How long a connection may be idle.
+    pub(crate) idle_timeout: Duration,
+    /// How long stopping waits for what is on its way.
+    pub(crate) drain_timeout: Duration,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse::<f64>() {
-        Ok(n) if n > 0.0 && n <= 86400.0 => Ok(Duration::from_secs_f64(n)),
-        _ => Err("write a number of seconds, more than 0 and at most 86400".into()),
-    }
-}
-
-impl Limits {
-    /// Bytes that the head of a request may have.
-    pub(super) fn max_head(&self) -> usize {
-        usize::from(self.max_head) * 1024
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            max_connections: 10_000,
+            max_connections_per_address: 5_000,
+            max_writes_per_caller: 4_096,
+            max_head: 64 * 1024,
+            head_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(30),
+            min_rate: 1024,
+            idle_timeout: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(90),
+        }
     }
 }
 

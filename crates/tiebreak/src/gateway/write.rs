@@ -18,6 +18,7 @@ use super::body::{Content, problem, whole};
 use super::content::{self, busy};
 use super::forwarding::add_via;
 use super::route::{Gateway, Running};
+use super::routing::Route;
 use super::upstream::Upstream;
 
 const PREFERENCE: &str = "tiebreak=rebase";
@@ -25,6 +26,7 @@ const PREFERENCE: &str = "tiebreak=rebase";
 /// Performs one write.
 pub(super) async fn perform(
     gateway: Arc<Gateway>,
+    route: Arc<Route>,
     request: Request<Incoming>,
     connection: Option<u64>,
 ) -> Response<Content> {
@@ -32,7 +34,7 @@ pub(super) async fn perform(
     let Some(path) = head.uri.path_and_query() else {
         return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
     };
-    let target = match Target::parse(&gateway.upstream.target(path)) {
+    let target = match Target::parse(&route.upstream.target(path)) {
         Ok(target) => target,
         Err(error) => return problem(&Problem::new(Kind::BadRequest, format!("failed to {error}"))),
     };
@@ -40,18 +42,19 @@ pub(super) async fn perform(
         Ok(key) => key,
         Err(error) => return problem(&Problem::new(Kind::KeyInvalid, format!("failed to {error}"))),
     };
-    let caller = gateway.callers.of(&head.headers);
+    let caller = route.caller(&gateway.callers, &route.credential(&head.headers));
     let Some(place) = gateway.writing.take(caller) else {
         return problem(
             &busy("as many of your writes are on their way as this gateway takes from one caller").with_status(429),
         );
     };
-    let (content, memory) = match content::take_in(&gateway, &head.headers, body).await {
+    let max_content = route.config.settings.values.max_content;
+    let (content, memory) = match content::take_in(&gateway, max_content, &head.headers, body).await {
         Ok(taken) => taken,
         Err(refusal) => return problem(&refusal),
     };
     let prefers = prefers_rebase(&head.headers);
-    if let Some(Ok(there)) = destination(&gateway, &head.headers) {
+    if let Some(Ok(there)) = destination(&route, &head.headers) {
         head.headers.insert("destination", there);
     }
     head.headers.remove(header::HOST);
@@ -69,6 +72,8 @@ pub(super) async fn perform(
         key,
         connection,
         remembers: true,
+        lanes: route.lanes(head.uri.path(), &write),
+        policy: Some(Arc::clone(&route.config.policy)),
         gone: Some(gone),
         ..Submission::default()
     };
@@ -82,7 +87,7 @@ pub(super) async fn perform(
     let answered = task.await;
     drop(here);
     match answered {
-        Ok(answer) => respond(&gateway, answer, prefers),
+        Ok(answer) => respond(&route, answer, prefers),
         Err(error) => {
             tracing::error!(%error, "an exchange ended in a panic");
             problem(&Problem::new(
@@ -94,10 +99,10 @@ pub(super) async fn perform(
 }
 
 /// The `Destination` of a MOVE or COPY, where it names this gateway.
-fn destination(gateway: &Gateway, headers: &HeaderMap) -> Option<Result<HeaderValue, header::InvalidHeaderValue>> {
+fn destination(route: &Route, headers: &HeaderMap) -> Option<Result<HeaderValue, header::InvalidHeaderValue>> {
     let value = headers.get("destination")?.to_str().ok()?;
     let here = headers.get(header::HOST)?.to_str().ok()?;
-    Some(HeaderValue::from_str(&gateway.upstream.destination(value, here)?))
+    Some(HeaderValue::from_str(&route.upstream.destination(value, here)?))
 }
 
 fn prefers_rebase(headers: &HeaderMap) -> bool {
@@ -108,7 +113,7 @@ fn prefers_rebase(headers: &HeaderMap) -> bool {
     headers.get_all("prefer").iter().any(asks)
 }
 
-fn respond(gateway: &Gateway, answer: Answer, prefers: bool) -> Response<Content> {
+fn respond(route: &Route, answer: Answer, prefers: bool) -> Response<Content> {
     let applied = answer.honours_preference;
     let bodiless = answer.status == http::StatusCode::NO_CONTENT;
     let mut response = into_response(answer).map(|content| whole(if bodiless { Bytes::new() } else { content }));
@@ -123,12 +128,12 @@ fn respond(gateway: &Gateway, answer: Answer, prefers: bool) -> Response<Content
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         let here = headers
             .get(&name)
-            .and_then(|v| gateway.upstream.relative(v.to_str().ok()?));
+            .and_then(|v| route.upstream.relative(v.to_str().ok()?));
         if let Some(Ok(value)) = here.map(|h| HeaderValue::from_str(&h)) {
             headers.insert(name, value);
         }
     }
-    if matches!(gateway.upstream, Upstream::Http(_)) {
+    if matches!(route.upstream, Upstream::Http(_)) {
         add_via(headers, http::Version::HTTP_11);
     }
     response

@@ -66,11 +66,11 @@ async fn clients_that_are_slow_are_given_up() {
         &origin,
         &[
             "--head-timeout",
-            "0.3",
+            "300ms",
             "--stall-timeout",
-            "0.3",
+            "300ms",
             "--idle-timeout",
-            "0.6",
+            "600ms",
         ],
     )
     .await;

@@ -122,7 +122,7 @@ async fn stopping_closes_idle_connections_answers_what_has_begun_and_ends() {
 async fn stopping_has_a_bound() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let gateway = Gateway::start(&["--upstream", &url, "--ledger", "memory", "--drain-timeout", "0.3"]);
+    let gateway = Gateway::start(&["--upstream", &url, "--ledger", "memory", "--drain-timeout", "300ms"]);
     let mut writer = TcpStream::connect(&gateway.authority).await.unwrap();
     writer
         .write_all(b"POST /w HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")

@@ -46,7 +46,7 @@ where
     let number = from.number;
     let ended = match opened {
         Ok(Opened::Http1(first)) => {
-            let guard = Guard::http1(stream, first, limits.max_head(), pace);
+            let guard = Guard::http1(stream, first, limits.max_head, pace);
             http1(guard, gateway, from, stop).await
         }
         Ok(Opened::Http2(first)) => http2(Guard::http2(stream, first, pace), gateway, from, stop).await,
@@ -69,7 +69,7 @@ where
     let refused = guard.refused();
     let Limits { idle_timeout, .. } = gateway.limits;
     // hyper's own bound on heads must not be reached before the guard's.
-    let buffer = gateway.limits.max_head() + 16 * 1024;
+    let buffer = gateway.limits.max_head + 16 * 1024;
     let service = service_fn(move |request| {
         let (gateway, from) = (Arc::clone(&gateway), from.clone());
         let refusal = refused.get();
@@ -110,7 +110,7 @@ where
         stall_timeout,
         ..
     } = gateway.limits;
-    let max_head = u32::try_from(gateway.limits.max_head()).unwrap_or(u32::MAX);
+    let max_head = u32::try_from(gateway.limits.max_head).unwrap_or(u32::MAX);
     let service = service_fn(move |request| {
         let (gateway, from) = (Arc::clone(&gateway), from.clone());
         async move { Ok::<_, Infallible>(gateway.answer(request, from).await) }
