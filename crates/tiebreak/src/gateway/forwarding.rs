@@ -78,6 +78,11 @@ impl Peer {
         }
     }
 
+    /// Where it is, unless it came through a Unix socket.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
     fn scheme(&self) -> &'static str {
         if self.tls { "https" } else { "http" }
     }

@@ -112,7 +112,6 @@ impl Gateway {
             return read::forward(&self, route, request, connection).await;
         }
         // Boxed: the many reads need not carry the room that a write takes.
-        let connection = connection.evidence(version);
         Box::pin(write::perform(self, route, request, connection)).await
     }
 }

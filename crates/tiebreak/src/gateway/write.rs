@@ -9,7 +9,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use tiebreak_client::service::into_response;
 use tiebreak_client::{Answer, Submission};
-use tiebreak_core::key::IdempotencyKey;
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::request::{Target, WriteRequest};
 use tokio::sync::oneshot;
@@ -17,7 +16,7 @@ use tokio::sync::oneshot;
 use super::body::{Content, problem, whole};
 use super::content::{self, busy};
 use super::forwarding::add_via;
-use super::route::{Gateway, Running};
+use super::route::{Connection, Gateway, Running};
 use super::routing::Route;
 use super::upstream::Upstream;
 
@@ -28,7 +27,7 @@ pub(super) async fn perform(
     gateway: Arc<Gateway>,
     route: Arc<Route>,
     request: Request<Incoming>,
-    connection: Option<u64>,
+    connection: Connection,
 ) -> Response<Content> {
     let (mut head, body) = request.into_parts();
     let Some(path) = head.uri.path_and_query() else {
@@ -37,10 +36,6 @@ pub(super) async fn perform(
     let target = match Target::parse(&route.upstream.target(path)) {
         Ok(target) => target,
         Err(error) => return problem(&Problem::new(Kind::BadRequest, format!("failed to {error}"))),
-    };
-    let key = match IdempotencyKey::of(&head.headers) {
-        Ok(key) => key,
-        Err(error) => return problem(&Problem::new(Kind::KeyInvalid, format!("failed to {error}"))),
     };
     let caller = route.caller(&gateway.callers, &route.credential(&head.headers));
     let Some(place) = gateway.writing.take(caller) else {
@@ -69,9 +64,9 @@ pub(super) async fn perform(
     let (here, gone) = oneshot::channel();
     let submission = Submission {
         caller: Some(caller),
-        key,
-        connection,
+        connection: connection.evidence(head.version),
         remembers: true,
+        sender: connection.peer.address().map(|address| address.to_string()),
         lanes: route.lanes(head.uri.path(), &write),
         policy: Some(Arc::clone(&route.config.policy)),
         gone: Some(gone),
