@@ -6,6 +6,8 @@
 mod admin;
 mod azurite;
 mod bad_days;
+mod bounds;
+mod doors;
 mod gateway;
 mod http;
 mod kinto;
@@ -16,3 +18,4 @@ mod relay;
 mod scripted;
 mod shared;
 mod stories;
+mod wire;
