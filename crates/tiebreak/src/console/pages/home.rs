@@ -116,7 +116,7 @@ fn content(now: &Now) -> Markup {
         }
         section aria-labelledby="start" {
             h2 #start { "Staring at a refusal?" }
-            ul.cards {
+            ul.cards.three {
                 li { a.card href="/explain" { span.card-title { "Explain an answer" } span { "Paste it: which conflict it is, why, and what to do." } } }
                 li { a.card href="/terms/409" { span.card-title { "409 Conflict" } span { "The whole story of the commonest one." } } }
                 li { a.card href="/map" { span.card-title { "The map" } span { "How the words around conflicts hang together." } } }

@@ -16,7 +16,8 @@ use tiebreak_ledger::{Resolution, ResolvedBy};
 use super::explain::term_of;
 use super::row::path;
 use crate::admin::{Desk, stories};
-use crate::console::page::{Page, moment, not_found};
+use crate::console::page::{Page, moment, not_found, sentence};
+use crate::console::problems;
 
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new().route("/writes/{id}", get(show))
@@ -89,7 +90,7 @@ pub(super) fn content(known: &Known) -> Markup {
         div data-fresh=[running(known).then_some("story")] {
             p.lead { (summary(known, told)) }
             (tags(known, told))
-            @if let Some(detail) = told.and_then(|t| t["detail"].as_str()) { p { (detail) } }
+            @if let Some(detail) = told.and_then(|t| t["detail"].as_str()) { p { (sentence(detail)) "." } }
             (problem(told))
             (doubt(known))
             @for event in events.iter().filter(|e| e["what"] == "overlap") { (overlap(&event["conflicts"])) }
@@ -134,6 +135,7 @@ fn summary(known: &Known, told: Option<&Value>) -> String {
         (None, Some(State::Claimed) | None) => return "It is on its way.".into(),
     };
     let sent = match attempts {
+        0 if outcome == "not-sent" => String::new(),
         0 => "It was not sent.".to_owned(),
         1 => "It was sent once.".into(),
         n => format!("It was sent {n} times, each time for a reason that is shown below."),
@@ -152,10 +154,15 @@ fn summary(known: &Known, told: Option<&Value>) -> String {
             Some(Class::Blocked) => "It was refused by a wall before the API.",
             Some(Class::Other | Class::Unclear) | None => "It was refused.",
         },
-        "not-sent" => "It never reached the origin.",
+        "not-sent" => "Nothing was sent, so nothing was changed.",
         _ => "It is not known whether it was applied.",
     };
-    format!("{came_to} {sent}")
+    // Our own problem says it best.
+    let problem = told.and_then(|t| t["problem"].as_str()).and_then(problems::find);
+    match problem.filter(|_| outcome == "not-sent") {
+        Some(kind) => format!("{}. {came_to}", kind.title()),
+        None => format!("{came_to} {sent}").trim_end().to_owned(),
+    }
 }
 
 fn tags(known: &Known, told: Option<&Value>) -> Markup {
@@ -344,6 +351,12 @@ mod tests {
         assert_eq!(
             said("refused", 0, Some("duplicate")),
             "It was refused: it exists already. It was not sent."
+        );
+        let base = json!({"outcome": "not-sent", "attempts": 0, "problem": "base-unknown"});
+        let unknown = summary(&known(json!([])), Some(&base));
+        assert_eq!(
+            unknown,
+            "It is not known which version you edited. Nothing was sent, so nothing was changed."
         );
         assert!(said("in-doubt", 1, None).starts_with("It is not known"));
         assert_eq!(summary(&known(json!([])), None), "It is on its way.");

@@ -79,6 +79,9 @@ async fn each_move_is_answered_within_a_frame() {
     stage.open("/map").await;
     let browser = &mut stage.browser;
     browser.until("document.querySelector('.map-frame.live')").await;
+    browser
+        .until("performance.getEntriesByName('first-contentful-paint').length")
+        .await;
     let script = "
         const took = [];
         const over = (target) => target.dispatchEvent(new PointerEvent('pointerover', {bubbles: true, pointerType: 'mouse'}));

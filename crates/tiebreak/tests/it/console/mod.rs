@@ -1,6 +1,7 @@
 //! The console in a real Chromium, as people use it.
 
 mod everywhere;
+mod examples;
 mod explain;
 mod follow;
 mod map;
