@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod policy;
 pub mod precondition;
 pub mod problem;
+pub mod proof;
 pub mod record;
 pub mod remedy;
 pub mod request;

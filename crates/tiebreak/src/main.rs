@@ -2,6 +2,7 @@
 
 mod admin;
 mod dialects_cmd;
+mod doubts;
 mod exit;
 mod explain;
 mod gateway;
@@ -30,6 +31,8 @@ enum Command {
     Serve(gateway::ServeArgs),
     /// Push the lines of a file to an HTTP API, each of them once
     Submit(Box<submit::SubmitArgs>),
+    /// Look at writes in doubt, and settle them
+    Doubts(doubts::DoubtsArgs),
     /// Explain an HTTP conflict: which one it is, why, and what to do
     Explain(explain::ExplainArgs),
     /// List dialect packs, or check packs of your own
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Serve(args) => gateway::run(&args),
         Command::Submit(args) => submit::run(&args),
+        Command::Doubts(args) => doubts::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Dialects(args) => dialects_cmd::run(args),
     }

@@ -106,6 +106,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         .await
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(&args.admin)?;
+    let prover = args.admin.prover(args.upstream.as_deref())?;
     let ledger = stores::open_ledger(&args.ledger)?;
     let callers = Arc::new(Callers::new(&stores::secret_of(&args.ledger)?));
     let options = EngineOptions {
@@ -143,7 +144,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let (Some(console), Some(watch)) = (console, gateway.engine.options().watch.clone()) {
         let upstream = args.upstream.clone().unwrap_or_else(|| "embedded".into());
         let engine = Arc::clone(&gateway.engine);
-        console.serve(Desk::new(engine, watch, upstream, stopped.clone()))?;
+        console.serve(Desk::new(engine, watch, upstream, stopped.clone(), prover))?;
     }
     eprintln!("tiebreak: listening on http://{address}, {}", told(args));
     if doubts > 0 {
