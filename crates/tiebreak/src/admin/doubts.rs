@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tiebreak_client::prover::{self, DoubtError};
@@ -18,6 +18,7 @@ use tiebreak_ledger::{LedgerError, ResolvedBy};
 use super::refusal::refusal;
 use super::writes::{unavailable, whole};
 use super::{Desk, records};
+use crate::gateway::is_embedded;
 
 /// Unless asked for another number.
 const LIMIT: usize = 100;
@@ -85,7 +86,13 @@ async fn prove(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Respons
         Err(error) => return unavailable(&error),
     };
     let target = record.map(|r| r.claim.target).unwrap_or_default();
-    let credential = desk.prover.as_ref().and_then(|p| p.credential_for(&target));
+    // The embedded origin asks for no credential.
+    let none = HeaderMap::new();
+    let credential = if is_embedded(&target) {
+        Some(&none)
+    } else {
+        desk.prover.as_ref().and_then(|p| p.credential_for(&target))
+    };
     let (word, why) = match desk.engine.prove(id, credential).await {
         Ok(Proof::Applied(why)) => ("applied", why),
         Ok(Proof::NotApplied(why)) => ("not-applied", why),

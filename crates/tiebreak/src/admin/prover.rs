@@ -23,8 +23,7 @@ impl std::fmt::Debug for Prover {
 }
 
 impl Prover {
-    /// Reads the file: lines `Name: value`, readable by its owner only. `upstream`: the only origin that it is shown to; without
-    /// one, the embedded.
+    /// Reads the file: lines `Name: value`, readable by its owner only. `upstream`: the only origin that it is shown to.
     pub(crate) fn read(path: &Path, upstream: Option<&str>) -> Result<Prover, Failure> {
         let text = read_private(path, "the prover credential")?;
         let fail = |line: usize, why: &str| {
@@ -58,10 +57,8 @@ impl Prover {
     /// The credential for a read of `target`; `None` if that is of another origin, as in a ledger that another gateway wrote.
     pub(super) fn credential_for(&self, target: &str) -> Option<&HeaderMap> {
         let target: Uri = target.parse().ok()?;
-        let same = self
-            .origin
-            .as_ref()
-            .is_none_or(|origin| origin.scheme() == target.scheme() && origin.authority() == target.authority());
+        let origin = self.origin.as_ref()?;
+        let same = origin.scheme() == target.scheme() && origin.authority() == target.authority();
         same.then_some(&self.fields)
     }
 }
