@@ -51,7 +51,11 @@ pub fn is_superseded(doubtful: &Record, other: &Record, etag: EtagKind) -> bool 
         (Some(ours), Some(theirs)) => {
             let same = ours.tag().zip(theirs.tag()).is_some_and(|(a, b)| a.strong_eq(b));
             let version = ours.tag().is_some_and(|tag| etag.is_version(tag, None));
-            applied && same && version && other.claim.target == doubtful.claim.target && other.claim.id != doubtful.claim.id
+            applied
+                && same
+                && version
+                && other.claim.target == doubtful.claim.target
+                && other.claim.id != doubtful.claim.id
         }
         _ => false,
     }
@@ -64,13 +68,17 @@ pub fn weigh(record: &Record, doubt: &Doubt, known: Known<'_>) -> Proof {
         return Proof::Open("its method is not understood");
     };
     if method == Method::POST || !acts_on_target(&method) {
-        return Proof::Open("what it creates is not at its target; look for it with the API's own means, then settle the doubt");
+        return Proof::Open(
+            "what it creates is not at its target; look for it with the API's own means, then settle the doubt",
+        );
     }
     let Some(response) = known.read.filter(|r| r.complete) else {
         return Proof::Open("the target could not be read whole; try again later");
     };
     let Some(held) = record.claim.held.as_deref().and_then(Held::parse) else {
-        return Proof::Open("it was sent without a precondition, so its target does not show whose doing it is; its caller can repeat it, or settle the doubt");
+        return Proof::Open(
+            "it was sent without a precondition, so its target does not show whose doing it is; its caller can repeat it, or settle the doubt",
+        );
     };
     let late = known.now < doubt.since.after(known.late_after);
     match (&held.validator, response.status.as_u16()) {
@@ -78,22 +86,26 @@ pub fn weigh(record: &Record, doubt: &Doubt, known: Known<'_>) -> Proof {
         (HeldValidator::Nothing, 404 | 410) => {
             Proof::NotApplied("it was to create its target, which is not there, and nothing can arrive late any more")
         }
-        (HeldValidator::Tag(_), 404 | 410) => {
-            Proof::Open("its target is gone, and nothing tells who deleted it")
-        }
+        (HeldValidator::Tag(_), 404 | 410) => Proof::Open("its target is gone, and nothing tells who deleted it"),
         (HeldValidator::Tag(tag), 200) if response.etag().is_some_and(|now| now.strong_eq(tag)) => {
             if !known.etag.is_version(tag, None) {
-                Proof::Open("its target has the same entity tag as before, but the tag follows the content and may have come back")
+                Proof::Open(
+                    "its target has the same entity tag as before, but the tag follows the content and may have come back",
+                )
             } else if late {
                 Proof::Open(LATE)
             } else {
-                Proof::NotApplied("its target is still the version that it was to change, and nothing can arrive late any more")
+                Proof::NotApplied(
+                    "its target is still the version that it was to change, and nothing can arrive late any more",
+                )
             }
         }
         (_, 200) if held.new && method == Method::PUT && is_what_was_put(record, response) => {
             Proof::Applied("its target holds exactly what was to be written, did not before, and has another version")
         }
-        (_, 200) => Proof::Open("its target was changed, but not to exactly what was to be written; its caller can repeat it, or settle the doubt"),
+        (_, 200) => Proof::Open(
+            "its target was changed, but not to exactly what was to be written; its caller can repeat it, or settle the doubt",
+        ),
         (_, 401 | 403 | 407) => Proof::Open("the prover credential may not read the target"),
         _ => Proof::Open("the origin's answer to the read says nothing about it"),
     }
@@ -222,12 +234,34 @@ mod tests {
             (put(Some("*;new")), Version, 10_000, &gone, "not applied"),
             (put(Some("\"v7\";new")), Version, 60_000, &gone, "open"),
             (record("DELETE", Some("\"v7\""), ""), Version, 60_000, &gone, "open"),
-            (record("DELETE", Some("\"v7\""), ""), Version, 60_000, &unchanged, "not applied"),
-            (record("POST", Some("*;new"), "{\"a\":1}"), Version, 60_000, &there, "open"),
-            (record("PATCH", Some("\"v7\";new"), "{\"a\":1}"), Version, 1, &there, "open"),
+            (
+                record("DELETE", Some("\"v7\""), ""),
+                Version,
+                60_000,
+                &unchanged,
+                "not applied",
+            ),
+            (
+                record("POST", Some("*;new"), "{\"a\":1}"),
+                Version,
+                60_000,
+                &there,
+                "open",
+            ),
+            (
+                record("PATCH", Some("\"v7\";new"), "{\"a\":1}"),
+                Version,
+                1,
+                &there,
+                "open",
+            ),
             (put(Some("\"v7\";new")), Version, 60_000, &read(403, "", ""), "open"),
         ] {
-            assert_eq!(word(&record, etag, after, read), expected, "{record:?} {after} {read:?}");
+            assert_eq!(
+                word(&record, etag, after, read),
+                expected,
+                "{record:?} {after} {read:?}"
+            );
         }
         let cut = Response {
             complete: false,
@@ -259,9 +293,21 @@ mod tests {
         let applied = settled(Some("\"v7\""), Outcome::Applied);
         assert!(is_superseded(&ours, &applied, EtagKind::Version));
         assert!(!is_superseded(&ours, &applied, EtagKind::Digest));
-        assert!(!is_superseded(&ours, &settled(Some("\"v7\""), Outcome::Refused), EtagKind::Version));
-        assert!(!is_superseded(&ours, &settled(Some("\"v6\""), Outcome::Applied), EtagKind::Version));
-        assert!(!is_superseded(&ours, &settled(None, Outcome::Applied), EtagKind::Version));
+        assert!(!is_superseded(
+            &ours,
+            &settled(Some("\"v7\""), Outcome::Refused),
+            EtagKind::Version
+        ));
+        assert!(!is_superseded(
+            &ours,
+            &settled(Some("\"v6\""), Outcome::Applied),
+            EtagKind::Version
+        ));
+        assert!(!is_superseded(
+            &ours,
+            &settled(None, Outcome::Applied),
+            EtagKind::Version
+        ));
         assert!(!is_superseded(&ours, &ours, EtagKind::Version));
         let mut elsewhere = applied;
         elsewhere.claim.target = "http://a.example/y".into();

@@ -9,7 +9,7 @@ use tiebreak_core::verdict::Class;
 pub const MAX_FOUND: usize = 200;
 
 /// So many records are looked at in one search; then it says where to go on.
-pub const MAX_LOOKED_AT: usize = 20_000;
+pub const MAX_LOOKED_AT: usize = 10_000;
 
 /// What is searched for. All that is given must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,6 +89,9 @@ impl Query {
         };
         state
             && self.class.is_none_or(|wanted| class == Some(wanted))
-            && self.target.as_ref().is_none_or(|part| record.claim.target.contains(part.as_str()))
+            && self
+                .target
+                .as_ref()
+                .is_none_or(|part| record.claim.target.contains(part.as_str()))
     }
 }

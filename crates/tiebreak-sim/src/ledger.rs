@@ -10,8 +10,8 @@ use tiebreak_core::fingerprint::Fingerprint;
 use tiebreak_core::key::KeyTrace;
 use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, Sought, State, WriteId};
 use tiebreak_core::time::Time;
-use tiebreak_ledger::search::{Found, Query};
 use tiebreak_ledger::memory::{Fault, MemoryLedger, Op};
+use tiebreak_ledger::search::{Found, Query};
 use tiebreak_ledger::{Claimed, Ledger, LedgerError, Pending, Resolution, ResolvedBy, Stats};
 
 use crate::dice::Dice;

@@ -36,7 +36,12 @@ async fn settle(ledger: &Shelf, claim: Claim, outcome: Outcome, class: Option<Cl
 }
 
 /// The ids that are found, and where to go on.
-async fn found(ledger: &Shelf, query: &Query, before: Option<WriteId>, limit: usize) -> (Vec<WriteId>, Option<WriteId>) {
+async fn found(
+    ledger: &Shelf,
+    query: &Query,
+    before: Option<WriteId>,
+    limit: usize,
+) -> (Vec<WriteId>, Option<WriteId>) {
     match ledger.search(query.clone(), before, limit).await {
         Ok(found) => (found.records.iter().map(|r| r.claim.id).collect(), found.next),
         Err(error) => panic!("{query:?}: {error}"),
@@ -64,7 +69,11 @@ pub(super) async fn the_newest_come_first_and_pages_follow(mut store: Box<dyn St
     );
     assert_eq!(found(&ledger, &all, Some(ids[3]), 2).await, (ids[4..].to_vec(), None));
     let nobody = WriteId::new(later(2), [0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
-    assert_eq!(found(&ledger, &all, Some(nobody), 9).await.0, ids[2..], "a page goes on though its record is purged");
+    assert_eq!(
+        found(&ledger, &all, Some(nobody), 9).await.0,
+        ids[2..],
+        "a page goes on though its record is purged"
+    );
 }
 
 pub(super) async fn what_is_given_must_hold(mut store: Box<dyn Store>) {

@@ -266,7 +266,11 @@ pub(super) async fn a_doubt_settled_as_not_applied_frees_its_key(mut store: Box<
     for how in [Opening::AfterCrash, Opening::AfterClose] {
         let ledger = store.open(how).await;
         let found = ledger.look_up(keyed(2, 1).sought(), NOW).await;
-        assert_eq!(found.map(|r| r.map(|r| r.claim.id)), Ok(Some(id(2))), "its successor holds the key");
+        assert_eq!(
+            found.map(|r| r.map(|r| r.claim.id)),
+            Ok(Some(id(2))),
+            "its successor holds the key"
+        );
         let reason = ledger.resolution(id(1)).await.map(|r| r.map(|r| r.reason));
         assert_eq!(reason, Ok(Some("not in the books".into())), "what was said is kept");
     }

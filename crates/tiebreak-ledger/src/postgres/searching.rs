@@ -35,7 +35,10 @@ pub(super) async fn search(
     let search = &session.reading.search;
     let rows = session
         .client
-        .query(search, &[&low, &high, &query.target, &state, &outcome, &class, &most, &looked_at])
+        .query(
+            search,
+            &[&low, &high, &query.target, &state, &outcome, &class, &most, &looked_at],
+        )
         .await
         .map_err(trouble)?;
     let records = rows.iter().map(row::decode).collect::<Result<Vec<_>, _>>();

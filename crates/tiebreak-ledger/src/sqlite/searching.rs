@@ -7,7 +7,13 @@ use tiebreak_core::record::WriteId;
 use super::row::{self, CLAIMED, DOUBTED, SETTLED};
 use crate::search::{Became, Found, MAX_FOUND, MAX_LOOKED_AT, Query};
 
-const BRIEF: &str = "SELECT row, id, state, target FROM writes WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+const BRIEF: &str = "
+SELECT row, id, state, target, NULL, NULL FROM writes WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3";
+
+/// The same where it matters how writes were settled.
+const SETTLEMENTS: &str = "
+SELECT w.row, w.id, w.state, w.target, s.outcome, s.class FROM writes w LEFT JOIN settlements s ON s.row = w.row
+WHERE w.id >= ?1 AND w.id < ?2 ORDER BY w.id DESC LIMIT ?3";
 
 /// The records that `query` asks for, before `before`.
 pub(super) fn search(
@@ -19,7 +25,8 @@ pub(super) fn search(
     let limit = limit.min(MAX_FOUND);
     let (low, high) = query.ids(before);
     let mut found = Found::default();
-    let mut brief = conn.prepare_cached(BRIEF)?;
+    let settled = query.class.is_some() || matches!(query.state, Some(Became::Outcome(_)));
+    let mut brief = conn.prepare_cached(if settled { SETTLEMENTS } else { BRIEF })?;
     let mut rows = brief.query((low.0, high.0, MAX_LOOKED_AT as i64))?;
     let mut looked_at = 0;
     while let Some(row) = rows.next()? {
@@ -46,12 +53,16 @@ fn worth_reading(query: &Query, row: &Row<'_>) -> rusqlite::Result<bool> {
         None => true,
         Some(Became::Claimed) => state == CLAIMED,
         Some(Became::InDoubt) => state == DOUBTED,
-        Some(Became::Settled | Became::Outcome(_)) => state == SETTLED,
+        Some(Became::Settled) => state == SETTLED,
+        Some(Became::Outcome(outcome)) => row.get_ref(4)?.as_str_or_null()? == Some(outcome.as_str()),
     };
-    let settled = query.class.is_none() || state == SETTLED;
+    let class = match query.class {
+        Some(class) => row.get_ref(5)?.as_str_or_null()? == Some(class.as_str()),
+        None => true,
+    };
     let there = match (&query.target, row.get_ref(3)?) {
         (Some(part), ValueRef::Text(target)) => String::from_utf8_lossy(target).contains(part.as_str()),
         _ => true,
     };
-    Ok(fits && settled && there)
+    Ok(fits && class && there)
 }

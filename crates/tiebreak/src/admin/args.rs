@@ -148,7 +148,9 @@ pub(super) fn read_private(path: &Path, what: &str) -> Result<String, Failure> {
     let read = (&mut file).take(LONGEST_SECRET + 1).read_to_string(&mut text);
     read.map_err(|e| fail(e.to_string()))?;
     if text.len() as u64 > LONGEST_SECRET {
-        return Err(fail(format!("it has more than {LONGEST_SECRET} bytes; is it the right file?")));
+        return Err(fail(format!(
+            "it has more than {LONGEST_SECRET} bytes; is it the right file?"
+        )));
     }
     Ok(text)
 }

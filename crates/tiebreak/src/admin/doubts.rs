@@ -53,10 +53,15 @@ async fn list(State(desk): State<Arc<Desk>>, page: Result<Query<Page>, QueryReje
     let ledger = desk.engine.ledger();
     let (found, stats) = match (ledger.doubts(after, limit).await, ledger.stats().await) {
         (Ok(found), Ok(stats)) => (found, stats),
-        (Err(LedgerError::NotFound(_)), _) => return refusal(StatusCode::NOT_FOUND, "the ledger does not know the write `after`"),
+        (Err(LedgerError::NotFound(_)), _) => {
+            return refusal(StatusCode::NOT_FOUND, "the ledger does not know the write `after`");
+        }
         (Err(error), _) | (_, Err(error)) => return unavailable(&error),
     };
-    let next = found.last().filter(|_| found.len() >= limit).map(|r| r.claim.id.to_string());
+    let next = found
+        .last()
+        .filter(|_| found.len() >= limit)
+        .map(|r| r.claim.id.to_string());
     let conceal = desk.watch.conceal();
     let doubts: Vec<Value> = found.iter().map(|r| records::record(r, conceal)).collect();
     Json(json!({ "doubts": doubts, "open": stats.in_doubt, "next": next })).into_response()

@@ -45,7 +45,11 @@ async fn explain(
         (Ok(beside), Ok(text)) => (beside, text),
         (Err(error), _) => return refusal(StatusCode::BAD_REQUEST, error.body_text()),
         (_, Err(error)) => {
-            let why = format!("failed to read the text: {}; it may have {} MiB", error.body_text(), LARGEST >> 20);
+            let why = format!(
+                "failed to read the text: {}; it may have {} MiB",
+                error.body_text(),
+                LARGEST >> 20
+            );
             return refusal(error.status(), why);
         }
     };
@@ -64,18 +68,25 @@ async fn explain(
     });
     match work.await {
         Ok(Ok(cases)) => Json(json!({ "cases": cases })).into_response(),
-        Ok(Err(why)) => refusal(StatusCode::UNPROCESSABLE_ENTITY, format!("failed to read the text: {why}")),
-        Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "an internal error ended the explanation"),
+        Ok(Err(why)) => refusal(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!("failed to read the text: {why}"),
+        ),
+        Err(_) => refusal(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "an internal error ended the explanation",
+        ),
     }
 }
 
 impl Beside {
     fn given(self) -> Result<Given, String> {
-        let status = self.status.map(|s| StatusCode::from_u16(s).map_err(|_| "`status` is a number from 100 to 999"));
-        let method = self
-            .method
-            .filter(|m| !m.is_empty())
-            .map(|m| Method::from_bytes(m.to_ascii_uppercase().as_bytes()).map_err(|_| "`method` is no method, such as PUT"));
+        let status = self
+            .status
+            .map(|s| StatusCode::from_u16(s).map_err(|_| "`status` is a number from 100 to 999"));
+        let method = self.method.filter(|m| !m.is_empty()).map(|m| {
+            Method::from_bytes(m.to_ascii_uppercase().as_bytes()).map_err(|_| "`method` is no method, such as PUT")
+        });
         Ok(Given {
             status: status.transpose()?,
             method: method.transpose()?,
@@ -90,7 +101,9 @@ fn explained(judge: &Judge, text: &[u8], given: &Given) -> Result<Vec<Value>, St
     let input = read::read(text, given).map_err(|e| e.to_string())?;
     let lines = show(judge, input, true);
     let shown = String::from_utf8_lossy(text);
-    let cases = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let cases = lines
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     Ok(cases
         .map(|mut case| {
             for evidence in case["evidence"].as_array_mut().into_iter().flatten() {
@@ -133,7 +146,10 @@ fn position(text: &str, name: &str) -> Option<usize> {
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let start = line.len() - line.trim_start_matches(['<', '>', ' ']).len();
-        if line.get(start..start + name.len()).is_some_and(|l| l.eq_ignore_ascii_case(name)) {
+        if line
+            .get(start..start + name.len())
+            .is_some_and(|l| l.eq_ignore_ascii_case(name))
+        {
             return Some(at + start);
         }
         at += line.len();
@@ -142,7 +158,9 @@ fn position(text: &str, name: &str) -> Option<usize> {
 }
 
 fn content_of(text: &str) -> usize {
-    let ends = ["\r\n\r\n", "\n\n"].iter().filter_map(|end| text.find(end).map(|at| at + end.len()));
+    let ends = ["\r\n\r\n", "\n\n"]
+        .iter()
+        .filter_map(|end| text.find(end).map(|at| at + end.len()));
     ends.min().unwrap_or(0)
 }
 
@@ -161,7 +179,10 @@ mod tests {
     #[test]
     fn evidence_is_found_where_it_stands() {
         assert_eq!(place_of(ANSWER, "status", "409"), Some((9, 12)));
-        assert_eq!(marked("header content-type", "application/json").as_deref(), Some("application/json"));
+        assert_eq!(
+            marked("header content-type", "application/json").as_deref(),
+            Some("application/json")
+        );
         let in_body = place_of(ANSWER, "body /error", "409").unwrap();
         assert!(in_body.0 > 70, "{in_body:?}");
         assert_eq!(

@@ -40,7 +40,10 @@ impl Prover {
                 .split_once(':')
                 .ok_or_else(|| fail(number, "expected `Name: value`, such as `Authorization: Bearer …`"))?;
             let name: HeaderName = name.trim().parse().map_err(|_| fail(number, "that is no field name"))?;
-            let mut value: HeaderValue = value.trim().parse().map_err(|_| fail(number, "that is no field value"))?;
+            let mut value: HeaderValue = value
+                .trim()
+                .parse()
+                .map_err(|_| fail(number, "that is no field value"))?;
             if NOT_THESE.contains(&name.as_str()) {
                 return Err(fail(number, "that field is not a credential"));
             }

@@ -85,7 +85,9 @@ async fn find(desk: &Desk, wanted: &Wanted) -> Result<Found, Box<Response>> {
     }
     if let Some(key) = given(&wanted.key) {
         let (Some(method), Some(target)) = (given(&wanted.method), given(&wanted.target)) else {
-            return Err(bad("a key is kept as a digest with its method and target: give `method` and the whole `target` as well"));
+            return Err(bad(
+                "a key is kept as a digest with its method and target: give `method` and the whole `target` as well",
+            ));
         };
         let key = IdempotencyKey::new(key).map_err(|e| bad(&format!("failed to {e}")))?;
         let target = Target::parse(target).map_err(|e| bad(&format!("failed to {e}")))?;
@@ -94,7 +96,8 @@ async fn find(desk: &Desk, wanted: &Wanted) -> Result<Found, Box<Response>> {
         let trace = desk.engine.options().callers.trace(&key, &scope);
         return ledger.traced(trace, MAX_FOUND).await.map(alone).map_err(failed);
     }
-    let class = given(&wanted.class).map(|w| Class::from_word(w).ok_or_else(|| bad("`class` is none of the classes, such as stale")));
+    let class = given(&wanted.class)
+        .map(|w| Class::from_word(w).ok_or_else(|| bad("`class` is none of the classes, such as stale")));
     let state = given(&wanted.state).map(|w| {
         let expected = "`state` is none of claimed, settled, in-doubt, applied, accepted, adopted, refused, not-sent";
         Became::from_word(w).ok_or_else(|| bad(expected))

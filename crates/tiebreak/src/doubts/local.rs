@@ -44,7 +44,10 @@ impl File {
     pub(super) async fn list(&self, after: Option<WriteId>, limit: usize) -> Result<Value, Failure> {
         let found = self.ledger.doubts(after, limit).await.map_err(|e| failed(&e))?;
         let open = self.ledger.stats().await.map_err(|e| failed(&e))?.in_doubt;
-        let next = found.last().filter(|_| found.len() == limit).map(|r| r.claim.id.to_string());
+        let next = found
+            .last()
+            .filter(|_| found.len() == limit)
+            .map(|r| r.claim.id.to_string());
         let doubts: Vec<Value> = found.iter().map(|r| records::record(r, &self.conceal)).collect();
         Ok(json!({ "doubts": doubts, "open": open, "next": next }))
     }

@@ -89,9 +89,15 @@ impl Gateway {
         {
             return Ok(told);
         }
-        let detail = told.as_ref().and_then(|t| t["detail"].as_str()).unwrap_or("it is not a Tiebreak admin listener");
+        let detail = told
+            .as_ref()
+            .and_then(|t| t["detail"].as_str())
+            .unwrap_or("it is not a Tiebreak admin listener");
         if response.status == http::StatusCode::UNAUTHORIZED {
-            let why = format!("ask the gateway at {}: {detail}; name its file with --admin-token-file", self.url);
+            let why = format!(
+                "ask the gateway at {}: {detail}; name its file with --admin-token-file",
+                self.url
+            );
             return Err(Failure::new(FAILED, why));
         }
         let detail = detail.strip_prefix("failed to ").unwrap_or(detail);

@@ -8,12 +8,16 @@ use serde_json::Value;
 /// Text from a record on one line: what others wrote must not be able to steer the terminal.
 fn plain(value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// A time, as HTTP writes it.
 fn time(ms: &Value) -> String {
-    let at = ms.as_u64().and_then(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms)));
+    let at = ms
+        .as_u64()
+        .and_then(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms)));
     at.map_or_else(|| "unknown".into(), httpdate::fmt_http_date)
 }
 
@@ -26,14 +30,23 @@ pub(super) fn list(told: &Value) -> String {
     let mut out = String::new();
     for record in doubts {
         let doubt = &record["doubt"];
-        let _ = writeln!(out, "{}  {} {}", plain(&record["id"]), plain(&record["method"]), plain(&record["target"]));
+        let _ = writeln!(
+            out,
+            "{}  {} {}",
+            plain(&record["id"]),
+            plain(&record["method"]),
+            plain(&record["target"])
+        );
         let _ = writeln!(out, "    since {}: {}", time(&doubt["since"]), plain(&doubt["why"]));
     }
     let _ = writeln!(out, "{} in doubt in all.", told["open"]);
     if !told["next"].is_null() {
         let _ = writeln!(out, "More: tiebreak doubts list --after {}", plain(&told["next"]));
     }
-    let _ = writeln!(out, "Next: tiebreak doubts prove ID, or settle ID --as applied|not-applied --reason TEXT");
+    let _ = writeln!(
+        out,
+        "Next: tiebreak doubts prove ID, or settle ID --as applied|not-applied --reason TEXT"
+    );
     out
 }
 
@@ -42,7 +55,10 @@ pub(super) fn write(told: &Value) -> String {
     let record = &told["record"];
     let mut out = String::new();
     if record.is_null() {
-        let _ = writeln!(out, "The ledger has no record of this write; this is what memory holds of it.");
+        let _ = writeln!(
+            out,
+            "The ledger has no record of this write; this is what memory holds of it."
+        );
     } else {
         let _ = writeln!(out, "{} {}", plain(&record["method"]), plain(&record["target"]));
         let _ = writeln!(out, "  id       {}", plain(&record["id"]));
@@ -51,20 +67,39 @@ pub(super) fn write(told: &Value) -> String {
         if !record["held"].is_null() {
             let _ = writeln!(out, "  guarded  {}", plain(&record["held"]));
         }
-        let key = if record["keyed"] == true { "has an idempotency key" } else { "has no idempotency key" };
+        let key = if record["keyed"] == true {
+            "has an idempotency key"
+        } else {
+            "has no idempotency key"
+        };
         let _ = writeln!(out, "  caller   {key}");
     }
     if let Some(doubt) = Some(&record["doubt"]).filter(|d| !d.is_null()) {
-        let _ = writeln!(out, "  in doubt since {}: {}", time(&doubt["since"]), plain(&doubt["why"]));
+        let _ = writeln!(
+            out,
+            "  in doubt since {}: {}",
+            time(&doubt["since"]),
+            plain(&doubt["why"])
+        );
     }
     if let Some(settled) = Some(&record["settled"]).filter(|s| !s.is_null()) {
-        let _ = writeln!(out, "  settled  {}, {}", plain(&settled["outcome"]), time(&settled["at"]));
+        let _ = writeln!(
+            out,
+            "  settled  {}, {}",
+            plain(&settled["outcome"]),
+            time(&settled["at"])
+        );
         if settled["evidence"].as_str().is_some_and(|e| !e.is_empty()) {
             let _ = writeln!(out, "  because  {}", plain(&settled["evidence"]));
         }
     }
     if let Some(resolution) = Some(&told["resolution"]).filter(|r| !r.is_null()) {
-        let _ = writeln!(out, "  ended by {}: {}", plain(&resolution["by"]), plain(&resolution["reason"]));
+        let _ = writeln!(
+            out,
+            "  ended by {}: {}",
+            plain(&resolution["by"]),
+            plain(&resolution["reason"])
+        );
     }
     let story = &told["story"];
     if story.is_null() {

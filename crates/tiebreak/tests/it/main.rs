@@ -6,6 +6,7 @@
 mod admin;
 mod azurite;
 mod bad_days;
+mod doubts;
 mod gateway;
 mod http;
 mod kinto;
@@ -13,5 +14,6 @@ mod lost;
 mod peer;
 mod relay;
 mod scripted;
+mod search;
 mod shared;
 mod stories;
