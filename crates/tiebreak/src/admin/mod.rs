@@ -35,8 +35,8 @@ mod prover;
 mod recent;
 pub(crate) mod records;
 mod refusal;
-mod stories;
-mod writes;
+pub(crate) mod stories;
+pub(crate) mod writes;
 
 use std::sync::Arc;
 
@@ -105,7 +105,8 @@ fn router(desk: Arc<Desk>, guard: Arc<guard::Guard>) -> Router {
         .merge(recent::routes())
         .merge(writes::routes())
         .merge(doubts::routes())
-        .merge(explain::routes());
+        .merge(explain::routes())
+        .merge(crate::console::routes());
     routes
         .with_state(desk)
         .merge(login::routes(Arc::clone(&guard)))
