@@ -7,7 +7,9 @@ mod dialects_cmd;
 mod doubts;
 mod exit;
 mod explain;
+mod fields;
 mod gateway;
+mod probe;
 mod stores;
 mod submit;
 
@@ -39,6 +41,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Explain an HTTP conflict: which one it is, why, and what to do
     Explain(explain::ExplainArgs),
+    /// Find out what an origin honours, on a scratch resource, and print the route's configuration
+    Probe(Box<probe::ProbeArgs>),
     /// List dialect packs, or check packs of your own
     Dialects(dialects_cmd::DialectsArgs),
 }
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Command::Doubts(args) => doubts::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Explain(args) => explain::run(args),
+        Command::Probe(args) => probe::run(&args),
         Command::Dialects(args) => dialects_cmd::run(args),
     }
 }
