@@ -10,6 +10,7 @@ mod bounds;
 mod doors;
 mod gateway;
 mod http;
+mod http2;
 mod kinto;
 mod lost;
 mod peer;
