@@ -14,6 +14,7 @@ mod http2;
 mod kinto;
 mod lost;
 mod peer;
+mod probe;
 mod relay;
 mod scripted;
 mod shared;
