@@ -57,6 +57,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         .await
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(args.admin())?;
+    let prover = args.admin().prover(server.upstream.as_deref())?;
     let ledger = stores::open_ledger(&server.ledger)?;
     let callers = Arc::new(Callers::new(&stores::secret_of(&server.ledger)?));
     let options = EngineOptions {
@@ -93,7 +94,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let (Some(console), Some(watch)) = (console, gateway.engine.options().watch.clone()) {
         let upstream = server.upstream.clone().unwrap_or_else(|| "embedded".into());
         let engine = Arc::clone(&gateway.engine);
-        console.serve(Desk::new(engine, watch, upstream, stopped.clone()))?;
+        console.serve(Desk::new(engine, watch, upstream, stopped.clone(), prover))?;
     }
     for address in listeners.told() {
         match address {
