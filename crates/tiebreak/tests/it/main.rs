@@ -11,6 +11,7 @@ mod doors;
 mod doubts;
 mod gateway;
 mod http;
+mod http2;
 mod kinto;
 mod lost;
 mod peer;
