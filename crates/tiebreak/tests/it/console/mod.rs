@@ -5,6 +5,7 @@ mod examples;
 mod explain;
 mod follow;
 mod map;
+mod settle;
 
 use serde_json::{Value, json};
 
