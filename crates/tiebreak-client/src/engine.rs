@@ -106,7 +106,7 @@ impl Engine {
         judge: Arc<Judge>,
     ) -> Engine {
         Engine {
-            lanes: Lanes::new(options.lanes, clock),
+            lanes: Lanes::of(options.lanes, clock, &ledger),
             reads: Reads::new(options.reads),
             random: Random::new(options.seed),
             inflight: Arc::default(),
@@ -180,6 +180,7 @@ impl Engine {
             policy: submission.policy.unwrap_or_else(|| Arc::clone(&self.options.policy)),
             base: submission.base,
             check_first: submission.check_first,
+            shared: self.ledger.shared().is_some(),
             seed,
         };
         let connection = submission.connection;
@@ -191,6 +192,7 @@ impl Engine {
             gone: submission.gone,
             ticket: None,
             registration: None,
+            life: None,
         };
         let answer = driver.run().await;
         if answer.pooled {

@@ -12,6 +12,7 @@ pub mod contract;
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod shared;
 pub mod sqlite;
 mod words;
 
@@ -185,6 +186,11 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Counts of what it holds.
     fn stats(&self) -> Pending<'_, Stats>;
+
+    /// The lanes that it shares with other gateways; `None`: this process has the ledger to itself.
+    fn shared(&self) -> Option<&dyn shared::SharedLanes> {
+        None
+    }
 
     /// Finishes what was begun and releases the store. Later calls fail with [`LedgerError::Closed`].
     fn close(&self) -> Pending<'_, ()>;

@@ -13,6 +13,7 @@ mod change;
 mod connect;
 mod error;
 mod keeper;
+mod lanes;
 mod options;
 mod owner;
 mod perform;
@@ -41,6 +42,7 @@ pub use self::options::{Address, BadAddress, Options};
 use self::owner::Tenure;
 use self::row::millis;
 use self::writer::Writer;
+use crate::shared::SharedLanes;
 use crate::words::parse_resolver;
 use crate::{Claimed, Ledger, LedgerError, MAX_PAGE, Pending, Resolution, ResolvedBy, Stats};
 
@@ -158,14 +160,6 @@ impl PgLedger {
         self.began
     }
 
-    /// Until when this process surely counts as alive, if it cannot renew its lease: nothing is to be sent after that.
-    #[must_use]
-    pub fn lasts_until(&self) -> Instant {
-        let options = &self.shared.options;
-        let until = self.shared.tenure().until;
-        until.checked_sub(options.margin).unwrap_or(until)
-    }
-
     fn submit<T>(&self, change: impl FnOnce(Slot<T>) -> Change) -> Result<Reply<T>, LedgerError> {
         let (slot, reply) = oneshot::channel();
         let change = change(Some(slot));
@@ -261,6 +255,7 @@ async fn begin(connector: Connector, options: Options) -> Result<(Arc<Shared>, t
         .map_err(late)??;
     let address = &connector.address;
     schema::migrate(&client, &address.schema, &address.to_string()).await?;
+    client.batch_execute("LISTEN tiebreak_lanes").await.map_err(trouble)?;
     let (tenure, now) = owner::register(&client, &options).await?;
     owner::reap(&client, tenure.owner).await?;
     let shared = Arc::new(Shared {
@@ -443,9 +438,17 @@ impl Ledger for PgLedger {
                 let slice = slice.await?;
                 count += slice;
                 if slice < 500 {
-                    return Ok(count);
+                    break;
                 }
             }
+            // What a lane carried an hour ago helps nobody.
+            self.read(move |session| async move {
+                let idle = "DELETE FROM lanes WHERE owner IS NULL AND touched < clock_timestamp() - interval '1 hour'
+                            AND coalesce(suspect_until < clock_timestamp(), true)";
+                session.client.execute(idle, &[]).await.map_err(trouble)
+            })
+            .await?;
+            Ok(count)
         })
     }
 
@@ -464,6 +467,10 @@ impl Ledger for PgLedger {
                 bytes: count(3),
             })
         }))
+    }
+
+    fn shared(&self) -> Option<&dyn SharedLanes> {
+        Some(self)
     }
 
     fn close(&self) -> Pending<'_, ()> {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use clap::Args;
 use tiebreak_client::caller::Callers;
-use tiebreak_client::clock::Clock;
 use tiebreak_client::transport::Transport;
 use tiebreak_client::transport::http::HttpTransport;
 use tiebreak_client::{Engine, EngineOptions};
@@ -22,7 +21,7 @@ use super::route::Gateway;
 use super::upstream::{EmbeddedTransport, Remote, Upstream};
 use crate::admin::{self, AdminArgs, Desk};
 use crate::exit::{FAILED, Failure, USAGE};
-use crate::stores;
+use crate::stores::{self, SharedArgs};
 
 /// Options of `tiebreak serve`.
 #[derive(Debug, Args)]
@@ -33,7 +32,8 @@ pub(crate) struct ServeArgs {
     /// The API to stand in front of; without it an embedded JSON origin serves
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
-    /// The ledger file, or `memory` for one that forgets when it stops
+    /// The ledger file, `memory` for one that forgets when it stops, or postgres://user@host/database for one that
+    /// several gateways share
     #[arg(long, value_name = "PATH", default_value = "tiebreak.ledger")]
     ledger: PathBuf,
     /// The embedded origin's data, or `memory`
@@ -56,6 +56,9 @@ pub(crate) struct ServeArgs {
     /// Refuse writes that name no version and whose base is not known
     #[arg(long)]
     refuse_unguarded: bool,
+    /// Send writes that name no version and whose base is not known, also when other gateways share the ledger
+    #[arg(long, conflicts_with = "refuse_unguarded")]
+    allow_unguarded: bool,
     /// How long we reckon with a request that applies after its answer was lost, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "10")]
     late_after: u64,
@@ -73,6 +76,8 @@ pub(crate) struct ServeArgs {
     max_connections: usize,
     #[command(flatten)]
     admin: AdminArgs,
+    #[command(flatten)]
+    shared: SharedArgs,
 }
 
 /// Runs `tiebreak serve`.
@@ -106,8 +111,10 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         .await
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(&args.admin)?;
-    let ledger = stores::open_ledger(&args.ledger)?;
-    let callers = Arc::new(Callers::new(&stores::secret_of(&args.ledger)?));
+    let callers = Arc::new(Callers::new(&stores::secret_of(&args.ledger, &args.shared)?));
+    let late_after = std::time::Duration::from_secs(args.late_after);
+    let opened = stores::open_ledger(&args.ledger, &args.shared, late_after).await?;
+    let ledger = opened.ledger;
     let options = EngineOptions {
         callers: Arc::clone(&callers),
         policy: Arc::new(policy(args)),
@@ -115,7 +122,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     };
     let engine = Engine::new(
         options,
-        Clock::system(),
+        opened.clock,
         ledger.clone(),
         transport,
         Arc::new(Judge::standard()),
@@ -211,7 +218,8 @@ fn policy(args: &ServeArgs) -> Policy {
             _ => EtagKind::Auto,
         },
         honours_keys: args.honours_keys || embedded,
-        unguarded: if args.refuse_unguarded {
+        // What was read through another gateway is not known here.
+        unguarded: if args.refuse_unguarded || (stores::is_shared(&args.ledger) && !args.allow_unguarded) {
             Unguarded::Refuse
         } else {
             Unguarded::Allow

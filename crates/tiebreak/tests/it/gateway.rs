@@ -73,6 +73,14 @@ impl Gateway {
         }
     }
 
+    /// Sends it a signal, by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.process.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Kills it as `kill -9` does; gives back its folder.
     pub fn kill(mut self) -> TempDir {
         self.process.kill().unwrap();

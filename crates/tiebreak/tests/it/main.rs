@@ -6,6 +6,9 @@
 mod admin;
 mod azurite;
 mod bad_days;
+#[path = "../../../tiebreak-ledger/tests/postgres/cluster.rs"]
+mod cluster;
+mod fleet;
 mod gateway;
 mod http;
 mod kinto;

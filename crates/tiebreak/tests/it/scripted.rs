@@ -35,6 +35,8 @@ pub enum Fault {
     Unavailable,
     /// Never performed; the connection ends without an answer.
     Dropped,
+    /// Performed at once, answered later.
+    Slow(Duration),
 }
 
 impl Fault {
@@ -44,12 +46,14 @@ impl Fault {
             Fault::Late(by) => format!("late {}", by.as_millis()),
             Fault::Unavailable => "unavailable".into(),
             Fault::Dropped => "dropped".into(),
+            Fault::Slow(by) => format!("slow {}", by.as_millis()),
         }
     }
 
     fn parse(word: &str) -> Option<Fault> {
         match word.split_once(' ') {
             Some(("late", ms)) => Some(Fault::Late(Duration::from_millis(ms.parse().ok()?))),
+            Some(("slow", ms)) => Some(Fault::Slow(Duration::from_millis(ms.parse().ok()?))),
             _ => [Fault::LostAnswer, Fault::Unavailable, Fault::Dropped]
                 .into_iter()
                 .find(|f| f.word() == word),
@@ -156,6 +160,11 @@ async fn answer(state: Arc<Shared>, request: Request<Incoming>) -> Result<Respon
     match fault {
         None => Ok(perform()),
         Some(Fault::Dropped) => Err(HangUp),
+        Some(Fault::Slow(by)) => {
+            let answer = perform();
+            tokio::time::sleep(by).await;
+            Ok(answer)
+        }
         Some(Fault::LostAnswer) => {
             perform();
             Err(HangUp)
