@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::engine::Engine;
 use crate::inflight::Registration;
 use crate::lanes::{Standing, Ticket};
+use crate::story::Recorder;
 
 /// What the loop holds for its exchange.
 pub(crate) struct Driver<'a> {
@@ -28,6 +29,7 @@ pub(crate) struct Driver<'a> {
     pub(crate) registration: Option<Registration>,
     /// The life of this gateway in which the write was claimed or had its turn, whichever came first; where the ledger is shared.
     pub(crate) life: Option<u64>,
+    pub(crate) story: Option<Recorder>,
 }
 
 /// A driver that is dropped in the middle may leave a request on the wire, of which the lanes have to know.
@@ -46,7 +48,12 @@ impl Driver<'_> {
     pub(crate) async fn run(mut self) -> Answer {
         let mut input = Input::Begin;
         loop {
-            let Step { effect, deadline } = self.exchange.handle(self.engine.clock().now(), input);
+            let now = self.engine.clock().now();
+            let answered = matches!(input, Input::Delivered(_));
+            let Step { effect, deadline } = self.exchange.handle(now, input);
+            if let Some(story) = &mut self.story {
+                story.decided(now, answered, &self.exchange, &effect);
+            }
             input = match effect {
                 Effect::Answer { mut answer, exit } => {
                     answer.honours_preference = self.exchange.honours_preference();
@@ -54,6 +61,9 @@ impl Driver<'_> {
                 }
                 effect => self.perform(effect, deadline).await,
             };
+            if let Some(story) = &mut self.story {
+                story.learned(&input);
+            }
         }
     }
 
@@ -61,6 +71,9 @@ impl Driver<'_> {
         self.leave(exit);
         if let Some(registration) = self.registration.take() {
             registration.publish(&answer);
+        }
+        if let Some(story) = self.story.take() {
+            story.answered(self.engine.clock().now(), &answer);
         }
         answer
     }

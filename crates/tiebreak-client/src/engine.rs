@@ -7,7 +7,7 @@ use tiebreak_core::exchange::{Answer, Context, Exchange};
 use tiebreak_core::fingerprint::Fingerprint;
 use tiebreak_core::judge::Judge;
 use tiebreak_core::key::{IdempotencyKey, KeyDigest};
-use tiebreak_core::lane::default_lanes;
+use tiebreak_core::lane::{LaneId, default_lanes};
 use tiebreak_core::merge::Representation;
 use tiebreak_core::outcome::Outcome;
 use tiebreak_core::policy::Policy;
@@ -23,6 +23,7 @@ use crate::driver::Driver;
 use crate::inflight::Inflight;
 use crate::lanes::{LaneLimits, Lanes};
 use crate::reads::{Read, ReadLimits, Reads};
+use crate::story::{Begun, Watch};
 use crate::transport::Transport;
 
 /// Settings of an engine.
@@ -40,6 +41,8 @@ pub struct EngineOptions {
     pub max_answer: usize,
     /// Fixed randomness, for simulations: the seed of ids and jitter. `None`: the system's.
     pub seed: Option<u64>,
+    /// Who records what happens to each write, if anybody does.
+    pub watch: Option<Arc<Watch>>,
 }
 
 impl Default for EngineOptions {
@@ -51,6 +54,7 @@ impl Default for EngineOptions {
             reads: ReadLimits::default(),
             max_answer: 16 << 20,
             seed: None,
+            watch: None,
         }
     }
 }
@@ -64,6 +68,8 @@ pub struct Submission {
     pub key: Option<IdempotencyKey>,
     /// The connection that it came over, as the door numbers them.
     pub connection: Option<u64>,
+    /// The conflict domains that its route declares, besides its target.
+    pub lanes: Vec<LaneId>,
     /// What applies to it, if not the engine's policy.
     pub policy: Option<Arc<Policy>>,
     /// The document that the edit was made from, where the caller says so itself.
@@ -166,13 +172,19 @@ impl Engine {
             .key
             .filter(|key| IdempotencyKey::of(&request.headers) == Ok(Some(key.clone())));
         let (random, seed) = self.random.draw();
+        let mut lanes = default_lanes(&request);
+        if !submission.lanes.is_empty() {
+            lanes.extend(submission.lanes);
+            lanes.sort();
+            lanes.dedup();
+        }
         let context = Context {
             id: WriteId::new(self.clock.now(), random),
             caller,
             key,
             trace: sent.map(|k| self.options.callers.trace(&k, &scope)),
             fingerprint: Fingerprint::of(&request),
-            lanes: default_lanes(&request),
+            lanes,
             candidates: self
                 .reads
                 .candidates(caller, request.target.as_str(), submission.connection, self.clock.now()),
@@ -183,6 +195,18 @@ impl Engine {
             shared: self.ledger.shared().is_some(),
             seed,
         };
+        let story = self.options.watch.as_ref().map(|watch| {
+            watch.begin(
+                &request,
+                Begun {
+                    id: context.id,
+                    caller,
+                    keyed: key.is_some(),
+                    lanes: &context.lanes,
+                    at: self.clock.now(),
+                },
+            )
+        });
         let connection = submission.connection;
         let request = Arc::new(request);
         let exchange = Exchange::new(Arc::clone(&request), context, Arc::clone(&self.judge));
@@ -193,6 +217,7 @@ impl Engine {
             ticket: None,
             registration: None,
             life: None,
+            story,
         };
         let answer = driver.run().await;
         if answer.pooled {

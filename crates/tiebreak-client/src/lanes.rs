@@ -56,6 +56,17 @@ fn worth_carrying(carried: &Carried) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneFull;
 
+/// How full the lanes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LaneLoad {
+    /// Lanes with writes in them.
+    pub busy: usize,
+    /// Places taken in all of them.
+    pub places: usize,
+    /// Writes in the longest.
+    pub longest: usize,
+}
+
 /// All lanes of one gateway or job.
 #[derive(Debug)]
 pub struct Lanes {
@@ -103,6 +114,15 @@ struct Place {
     /// It is served before the lane is given up to another gateway.
     admitted: AtomicBool,
     changed: Notify,
+}
+
+impl Place {
+    /// The lane of the one target that the write acts on, besides those that a route declares: only such a lane carries what was
+    /// produced in it.
+    fn target_lane(&self) -> Option<&LaneId> {
+        let mut targets = self.lanes.iter().filter(|id| !id.is_declared());
+        targets.next().filter(|_| targets.next().is_none())
+    }
 }
 
 const WAITING: u8 = 0;
@@ -199,11 +219,22 @@ impl Lanes {
     #[must_use]
     pub fn longest(&self, limit: usize) -> Vec<(LaneId, usize)> {
         let state = self.lock();
-        let mut all: Vec<_> = state.lanes.iter().map(|(id, l)| (id.clone(), l.queue.len())).collect();
-        all.retain(|(_, n)| *n > 0);
-        all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        all.truncate(limit);
-        all
+        let all = state.lanes.iter().map(|(id, lane)| (id, lane.queue.len()));
+        let mut all: Vec<_> = all.filter(|(_, n)| *n > 0).collect();
+        all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+        all.into_iter().take(limit).map(|(id, n)| (id.clone(), n)).collect()
+    }
+
+    /// How full the lanes are.
+    #[must_use]
+    pub fn load(&self) -> LaneLoad {
+        let state = self.lock();
+        let lengths = state.lanes.values().map(|lane| lane.queue.len());
+        LaneLoad {
+            busy: lengths.clone().filter(|n| *n > 0).count(),
+            places: state.places,
+            longest: lengths.max().unwrap_or_default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -214,7 +245,7 @@ impl Lanes {
     fn leave(&self, place: &Arc<Place>, exit: Option<LaneExit>) {
         let mut state = self.lock();
         state.places -= place.lanes.len();
-        let single = place.lanes.len() == 1;
+        let single = place.target_lane().is_some();
         let mut behind = Vec::new();
         for id in &place.lanes {
             let Some(lane) = state.lanes.get_mut(id) else { continue };
@@ -223,7 +254,7 @@ impl Lanes {
                 lane.queue.remove(at);
             }
             if let Some(exit) = &exit {
-                if single {
+                if single && !id.is_declared() {
                     lane.carried = exit.carried.clone().filter(worth_carrying);
                 } else {
                     lane.carried = None;
@@ -379,17 +410,13 @@ impl Ticket {
     fn look(&self, now: Time) -> (LaneView, Option<Time>) {
         let state = self.lanes.lock();
         let mut suspect: Option<Time> = None;
-        let mut carried = None;
         let mut doubts = Vec::new();
         for id in &self.place.lanes {
             let lane = &state.lanes[id];
             doubts.extend_from_slice(&lane.doubts);
             suspect = suspect.max(lane.suspect_until.filter(|until| *until > now));
-            carried = lane.carried.clone();
         }
-        if self.place.lanes.len() > 1 {
-            carried = None;
-        }
+        let carried = self.place.target_lane().and_then(|id| state.lanes[id].carried.clone());
         (LaneView { carried, doubts }, suspect)
     }
 

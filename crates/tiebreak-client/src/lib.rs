@@ -7,10 +7,12 @@ pub mod caller;
 pub mod clock;
 mod driver;
 pub mod engine;
+pub mod figures;
 mod inflight;
 pub mod lanes;
 pub mod reads;
 pub mod service;
+pub mod story;
 pub mod transport;
 
 pub use engine::{Engine, EngineOptions, Submission};

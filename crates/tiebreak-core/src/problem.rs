@@ -223,6 +223,12 @@ impl Problem {
         &self.detail
     }
 
+    /// An extension member.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        self.members.get(name)
+    }
+
     /// The document.
     #[must_use]
     pub fn to_json(&self) -> Value {

@@ -91,6 +91,36 @@ pub struct Evidence {
     pub excerpt: String,
 }
 
+impl Evidence {
+    /// The place in plain words: "in the body, at `error` → `code`", "in the response header `etag`".
+    #[must_use]
+    pub fn where_seen(&self) -> String {
+        let (part, rest) = self.place.split_once(' ').unwrap_or((&self.place, ""));
+        match (part, rest) {
+            ("status", _) => "the status code".into(),
+            ("history", _) => "what happened before".into(),
+            ("header", name) => format!("in the response header `{name}`"),
+            ("request", name) => format!("in your request, `{name}`"),
+            ("body", "") => "in the body".into(),
+            ("body", "title") => "in the title of the page".into(),
+            ("body", "text") => "in the text of the page".into(),
+            ("body", "markup") => "in the source of the page".into(),
+            ("body", path) => {
+                let steps: Vec<String> = path
+                    .split('/')
+                    .filter(|step| !step.is_empty())
+                    .map(|step| match step.parse::<u32>() {
+                        Ok(index) => format!("item {}", index.saturating_add(1)),
+                        Err(_) => format!("`{step}`"),
+                    })
+                    .collect();
+                format!("in the body, at {}", steps.join(" → "))
+            }
+            _ => self.place.to_string(),
+        }
+    }
+}
+
 /// What a conflict is about, beyond the target URI: writes that share it clash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
@@ -207,11 +237,15 @@ impl Verdict {
         }
     }
 
-    /// The strongest signal as one line: `signal (place: excerpt)`.
+    /// The strongest signal as one line, in plain words: `signal (place: excerpt)`.
     #[must_use]
     pub fn reason(&self) -> String {
-        self.evidence
-            .first()
-            .map_or_else(String::new, |e| format!("{} ({}: {})", e.signal, e.place, e.excerpt))
+        self.evidence.first().map_or_else(String::new, |e| {
+            if e.excerpt.is_empty() {
+                e.signal.to_string()
+            } else {
+                format!("{} ({}: {})", e.signal, e.where_seen(), e.excerpt)
+            }
+        })
     }
 }

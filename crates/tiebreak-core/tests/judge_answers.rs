@@ -292,9 +292,70 @@ remedy = "wait"
     );
     assert_eq!((verdict.class, verdict.scope), (Class::Race, Some(Scope::Parent)));
     assert_eq!(verdict.dialect.as_deref(), Some("acme"));
-    assert_eq!(verdict.reason(), "the nightly run holds the ledger (body /fault: E17)");
+    assert_eq!(
+        verdict.reason(),
+        "the nightly run holds the ledger (in the body, at `fault`: E17)"
+    );
     assert!(
         Judge::standard().check(&pack).is_err(),
         "the standard judge does not know it"
     );
+}
+
+/// OData 4.01 part 1 §11.7.7.3: the answer to a batch is 200, with an answer to each request in its parts.
+#[test]
+fn conflicts_in_a_multipart_batch_are_found_item_by_item() {
+    let part = |head: &str, body: &str| {
+        format!(
+            "--batch_7\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\nHTTP/1.1 {head}\r\nContent-Type: application/json\r\n\r\n{body}\r\n"
+        )
+    };
+    let stale = part(
+        "412 Precondition Failed\r\nContent-ID: 2",
+        r#"{"error":{"code":"0x80060882","message":"The version of the existing record doesn't match the RowVersion property provided."}}"#,
+    );
+    let there = part(
+        "409 Conflict\r\nContent-ID: 3",
+        r#"{"error":{"code":"1","message":"A record with these values already exists"}}"#,
+    );
+    let batch = |parts: &[&str]| {
+        let none = HeaderMap::new();
+        let body = format!("{}--batch_7--\r\n", parts.concat());
+        let answer = answer(200, &[("content-type", "multipart/mixed; boundary=batch_7")], &body);
+        Judge::standard().judge(&Asked::new(&Method::POST, "/api/data/v9.2/$batch", &none), &answer)
+    };
+    let mixed = batch(&[&part("204 No Content", ""), &stale, &there]);
+    assert_eq!(
+        items(&mixed),
+        [(1, Some("2"), Class::Stale), (2, Some("3"), Class::Duplicate)]
+    );
+    assert_eq!(
+        (mixed.class, mixed.remedy),
+        (Class::Stale, Remedy::Stop),
+        "one item was applied"
+    );
+    let well = batch(&[&part("204 No Content", "")]);
+    assert_eq!((well.class, well.items.len()), (Class::Other, 0));
+}
+
+/// APIs that answer 200 and say in the content that it failed (Slack, JSON-RPC): named, but never acted upon.
+#[test]
+fn a_success_that_denies_itself_is_no_success() {
+    for (body, class) in [
+        (r#"{"ok":false,"error":"name_taken"}"#, Class::Duplicate),
+        (r#"{"ok":false,"error":"already_archived"}"#, Class::State),
+        (
+            r#"{"success":false,"message":"The record has been modified by another user"}"#,
+            Class::Stale,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":200,"message":"could not serialize access due to concurrent update"}}"#,
+            Class::Race,
+        ),
+        (r#"{"ok":true,"note":"it already exists"}"#, Class::Other),
+        (r#"{"ok":false,"error":"ratelimited"}"#, Class::Other),
+    ] {
+        let verdict = post(200, body);
+        assert_eq!((verdict.class, verdict.remedy), (class, Remedy::Stop), "{body}");
+    }
 }

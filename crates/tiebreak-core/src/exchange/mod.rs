@@ -12,6 +12,7 @@
 //! | `rebase` | fetch, merge, send again under the new version |
 //! | `prove` | nobody answered: did it land? |
 //! | `finish` | record, then answer |
+//! | `tell` | what a recorder of its story may know |
 
 mod answer;
 mod backoff;
@@ -24,11 +25,13 @@ mod prove;
 mod queue;
 mod rebase;
 mod reply;
+mod tell;
 
 use std::sync::Arc;
 
 pub use answer::Answer;
 pub use effect::{Carried, DoubtMark, Effect, Entry, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Step};
+pub use tell::MergedFields;
 
 use crate::base::{BaseDecision, Candidates};
 use crate::caller::CallerId;

@@ -2,6 +2,7 @@
 
 use http::Method;
 
+use crate::judge::body::name::hash;
 use crate::judge::body::{Form, HEAD, Value, has};
 use crate::judge::view::View;
 use crate::judge::wording::{Said, excerpt};
@@ -20,7 +21,7 @@ pub(crate) fn read(view: &View<'_, '_>, said: Option<Said>) -> Verdict {
     }
     match status {
         0 => said.map_or_else(|| unclear(view), |s| spoken(view, &s)),
-        100..=299 => success(view),
+        100..=299 => success(view, said),
         300..=399 => plain(view, Class::Other, Remedy::Stop, Confidence::High, "a redirection"),
         409 => conflict(view, said),
         412 => precondition(view, said),
@@ -231,7 +232,15 @@ fn by_method(view: &View<'_, '_>, mut said: Said) -> Said {
     said
 }
 
-fn success(view: &View<'_, '_>) -> Verdict {
+/// Whether a success says in its content that it is none: `"ok": false`, `"success": false`, an error of JSON-RPC 2.0 §5.1.
+pub(crate) fn is_denied(view: &View<'_, '_>) -> bool {
+    let has = |name: &str| view.names.may_have(hash(name.as_bytes()));
+    let no = |name: &str| has(name) && view.tree.scalar(0, name) == Some("false");
+    let rpc = || has("jsonrpc") && view.tree.member(0, "jsonrpc").is_some() && view.tree.member(0, "error").is_some();
+    (200..300).contains(&view.status) && (no("ok") || no("success") || rpc())
+}
+
+fn success(view: &View<'_, '_>, said: Option<Said>) -> Verdict {
     for name in [
         "idempotent-replayed",
         "idempotency-replayed",
@@ -252,6 +261,11 @@ fn success(view: &View<'_, '_>) -> Verdict {
                 },
             );
         }
+    }
+    if let Some(said) = said.filter(|s| s.rank < SPECIFIC) {
+        // The status says that it went through: nothing may be done on the strength of the words alone.
+        let sure = said.confidence.min(Confidence::Medium);
+        return Verdict::new(said.class, Remedy::Stop, sure, said.evidence);
     }
     plain(view, Class::Other, Remedy::Stop, Confidence::High, "success")
 }

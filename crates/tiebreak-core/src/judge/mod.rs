@@ -11,6 +11,7 @@ mod forms;
 mod general;
 mod items;
 mod known;
+mod multipart;
 mod own;
 mod pack;
 mod request;
@@ -156,6 +157,9 @@ impl Judge {
 
     /// A bulk answer, judged item by item.
     fn bulk(&self, view: &View<'_, '_>) -> Option<Verdict> {
+        if view.form == Form::Text && (200..300).contains(&view.status) {
+            return self.batch(view);
+        }
         if !matches!(view.form, Form::Json | Form::Xml) {
             return None;
         }
@@ -169,20 +173,54 @@ impl Judge {
             .map(|item| {
                 let tree = view.tree.below(item.at);
                 let view = View::new(view.asked, view.demand, item.status, &none, view.form, "", tree);
-                let mut verdict = self.single(&view);
-                verdict.existing = verdict.existing.or_else(|| existing::find(&view));
-                if verdict.remedy == Remedy::Adopt && verdict.existing.is_none() {
-                    verdict.remedy = Remedy::Stop;
-                }
-                Item {
-                    index: item.index,
-                    id: item.id,
-                    status: Some(item.status).filter(|s| *s != 0),
-                    verdict,
-                }
+                self.item(&view, item.index, item.id)
             })
             .collect();
         items::whole(judged, all)
+    }
+
+    /// A bulk answer in parts, each with an HTTP answer of its own.
+    fn batch(&self, view: &View<'_, '_>) -> Option<Verdict> {
+        let (found, all) = multipart::failed(view.field("content-type")?, view.text)?;
+        let judged = found
+            .into_iter()
+            .map(|part| {
+                let kind = part
+                    .fields
+                    .get(http::header::CONTENT_TYPE)
+                    .and_then(|v| v.to_str().ok());
+                let (form, nodes) = body::read(part.body, kind.unwrap_or(""));
+                let names = hashes(&nodes);
+                let tree = Tree::whole(&nodes, &names);
+                let view = View::new(
+                    view.asked,
+                    view.demand,
+                    part.status,
+                    &part.fields,
+                    form,
+                    part.body,
+                    tree,
+                );
+                self.item(&view, part.index, part.id)
+            })
+            .collect();
+        items::whole(judged, all)
+    }
+
+    /// One failed item of a bulk answer.
+    fn item(&self, view: &View<'_, '_>, index: usize, id: Option<String>) -> Item {
+        let mut verdict = self.single(view);
+        verdict.existing = verdict.existing.or_else(|| existing::find(view));
+        verdict.retry_after = verdict.retry_after.or_else(|| existing::retry_after(view));
+        if verdict.remedy == Remedy::Adopt && verdict.existing.is_none() {
+            verdict.remedy = Remedy::Stop;
+        }
+        Item {
+            index,
+            id,
+            status: Some(view.status).filter(|s| *s != 0),
+            verdict,
+        }
     }
 
     fn single(&self, view: &View<'_, '_>) -> Verdict {
@@ -190,7 +228,9 @@ impl Judge {
             return verdict;
         }
         if (100..400).contains(&view.status) {
-            return general::read(view, None);
+            let denied = general::is_denied(view);
+            let said = denied.then(|| wording::listen(view.tree, view.fields, &view.demand));
+            return general::read(view, said.flatten());
         }
         let said = wording::listen(view.tree, view.fields, &view.demand);
         if let Some(verdict) = forms::read(view, said.as_ref()) {

@@ -386,12 +386,12 @@ impl Heard<'_, '_, '_> {
             Mark::Race if demand.key.is_some() && self.words(hit).contains("request") => {
                 (Class::InProgress, "the first request with this key is still running")
             }
-            Mark::Race => (Class::Race, "words of an operation that is running"),
-            Mark::Duplicate => (Class::Duplicate, "words of something that exists already"),
-            Mark::Stale => (Class::Stale, "words of an outdated version"),
-            Mark::State => (Class::State, "words of a state that forbids it"),
-            Mark::Invalid => (Class::Invalid, "words of a fault in the content"),
-            _ => (Class::Other, "words of something that is no conflict"),
+            Mark::Race => (Class::Race, "the answer speaks of an operation that is running"),
+            Mark::Duplicate => (Class::Duplicate, "the answer speaks of something that exists already"),
+            Mark::Stale => (Class::Stale, "the answer speaks of an outdated version"),
+            Mark::State => (Class::State, "the answer speaks of a state that forbids it"),
+            Mark::Invalid => (Class::Invalid, "the answer speaks of a fault in the content"),
+            _ => (Class::Other, "the answer speaks of something that is no conflict"),
         };
         let evidence = self.evidence(piece, signal);
         let confidence = match (rank, piece.code) {

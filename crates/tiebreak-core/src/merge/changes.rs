@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::MergeRules;
 use super::equal::{Path, same_option_at};
 use super::keyed::{Keyed, key_of};
-use crate::json::Abreast;
+use crate::json::{Abreast, Pointer};
 
 /// One step on the way to a changed place.
 #[derive(Debug, Clone)]
@@ -29,6 +29,15 @@ pub(crate) struct Change<'a> {
 }
 
 impl Change<'_> {
+    /// Where it is; an item of a keyed array is named by its identity.
+    pub(crate) fn pointer(&self) -> Pointer {
+        let tokens = self.steps.iter().map(|step| match step {
+            Step::Member(name) => (*name).to_owned(),
+            Step::Item(_, key) => key.clone(),
+        });
+        Pointer(tokens.collect())
+    }
+
     /// What `document` has at this place.
     pub(crate) fn find<'d>(&self, document: &'d Value) -> Option<&'d Value> {
         self.steps.iter().try_fold(document, |value, step| match step {

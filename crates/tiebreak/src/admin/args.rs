@@ -35,6 +35,9 @@ pub(crate) struct AdminArgs {
     /// A host name under which the admin listener is reached, besides localhost and addresses (repeatable)
     #[arg(long, value_name = "NAME")]
     admin_host: Vec<String>,
+    /// A member or query parameter whose values the console never shows, besides passwords, tokens and the like (repeatable)
+    #[arg(long, value_name = "NAME")]
+    admin_conceal: Vec<String>,
 }
 
 /// The value of `--admin`.
@@ -68,6 +71,11 @@ pub(super) struct Asked {
 }
 
 impl AdminArgs {
+    /// Names of members and parameters that are never shown.
+    pub(super) fn conceal(&self) -> &[String] {
+        &self.admin_conceal
+    }
+
     /// What they ask for; `None`: no admin listener.
     pub(super) fn asked(&self) -> Result<Option<Asked>, Failure> {
         let address = match self.admin {

@@ -9,11 +9,12 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tiebreak_client::story::{Conceal, StoryLimits, Watch};
 use tokio::sync::Semaphore;
 
 use super::args::AdminArgs;
 use super::guard::Guard;
-use super::{Desk, router};
+use super::{Desk, live, router};
 use crate::exit::{FAILED, Failure};
 
 /// So many connections are served at once; more wait.
@@ -31,6 +32,7 @@ pub(crate) struct Bound {
     listener: TcpListener,
     address: SocketAddr,
     guard: Guard,
+    conceal: Vec<String>,
 }
 
 /// Opens the socket; `None` if there is to be none, or the default port is taken (which is said).
@@ -47,6 +49,7 @@ pub(crate) fn bind(args: &AdminArgs) -> Result<Option<Bound>, Failure> {
             listener,
             address,
             guard: asked.guard,
+            conceal: args.conceal().to_vec(),
         })),
         Err(error) if !asked.named => {
             eprintln!("tiebreak: no admin listener: {at} cannot be used ({error}); choose another with --admin");
@@ -66,6 +69,14 @@ pub(crate) fn bind(args: &AdminArgs) -> Result<Option<Bound>, Failure> {
 }
 
 impl Bound {
+    /// What records the writes for it.
+    pub(crate) fn watch(&self) -> Arc<Watch> {
+        Watch::new(StoryLimits {
+            conceal: Conceal::also(&self.conceal),
+            ..StoryLimits::default()
+        })
+    }
+
     /// Serves until the process ends, on a thread of its own.
     pub(crate) fn serve(self, desk: Desk) -> Result<(), Failure> {
         let fail = |e: std::io::Error| Failure::new(FAILED, format!("start the admin listener: {e}"));
@@ -73,15 +84,18 @@ impl Bound {
             listener,
             address,
             guard,
+            conceal: _,
         } = self;
         eprintln!("tiebreak: console on http://{address}/");
-        let router = router(Arc::new(desk), Arc::new(guard));
+        let desk = Arc::new(desk);
+        let router = router(Arc::clone(&desk), Arc::new(guard));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(fail)?;
         let work = move || {
             runtime.block_on(async {
+                tokio::spawn(live::sample(desk));
                 match tokio::net::TcpListener::from_std(listener) {
                     Ok(listener) => accept(listener, router).await,
                     Err(error) => tracing::error!(%error, "the admin listener could not start"),

@@ -8,24 +8,36 @@
 //! | `login` | the token becomes a cookie of the browser's |
 //! | `refusal` | how an answer says no |
 //! | `health` | `/healthz`, `/readyz` |
+//! | `metrics` | `/metrics` |
+//! | `counts` | `/api/counts`: how often each thing was met |
+//! | `live` | `/api/live`, `/api/history`: what happens now, and the last hour |
+//! | `recent` | `/api/stories`: the writes that came last |
+//! | `stories` | what happened to a write, as JSON |
 //!
 //! A handler gets [`Desk`], which is all that the listener knows of the gateway.
 
 mod args;
+mod counts;
 mod guard;
 mod health;
 mod listen;
+mod live;
 mod login;
+mod metrics;
+mod recent;
 mod refusal;
+mod stories;
 
 use std::sync::Arc;
 
 use axum::Router;
 use tiebreak_client::Engine;
+use tiebreak_client::story::Watch;
+use tiebreak_core::time::Time;
 use tokio::sync::watch;
 
 pub(crate) use args::AdminArgs;
-pub(crate) use listen::bind;
+pub(crate) use listen::{Bound, bind};
 
 /// What the admin listener knows of the gateway.
 #[derive(Debug)]
@@ -36,12 +48,42 @@ pub(crate) struct Desk {
     pub(crate) upstream: String,
     /// Whether the gateway is stopping.
     pub(crate) stopping: watch::Receiver<bool>,
+    /// What the engine records.
+    pub(crate) watch: Arc<Watch>,
+    /// Since when.
+    started: Time,
+    live: live::Live,
+}
+
+impl Desk {
+    /// What the listener knows of a gateway that starts now.
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        watch: Arc<Watch>,
+        upstream: String,
+        stopping: watch::Receiver<bool>,
+    ) -> Desk {
+        Desk {
+            started: engine.clock().now(),
+            engine,
+            upstream,
+            stopping,
+            watch,
+            live: live::Live::default(),
+        }
+    }
 }
 
 /// Every route, behind the guard.
 fn router(desk: Arc<Desk>, guard: Arc<guard::Guard>) -> Router {
-    let routes = Router::new().merge(health::routes()).with_state(desk);
+    let routes = Router::new()
+        .merge(health::routes())
+        .merge(metrics::routes())
+        .merge(counts::routes())
+        .merge(live::routes())
+        .merge(recent::routes());
     routes
+        .with_state(desk)
         .merge(login::routes(Arc::clone(&guard)))
         .fallback(refusal::no_such_page)
         .method_not_allowed_fallback(refusal::wrong_method)

@@ -48,7 +48,7 @@ pub(crate) fn text(case: &Case, verdict: &Verdict, said: &Explanation) -> String
             let _ = writeln!(
                 out,
                 "    {DIM}{}:{DIM:#} {CODE}{}{CODE:#}",
-                e.place,
+                e.where_seen(),
                 visible(&e.excerpt)
             );
         }
@@ -92,7 +92,7 @@ pub(crate) fn text(case: &Case, verdict: &Verdict, said: &Explanation) -> String
 fn source(verdict: &Verdict) -> String {
     let sure = match verdict.confidence {
         Confidence::High => "sure",
-        Confidence::Medium => "likely, by its wording",
+        Confidence::Medium => "likely, judging by the wording",
         Confidence::Low => "a guess",
     };
     match &verdict.dialect {

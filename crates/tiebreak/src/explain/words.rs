@@ -103,6 +103,16 @@ pub(crate) fn explain(case: &Case, verdict: &Verdict) -> Explanation {
             "Nothing in the answer names the cause; this is the likeliest reading of status and method alone.".into(),
         );
     }
+    if explanation
+        .steps
+        .iter()
+        .filter_map(|s| s.command.as_deref())
+        .any(|c| c.contains("$URL"))
+    {
+        explanation.notes.push(
+            "In the commands, $URL stands for the full address of your request; the input does not show it.".into(),
+        );
+    }
     if case.method().is_none() && verdict.class != Class::Blocked {
         explanation.notes.push(
             "The input does not show the request. With it the answer is surer: use `curl -v`, or add --method, --path and --header."
@@ -186,9 +196,9 @@ fn stale(case: &Case) -> Explanation {
         } else {
             vec![
                 run("Read the current version; note its ETag (or version number):", read(&url)),
-                step("Put your change into that: only the members you meant to change. If the other change touched the same members, a person must decide."),
+                step("Put your change into that: only the fields you meant to change. If the other change touched the same fields, a person must decide."),
                 run(
-                    "Send the result, with the version you have just read:",
+                    "Send the result, with the version you have just read, in If-Match or wherever this API takes versions:",
                     format!("curl -i -X {method} {url} -H {condition} -H 'Content-Type: application/json' --data @merged.json"),
                 ),
             ]

@@ -17,3 +17,4 @@ mod peer;
 mod relay;
 mod scripted;
 mod shared;
+mod stories;
