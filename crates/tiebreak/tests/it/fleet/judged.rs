@@ -78,21 +78,31 @@ async fn create(caller: &mut Caller<'_>, n: usize, seen: &Mutex<Seen>) {
         let got = caller
             .send(Method::POST, "/spread", &fields, json!({ "n": n }).to_string())
             .await;
-        let mut seen = seen.lock().unwrap();
-        match got {
-            None => seen.not_answered += 1,
-            Some(got) => match (got.status.as_u16(), got.outcome()) {
-                (201, "applied") => {
-                    seen.created.insert(n);
-                    return seen.applied += 1;
-                }
-                (504, "in-doubt") => return seen.in_doubt += 1,
-                (503, "not-sent") | (409, _) => {}
-                _ => panic!("{got:?}"),
-            },
+        if note_creation(&mut seen.lock().unwrap(), n, got) {
+            return;
         }
-        drop(seen);
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Whether that was the last word.
+fn note_creation(seen: &mut Seen, n: usize, got: Option<Got>) -> bool {
+    let Some(got) = got else {
+        seen.not_answered += 1;
+        return false;
+    };
+    match (got.status.as_u16(), got.outcome()) {
+        (201, "applied") => {
+            seen.created.insert(n);
+            seen.applied += 1;
+            true
+        }
+        (504, "in-doubt") => {
+            seen.in_doubt += 1;
+            true
+        }
+        (503, "not-sent") | (409, _) => false,
+        _ => panic!("{got:?}"),
     }
 }
 
@@ -112,24 +122,34 @@ async fn edit(caller: &mut Caller<'_>, document: usize, worker: usize, value: u6
         let got = caller
             .send(Method::PUT, &path, &[("x-write", &name)], content.to_string())
             .await;
-        let mut seen = seen.lock().unwrap();
-        let known = seen.edits.entry((document, worker)).or_default();
-        known.1 = value;
-        match got {
-            None => return seen.not_answered += 1,
-            Some(got) => match (got.status.as_u16(), got.outcome()) {
-                (200, "applied") => {
-                    known.0 = value;
-                    return seen.applied += 1;
-                }
-                (504, "in-doubt") => return seen.in_doubt += 1,
-                // Read through another gateway, too busy, or without the database: nothing was applied.
-                (503, "not-sent") | (428 | 409, _) => {}
-                _ => panic!("{got:?}"),
-            },
+        if note_edit(&mut seen.lock().unwrap(), (document, worker), value, got) {
+            return;
         }
-        drop(seen);
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Whether that was the last word.
+fn note_edit(seen: &mut Seen, which: (usize, usize), value: u64, got: Option<Got>) -> bool {
+    let known = seen.edits.entry(which).or_default();
+    known.1 = value;
+    let Some(got) = got else {
+        seen.not_answered += 1;
+        return true;
+    };
+    match (got.status.as_u16(), got.outcome()) {
+        (200, "applied") => {
+            known.0 = value;
+            seen.applied += 1;
+            true
+        }
+        (504, "in-doubt") => {
+            seen.in_doubt += 1;
+            true
+        }
+        // Read through another gateway, too busy, or without the database: nothing was applied.
+        (503, "not-sent") | (428 | 409, _) => false,
+        _ => panic!("{got:?}"),
     }
 }
 
