@@ -10,6 +10,7 @@
 mod arrays;
 mod batch;
 mod change;
+mod check;
 mod connect;
 mod error;
 mod keeper;
@@ -152,6 +153,21 @@ impl PgLedger {
             done: ended,
             began,
         })
+    }
+
+    /// Makes the tables at `address`, or brings them up to this version, without signing in. Returns the version before (0: there were
+    /// none) and after.
+    ///
+    /// # Errors
+    /// As [`PgLedger::open`].
+    pub async fn migrate(address: Address) -> Result<(u32, u32), LedgerError> {
+        let connector = Connector::new(address)?;
+        let client = connector.open(None).await.map_err(Trouble::told)?;
+        let address = &connector.address;
+        let before = schema::migrate(&client, &address.schema, &address.to_string())
+            .await
+            .map_err(Trouble::told)?;
+        Ok((before.unsigned_abs(), schema::VERSION.unsigned_abs()))
     }
 
     /// The database's time when the ledger was opened.
@@ -467,6 +483,10 @@ impl Ledger for PgLedger {
                 bytes: count(3),
             })
         }))
+    }
+
+    fn check(&self) -> Pending<'_, Vec<String>> {
+        Box::pin(self.read(move |session| async move { check::check(&session.client).await }))
     }
 
     fn shared(&self) -> Option<&dyn SharedLanes> {

@@ -39,7 +39,7 @@ pub(crate) fn shown(ledger: &Path) -> String {
 }
 
 /// The address with its password.
-pub(crate) fn address(ledger: &Path, args: &SharedArgs) -> Result<Address, Failure> {
+fn address(ledger: &Path, args: &SharedArgs) -> Result<Address, Failure> {
     let address =
         Address::parse(ledger.to_str().unwrap_or_default()).map_err(|e| Failure::new(USAGE, e.to_string()))?;
     if let Some(path) = &args.ledger_password_file {
