@@ -7,7 +7,7 @@ use tiebreak_core::exchange::{Answer, Context, Exchange};
 use tiebreak_core::fingerprint::Fingerprint;
 use tiebreak_core::judge::Judge;
 use tiebreak_core::key::{IdempotencyKey, KeyDigest};
-use tiebreak_core::lane::{LaneId, default_lanes};
+use tiebreak_core::lane::{LaneId, lanes_about};
 use tiebreak_core::merge::Representation;
 use tiebreak_core::outcome::Outcome;
 use tiebreak_core::policy::Policy;
@@ -124,6 +124,12 @@ impl Engine {
         }
     }
 
+    /// Who says what answers mean.
+    #[must_use]
+    pub fn judge(&self) -> &Arc<Judge> {
+        &self.judge
+    }
+
     /// Takes notice of what an earlier process left, before the first write: the lanes of what may still arrive late are
     /// suspect, and what it served to whom is not known any more. Returns how many doubts are open.
     ///
@@ -172,7 +178,9 @@ impl Engine {
             .key
             .filter(|key| IdempotencyKey::of(&request.headers) == Ok(Some(key.clone())));
         let (random, seed) = self.random.draw();
-        let mut lanes = default_lanes(&request);
+        let policy = submission.policy.unwrap_or_else(|| Arc::clone(&self.options.policy));
+        let resource = policy.resource(&request.target);
+        let mut lanes = lanes_about(&request, &resource);
         if !submission.lanes.is_empty() {
             lanes.extend(submission.lanes);
             lanes.sort();
@@ -187,9 +195,9 @@ impl Engine {
             lanes,
             candidates: self
                 .reads
-                .candidates(caller, request.target.as_str(), submission.connection, self.clock.now()),
+                .candidates(caller, resource.as_str(), submission.connection, self.clock.now()),
             connection: submission.connection,
-            policy: submission.policy.unwrap_or_else(|| Arc::clone(&self.options.policy)),
+            policy: Arc::clone(&policy),
             base: submission.base,
             check_first: submission.check_first,
             shared: self.ledger.shared().is_some(),
@@ -226,16 +234,16 @@ impl Engine {
         if let Some(connection) = connection {
             let read = Read {
                 caller,
-                target: request.target.as_str().to_owned(),
+                target: resource.as_str().to_owned(),
                 connection,
             };
-            self.note_own(read, &request, &answer);
+            self.note_own(read, &policy, &request, &answer);
         }
         answer
     }
 
     /// A caller knows what it wrote: the new representation where the answer holds it, else what it sent.
-    fn note_own(&self, read: Read, request: &WriteRequest, answer: &Answer) {
+    fn note_own(&self, read: Read, policy: &Policy, request: &WriteRequest, answer: &Answer) {
         let now = self.clock.now();
         if let Some(produced) = &answer.produced {
             let content = Some(produced.representation.clone());
@@ -253,11 +261,16 @@ impl Engine {
             .get(http::header::ETAG)
             .and_then(|v| EntityTag::parse(v.to_str().ok()?).ok());
         let unaltered = answer.report.outcome == Outcome::Applied && !answer.report.rebased;
+        if let Some(version) = &policy.body_version {
+            let made = version.written(request, &answer.status, &answer.headers, &answer.content);
+            let (etag, content) = made.filter(|_| unaltered).unzip();
+            return self.reads.note_sent(read, etag, content, now);
+        }
         let sent = Representation::new(
             request.field("content-type").unwrap_or_default(),
             request.content.clone(),
         );
-        self.reads.note(read, etag.filter(|_| unaltered), Some(sent), now);
+        self.reads.note_sent(read, etag.filter(|_| unaltered), Some(sent), now);
     }
 
     /// What was served to whom; a door that serves reads tells it here.

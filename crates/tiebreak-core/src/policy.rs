@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use crate::body_version::BodyVersion;
 use crate::guarantee::Guarantee;
-use crate::merge::MergeRules;
-use crate::validator::EtagKind;
+use crate::merge::{MergeRules, Representation};
+use crate::request::Target;
+use crate::validator::{EntityTag, EtagKind};
 
 /// What is done with a resource that exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,6 +65,8 @@ pub struct Policy {
     pub unguarded: Unguarded,
     /// What the origin's entity tags are worth.
     pub etag: EtagKind,
+    /// Where the origin keeps versions, if in the content; set by [`Policy::with_body_version`].
+    pub body_version: Option<BodyVersion>,
     /// Whether the origin honours `Idempotency-Key`, so that the same key may be sent again.
     pub honours_keys: bool,
     /// The weakest guarantee with which a write is sent.
@@ -94,6 +98,7 @@ impl Default for Policy {
             merge: MergeRules::default(),
             unguarded: Unguarded::default(),
             etag: EtagKind::default(),
+            body_version: None,
             honours_keys: false,
             least: Guarantee::D,
             claim_ahead: true,
@@ -105,5 +110,32 @@ impl Default for Policy {
             remember: Some(Duration::from_secs(24 * 60 * 60)),
             keep_content: 256 * 1024,
         }
+    }
+}
+
+impl Policy {
+    /// This policy for an origin that keeps versions in the content: there they are no edits, but what guards.
+    #[must_use]
+    pub fn with_body_version(mut self, version: BodyVersion) -> Policy {
+        self.merge = self.merge.with_version_at(version.at.clone());
+        self.body_version = Some(version);
+        self
+    }
+
+    /// The tag by which what was served is known: its version, wherever the origin keeps it.
+    #[must_use]
+    pub fn tag_of(&self, etag: Option<EntityTag>, content: Option<&Representation>) -> Option<EntityTag> {
+        match (&self.body_version, content) {
+            (Some(version), Some(content)) => version.of(content),
+            _ => etag,
+        }
+    }
+
+    /// What `target` is about: without a version that it names in its query.
+    #[must_use]
+    pub fn resource(&self, target: &Target) -> Target {
+        self.body_version
+            .as_ref()
+            .map_or_else(|| target.clone(), |v| v.resource(target))
     }
 }

@@ -186,7 +186,7 @@ pub struct Carried {
     pub caller: CallerId,
     /// Which variant was negotiated: the values of the fields that select one.
     pub variant: Vec<String>,
-    /// Its entity tag, if it has one.
+    /// Its entity tag, if it has one; where the origin keeps versions in the content, that version.
     pub etag: Option<EntityTag>,
     /// The representation.
     pub representation: Representation,

@@ -12,6 +12,7 @@
 //! | `rebase` | fetch, merge, send again under the new version |
 //! | `prove` | nobody answered: did it land? |
 //! | `finish` | record, then answer |
+//! | `versions` | where the origin keeps its versions: in entity tags, or in the content |
 //! | `tell` | what a recorder of its story may know |
 
 mod answer;
@@ -26,6 +27,7 @@ mod queue;
 mod rebase;
 mod reply;
 mod tell;
+mod versions;
 
 use std::sync::Arc;
 
@@ -34,6 +36,7 @@ pub use effect::{Carried, DoubtMark, Effect, Entry, Input, LaneExit, LaneView, L
 pub use tell::MergedFields;
 
 use crate::base::{BaseDecision, Candidates};
+use crate::body_version::Stated;
 use crate::caller::CallerId;
 use crate::delivery::{Delivery, Unknown};
 use crate::fingerprint::Fingerprint;
@@ -94,6 +97,8 @@ pub struct Exchange {
     decided: Option<BaseDecision>,
     judge: Arc<Judge>,
     preconditions: Preconditions,
+    /// The version that the write names in its content or query, where the origin keeps versions there.
+    stated: Option<Stated>,
     stage: Stage,
     started: Time,
     jitter: Jitter,
@@ -166,13 +171,14 @@ impl Exchange {
     /// An exchange that has not begun.
     #[must_use]
     pub fn new(write: Arc<WriteRequest>, context: Context, judge: Arc<Judge>) -> Exchange {
-        Exchange {
+        let mut exchange = Exchange {
             jitter: Jitter::new(context.seed),
             edit: Arc::new(Edit::of(&write)),
             write,
             context,
             judge,
             preconditions: Preconditions::default(),
+            stated: None,
             decided: None,
             stage: Stage::New,
             started: Time::default(),
@@ -189,7 +195,9 @@ impl Exchange {
             quiet_since: Time::default(),
             refused: None,
             seen: None,
-        }
+        };
+        exchange.read_versions();
+        exchange
     }
 
     /// Whether a client that goes away may take the write with it: it has no key and was not sent.

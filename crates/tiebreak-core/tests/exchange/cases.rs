@@ -137,6 +137,7 @@ impl Case {
             at: START,
             connection: Some(connection),
             written_since: false,
+            ..Served::default()
         }
     }
 

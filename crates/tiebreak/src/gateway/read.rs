@@ -214,6 +214,7 @@ impl Reader {
         };
         let content = content.map(|content| Representation::new(&served.content_type, content));
         let now = self.gateway.engine.clock().now();
-        self.gateway.engine.reads().note(read, served.etag, content, now);
+        let etag = self.route.config.policy.tag_of(served.etag, content.as_ref());
+        self.gateway.engine.reads().note(read, etag, content, now);
     }
 }
