@@ -23,6 +23,7 @@ pub mod precondition;
 pub mod problem;
 pub mod record;
 pub mod remedy;
+pub mod repeat;
 pub mod request;
 pub mod response;
 pub mod time;
