@@ -6,15 +6,19 @@
 mod admin;
 mod azurite;
 mod bad_days;
+mod bounds;
 #[path = "../../../tiebreak-ledger/tests/postgres/cluster.rs"]
 mod cluster;
+mod doors;
 mod fleet;
 mod gateway;
 mod http;
 mod kinto;
 mod lost;
 mod peer;
+mod probe;
 mod relay;
 mod scripted;
 mod shared;
 mod stories;
+mod wire;
