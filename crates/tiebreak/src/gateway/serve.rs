@@ -45,6 +45,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         .await
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(args.admin())?;
+    let prover = args.admin().prover(server.upstream.as_deref())?;
     let callers = Arc::new(Callers::new(&stores::secret_of(&server.ledger, args.shared())?));
     let late_after = config.cautious().late_after;
     let opened = stores::open_ledger(&server.ledger, args.shared(), late_after).await?;
@@ -82,7 +83,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let (Some(console), Some(watch)) = (console, gateway.engine.options().watch.clone()) {
         let upstream = server.upstream.clone().unwrap_or_else(|| "embedded".into());
         let engine = Arc::clone(&gateway.engine);
-        console.serve(Desk::new(engine, watch, upstream, stopped.clone()))?;
+        console.serve(Desk::new(engine, watch, upstream, stopped.clone(), prover))?;
     }
     for address in listeners.told() {
         match address {

@@ -109,6 +109,11 @@ impl Upstream {
     }
 }
 
+/// Whether a target is of the embedded origin.
+pub(crate) fn is_embedded(target: &str) -> bool {
+    target.strip_prefix(EMBEDDED).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// The authority under which the embedded origin is known to the engine.
 const EMBEDDED: &str = "http://origin.tiebreak.invalid";
 const EMBEDDED_HOST: &str = "origin.tiebreak.invalid";

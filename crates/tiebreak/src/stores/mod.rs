@@ -15,7 +15,7 @@ use tiebreak_origin::{Origin, OriginOptions, Place};
 
 use crate::exit::{FAILED, Failure};
 
-pub(crate) use self::shared::{SharedArgs, is_shared, shown};
+pub(crate) use self::shared::{SharedArgs, is_shared, migrate, shown};
 
 /// The word for a store that forgets when the process ends.
 const MEMORY: &str = "memory";

@@ -9,7 +9,7 @@ use tiebreak_ledger::postgres::{Address, Options, PgLedger};
 use crate::exit::{FAILED, Failure, USAGE};
 
 /// Options of a ledger in a database.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Ledger in PostgreSQL (--ledger postgres://…)")]
 pub(crate) struct SharedArgs {
     /// The file with the secret that tells callers apart: 32 bytes or more, the same for all gateways of a ledger
@@ -21,6 +21,16 @@ pub(crate) struct SharedArgs {
     /// For so long a gateway counts as alive that the database has not heard of, in seconds; after that its claims are in doubt
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u64).range(2..=600))]
     ledger_lease: u64,
+}
+
+impl Default for SharedArgs {
+    fn default() -> SharedArgs {
+        SharedArgs {
+            secret: None,
+            ledger_password_file: None,
+            ledger_lease: 10,
+        }
+    }
 }
 
 /// Whether `ledger` names a database.
@@ -99,4 +109,10 @@ pub(super) fn secret(args: &SharedArgs) -> Result<Vec<u8>, Failure> {
 fn host() -> String {
     let name = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     name.trim().to_owned()
+}
+
+/// Brings the tables of a ledger in a database up to this version. Returns the version before and after.
+pub(crate) async fn migrate(ledger: &Path, args: &SharedArgs) -> Result<(u32, u32), Failure> {
+    let migrating = PgLedger::migrate(address(ledger, args)?);
+    migrating.await.map_err(|e| Failure::new(FAILED, e.to_string()))
 }

@@ -96,4 +96,32 @@ async fn racing_edits_through_three_gateways_lose_nothing_and_keys_are_joined() 
         cluster.sql("SELECT count(*) FROM edits.lanes WHERE owner IS NOT NULL"),
         "0"
     );
+
+    // An operator looks at the same ledger meanwhile.
+    let ledger = address(&cluster.authority(), "edits");
+    let said = |what: &str, more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tiebreak"));
+        let output = command
+            .args(["ledger", what, "--ledger", &ledger])
+            .args(more)
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stdout.clone()).unwrap();
+        assert!(output.status.success(), "{what}: {told} {output:?}");
+        told
+    };
+    assert!(said("check", &[]).contains("128 records, all in order"));
+    assert!(said("stats", &["--json"]).contains("\"settled\":128,\"in_doubt\":0"));
+    assert!(said("migrate", &[]).contains("is of version 1 already"));
+    assert_eq!(said("purge", &[]), "0 records deleted\n");
+    let lines = said("export", &[]);
+    assert_eq!(lines.lines().count(), 128);
+    for line in lines.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(
+            (&line["state"], &line["became"]["outcome"]),
+            (&json!("settled"), &json!("applied"))
+        );
+        assert!(line.get("caller").is_none() && line.get("key").is_none());
+    }
 }

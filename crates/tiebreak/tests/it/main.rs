@@ -10,6 +10,7 @@ mod bounds;
 #[path = "../../../tiebreak-ledger/tests/postgres/cluster.rs"]
 mod cluster;
 mod doors;
+mod doubts;
 mod fleet;
 mod gateway;
 mod http;
@@ -19,6 +20,7 @@ mod peer;
 mod probe;
 mod relay;
 mod scripted;
+mod search;
 mod shared;
 mod stories;
 mod wire;

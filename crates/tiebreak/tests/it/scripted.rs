@@ -37,6 +37,8 @@ pub enum Fault {
     Dropped,
     /// Performed at once, answered later.
     Slow(Duration),
+    /// Never performed, and never answered.
+    Hangs,
 }
 
 impl Fault {
@@ -47,6 +49,7 @@ impl Fault {
             Fault::Unavailable => "unavailable".into(),
             Fault::Dropped => "dropped".into(),
             Fault::Slow(by) => format!("slow {}", by.as_millis()),
+            Fault::Hangs => "hangs".into(),
         }
     }
 
@@ -54,7 +57,7 @@ impl Fault {
         match word.split_once(' ') {
             Some(("late", ms)) => Some(Fault::Late(Duration::from_millis(ms.parse().ok()?))),
             Some(("slow", ms)) => Some(Fault::Slow(Duration::from_millis(ms.parse().ok()?))),
-            _ => [Fault::LostAnswer, Fault::Unavailable, Fault::Dropped]
+            _ => [Fault::LostAnswer, Fault::Unavailable, Fault::Dropped, Fault::Hangs]
                 .into_iter()
                 .find(|f| f.word() == word),
         }
@@ -165,6 +168,7 @@ async fn answer(state: Arc<Shared>, request: Request<Incoming>) -> Result<Respon
             tokio::time::sleep(by).await;
             Ok(answer)
         }
+        Some(Fault::Hangs) => std::future::pending().await,
         Some(Fault::LostAnswer) => {
             perform();
             Err(HangUp)
