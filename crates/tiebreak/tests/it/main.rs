@@ -14,6 +14,7 @@ mod doubts;
 mod fleet;
 mod gateway;
 mod http;
+mod http2;
 mod kinto;
 mod lost;
 mod peer;
