@@ -173,13 +173,22 @@ fn keys(route: &Route, faults: &mut Faults) {
         in_route.then_some(at)
     };
     if let Some(at) = own("key_window").filter(|_| rule != KeyRule::Derived) {
-        let wrong = Wrong::new("it has no effect: only derived keys have a window, and others are kept as `remember` says");
-        faults.warning(Some(at), of(route, "key_window"), wrong.with("take it out, or set key = \"derived\""));
+        let wrong =
+            Wrong::new("it has no effect: only derived keys have a window, and others are kept as `remember` says");
+        faults.warning(
+            Some(at),
+            of(route, "key_window"),
+            wrong.with("take it out, or set key = \"derived\""),
+        );
     }
     for name in ["key_reuse_status", "key_running_status"] {
         if let Some(at) = own(name).filter(|_| rule == KeyRule::Off) {
             let wrong = Wrong::new("it has no effect: key is \"off\", so keys are the origin's business alone");
-            faults.warning(Some(at), of(route, name), wrong.with("take it out, or set key = \"accepted\""));
+            faults.warning(
+                Some(at),
+                of(route, name),
+                wrong.with("take it out, or set key = \"accepted\""),
+            );
         }
     }
 }

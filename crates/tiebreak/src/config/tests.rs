@@ -418,7 +418,10 @@ key_running_status = 425
     );
     let config = config("[[route]]\npath = \"/pay\"\nkey = \"required\"\nkey_field = \"PayPal-Request-Id\"\n");
     let keys = &config.routes[0].policy.keys;
-    assert_eq!((keys.rule, keys.field.as_str()), (tiebreak_core::policy::KeyRule::Required, "paypal-request-id"));
+    assert_eq!(
+        (keys.rule, keys.field.as_str()),
+        (tiebreak_core::policy::KeyRule::Required, "paypal-request-id")
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod azurite;
 mod bad_days;
 mod gateway;
 mod http;
+mod keys;
 mod kinto;
 mod lost;
 mod peer;
