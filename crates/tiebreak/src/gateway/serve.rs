@@ -14,7 +14,8 @@ use tiebreak_origin::{Origin, OriginOptions};
 use tokio::sync::{Semaphore, watch};
 
 use super::args::ServeArgs;
-use super::listen;
+use super::limits::Places;
+use super::listen::{self, Address, Listeners};
 use super::reload::Reload;
 use super::route::Gateway;
 use super::routing::Routing;
@@ -41,7 +42,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let server = &config.server.values;
     let embedded = embedded(&config)?;
     let transport: Arc<dyn Transport> = Arc::new(GatewayTransport::new(embedded.clone()));
-    let listener = listen::bind(server.listen)
+    let listeners = Listeners::open(&server.listen)
         .await
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(args.admin())?;
@@ -71,18 +72,23 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         writers: (0..threads().div_ceil(2)).map(|_| writer()).collect::<Result<_, _>>()?,
         callers,
         memory: Arc::new(Semaphore::new(config.memory())),
+        writing: Places::new(server.limits.max_writes_per_caller),
+        forwarding: server.forwarded,
+        limits: server.limits.clone(),
         running: Arc::default(),
     });
-    let address = listener
-        .local_addr()
-        .map_err(|e| Failure::new(FAILED, format!("listen on {}: {e}", server.listen)))?;
     let (stop, stopped) = watch::channel(false);
     if let (Some(console), Some(watch)) = (console, gateway.engine.options().watch.clone()) {
         let upstream = server.upstream.clone().unwrap_or_else(|| "embedded".into());
         let engine = Arc::clone(&gateway.engine);
         console.serve(Desk::new(engine, watch, upstream, stopped.clone()))?;
     }
-    eprintln!("tiebreak: listening on http://{address}, {}", told(server));
+    for address in listeners.told() {
+        match address {
+            Address::Tcp(address) => eprintln!("tiebreak: listening on http://{address}, {}", told(server)),
+            Address::Unix(_) => eprintln!("tiebreak: listening on {address}, {}", told(server)),
+        }
+    }
     if doubts > 0 {
         eprintln!(
             "tiebreak: {doubts} writes are in doubt from before; each is looked at again when its caller repeats it"
@@ -98,7 +104,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         embedded,
     };
     let reloading = tokio::spawn(reload.at_each_signal());
-    listen::serve(listener, Arc::clone(&gateway), server.max_connections, stopped).await;
+    listen::serve(listeners, Arc::clone(&gateway), stopped).await;
     reloading.abort();
     purging.abort();
     stopping.abort();

@@ -6,13 +6,17 @@
 mod admin;
 mod azurite;
 mod bad_days;
+mod bounds;
+mod doors;
 mod gateway;
 mod http;
 mod keys;
 mod kinto;
 mod lost;
 mod peer;
+mod probe;
 mod relay;
 mod scripted;
 mod shared;
 mod stories;
+mod wire;
