@@ -465,6 +465,8 @@ principal = "X-User"
     assert_eq!(faults.told(None, text), "");
     expect![[r#"
         listen = "127.0.0.1:2"                   # --listen
+        # tls_cert is not set                    # default
+        # tls_key is not set                     # default
         forwarded = "forwarded"                  # default
         # upstream is not set                    # default
         ledger = "tiebreak.ledger"               # default

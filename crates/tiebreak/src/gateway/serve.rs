@@ -15,14 +15,14 @@ use tokio::sync::{Semaphore, watch};
 
 use super::args::ServeArgs;
 use super::limits::Places;
-use super::listen::{self, Address, Listeners};
+use super::listen::{self, Address, Listeners, Tls};
 use super::reload::Reload;
 use super::route::Gateway;
 use super::routing::Routing;
 use super::upstream::GatewayTransport;
 use crate::admin::{self, Desk};
 use crate::config::{Config, Server};
-use crate::exit::{FAILED, Failure};
+use crate::exit::{FAILED, Failure, USAGE};
 use crate::stores;
 
 /// Runs `tiebreak serve`.
@@ -42,10 +42,22 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let server = &config.server.values;
     let embedded = embedded(&config)?;
     let transport: Arc<dyn Transport> = Arc::new(GatewayTransport::new(embedded.clone()));
+    let tls = match (&server.tls_cert, &server.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let tls = Tls::open(certificate, key).map_err(|why| Failure::new(USAGE, why))?;
+            Some(Arc::new(tls))
+        }
+        (None, None) => None,
+        _ => {
+            let why = "set up TLS: `tls_cert` and `tls_key` belong together; give both, or neither";
+            return Err(Failure::new(USAGE, why));
+        }
+    };
     let listeners = Listeners::open(&server.listen)
         .await
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(args.admin())?;
+    let prover = args.admin().prover(server.upstream.as_deref())?;
     let ledger = stores::open_ledger(&server.ledger)?;
     let callers = Arc::new(Callers::new(&stores::secret_of(&server.ledger)?));
     let options = EngineOptions {
@@ -74,6 +86,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         memory: Arc::new(Semaphore::new(config.memory())),
         writing: Places::new(server.limits.max_writes_per_caller),
         forwarding: server.forwarded,
+        tls: tls.clone(),
         limits: server.limits.clone(),
         running: Arc::default(),
     });
@@ -81,11 +94,14 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let (Some(console), Some(watch)) = (console, gateway.engine.options().watch.clone()) {
         let upstream = server.upstream.clone().unwrap_or_else(|| "embedded".into());
         let engine = Arc::clone(&gateway.engine);
-        console.serve(Desk::new(engine, watch, upstream, stopped.clone()))?;
+        console.serve(Desk::new(engine, watch, upstream, stopped.clone(), prover))?;
     }
     for address in listeners.told() {
         match address {
-            Address::Tcp(address) => eprintln!("tiebreak: listening on http://{address}, {}", told(server)),
+            Address::Tcp(address) => {
+                let scheme = if tls.is_some() { "https" } else { "http" };
+                eprintln!("tiebreak: listening on {scheme}://{address}, {}", told(server));
+            }
             Address::Unix(_) => eprintln!("tiebreak: listening on {address}, {}", told(server)),
         }
     }
@@ -95,6 +111,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         );
     }
     let stopping = tokio::spawn(signals(stop));
+    let renewing = tls.map(|tls| tokio::spawn(tls.watch()));
     let purging = tokio::spawn(purge(Arc::clone(&gateway)));
     let reload = Reload {
         gateway: Arc::clone(&gateway),
@@ -107,6 +124,9 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     listen::serve(listeners, Arc::clone(&gateway), stopped).await;
     reloading.abort();
     purging.abort();
+    if let Some(renewing) = renewing {
+        renewing.abort();
+    }
     stopping.abort();
     ledger.close().await.map_err(|e| Failure::new(FAILED, e.to_string()))
 }
