@@ -15,6 +15,7 @@ mod fleet;
 mod gateway;
 mod http;
 mod http2;
+mod keys;
 mod kinto;
 mod lost;
 mod peer;
