@@ -8,14 +8,15 @@ mod azurite;
 mod bad_days;
 mod bounds;
 mod browser;
+#[path = "../../../tiebreak-ledger/tests/postgres/cluster.rs"]
 mod cluster;
 mod console;
 mod doors;
 mod doubts;
 mod fleet;
 mod gateway;
-mod http2;
 mod http;
+mod http2;
 mod keys;
 mod kinto;
 mod lost;
