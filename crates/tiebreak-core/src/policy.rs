@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::body_version::BodyVersion;
 use crate::guarantee::Guarantee;
 use crate::merge::{MergeRules, Representation};
+use crate::natural_key::NaturalKey;
 use crate::request::Target;
 use crate::validator::{EntityTag, EtagKind};
 
@@ -67,6 +68,8 @@ pub struct Policy {
     pub etag: EtagKind,
     /// Where the origin keeps versions, if in the content; set by [`Policy::with_body_version`].
     pub body_version: Option<BodyVersion>,
+    /// What tells a resource apart that is created with POST, and how it is found.
+    pub natural_key: Option<NaturalKey>,
     /// Whether the origin honours `Idempotency-Key`, so that the same key may be sent again.
     pub honours_keys: bool,
     /// The weakest guarantee with which a write is sent.
@@ -99,6 +102,7 @@ impl Default for Policy {
             unguarded: Unguarded::default(),
             etag: EtagKind::default(),
             body_version: None,
+            natural_key: None,
             honours_keys: false,
             least: Guarantee::D,
             claim_ahead: true,

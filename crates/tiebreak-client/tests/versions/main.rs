@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "a test that cannot go on has failed; its modules share a world")]
 
 mod body;
+mod natural;
 mod world;

@@ -13,7 +13,8 @@ impl Exchange {
         self.stage = Stage::Queueing;
         self.decide_early();
         let lanes = self.context.lanes.clone();
-        let near = self.context.policy.claim_ahead && self.resumed.is_none();
+        // The claim of a creation says whether somebody had its key, which is known at the front only.
+        let near = self.context.policy.claim_ahead && self.resumed.is_none() && self.sought.is_none();
         step_until(Effect::EnterLanes { lanes, near }, self.gives_up_at())
     }
 
@@ -58,6 +59,9 @@ impl Exchange {
         if let Some(id) = self.twin_in_doubt() {
             return self.not_beside_its_doubt(now, id);
         }
+        if self.sought.is_some() {
+            return self.seek(now);
+        }
         match self.carried().cloned() {
             Some(current) if self.context.check_first => self.onto(now, current),
             _ => self.plan_and_send(now),
@@ -78,6 +82,7 @@ impl Exchange {
                 match other {
                     Some(record) => self.known(now, record),
                     // It was proven not to have been sent, and its key is free.
+                    None if self.sought.is_some() => self.seek(now),
                     None => self.plan_and_send(now),
                 }
             }
