@@ -1,7 +1,7 @@
 //! Whose request is it?
 
 use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha2::Sha256;
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::fingerprint::Digest;
@@ -101,11 +101,25 @@ impl Callers {
             ));
         }
         fields.sort_unstable();
+        CallerId(self.digest_fields(&fields))
+    }
+
+    /// The caller that the field `name` names, by these values: a principal that somebody in front has authenticated.
+    #[must_use]
+    pub fn principal<'v>(&self, name: &HeaderName, values: impl IntoIterator<Item = &'v HeaderValue>) -> CallerId {
+        // No field is named so: a principal is never taken for a credential.
+        let mark: (&str, &[u8]) = ("the principal", name.as_str().as_bytes());
+        let mut fields = vec![mark];
+        fields.extend(values.into_iter().map(|value| (name.as_str(), value.as_bytes())));
+        CallerId(self.digest_fields(&fields))
+    }
+
+    fn digest_fields(&self, fields: &[(&str, &[u8])]) -> Digest {
         let parts: Vec<&[u8]> = fields
             .iter()
             .flat_map(|(name, value)| [name.as_bytes(), value])
             .collect();
-        CallerId(self.digest(&parts))
+        self.digest(&parts)
     }
 
     /// What `key` leaves of itself in this scope (authority, method and path), whoever its caller is.
@@ -132,8 +146,6 @@ impl Callers {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn caller(fields: &[(&'static str, &'static str)]) -> CallerId {

@@ -7,7 +7,7 @@ use tiebreak_core::exchange::{Answer, Context, Exchange};
 use tiebreak_core::fingerprint::Fingerprint;
 use tiebreak_core::judge::Judge;
 use tiebreak_core::key::{IdempotencyKey, KeyDigest};
-use tiebreak_core::lane::lanes_about;
+use tiebreak_core::lane::{LaneId, lanes_about};
 use tiebreak_core::merge::Representation;
 use tiebreak_core::outcome::Outcome;
 use tiebreak_core::policy::Policy;
@@ -68,6 +68,8 @@ pub struct Submission {
     pub key: Option<IdempotencyKey>,
     /// The connection that it came over, as the door numbers them.
     pub connection: Option<u64>,
+    /// The conflict domains that its route declares, besides its target.
+    pub lanes: Vec<LaneId>,
     /// What applies to it, if not the engine's policy.
     pub policy: Option<Arc<Policy>>,
     /// The document that the edit was made from, where the caller says so itself.
@@ -172,13 +174,19 @@ impl Engine {
         let (random, seed) = self.random.draw();
         let policy = submission.policy.unwrap_or_else(|| Arc::clone(&self.options.policy));
         let resource = policy.resource(&request.target);
+        let mut lanes = lanes_about(&request, &resource);
+        if !submission.lanes.is_empty() {
+            lanes.extend(submission.lanes);
+            lanes.sort();
+            lanes.dedup();
+        }
         let context = Context {
             id: WriteId::new(self.clock.now(), random),
             caller,
             key,
             trace: sent.map(|k| self.options.callers.trace(&k, &scope)),
             fingerprint: Fingerprint::of(&request),
-            lanes: lanes_about(&request, &resource),
+            lanes,
             candidates: self
                 .reads
                 .candidates(caller, resource.as_str(), submission.connection, self.clock.now()),

@@ -104,6 +104,15 @@ struct Place {
     changed: Notify,
 }
 
+impl Place {
+    /// The lane of the one target that the write acts on, besides those that a route declares: only such a lane carries what was
+    /// produced in it.
+    fn target_lane(&self) -> Option<&LaneId> {
+        let mut targets = self.lanes.iter().filter(|id| !id.is_declared());
+        targets.next().filter(|_| targets.next().is_none())
+    }
+}
+
 const WAITING: u8 = 0;
 const NEAR: u8 = 1;
 const FRONT: u8 = 2;
@@ -203,7 +212,7 @@ impl Lanes {
     fn leave(&self, place: &Arc<Place>, exit: Option<LaneExit>) {
         let mut state = self.lock();
         state.places -= place.lanes.len();
-        let single = place.lanes.len() == 1;
+        let single = place.target_lane().is_some();
         let mut behind = Vec::new();
         for id in &place.lanes {
             let Some(lane) = state.lanes.get_mut(id) else { continue };
@@ -212,7 +221,7 @@ impl Lanes {
                 lane.queue.remove(at);
             }
             if let Some(exit) = &exit {
-                if single {
+                if single && !id.is_declared() {
                     lane.carried = exit.carried.clone().filter(worth_carrying);
                 } else {
                     lane.carried = None;
@@ -362,17 +371,13 @@ impl Ticket {
     fn look(&self, now: Time) -> (LaneView, Option<Time>) {
         let state = self.lanes.lock();
         let mut suspect: Option<Time> = None;
-        let mut carried = None;
         let mut doubts = Vec::new();
         for id in &self.place.lanes {
             let lane = &state.lanes[id];
             doubts.extend_from_slice(&lane.doubts);
             suspect = suspect.max(lane.suspect_until.filter(|until| *until > now));
-            carried = lane.carried.clone();
         }
-        if self.place.lanes.len() > 1 {
-            carried = None;
-        }
+        let carried = self.place.target_lane().and_then(|id| state.lanes[id].carried.clone());
         (LaneView { carried, doubts }, suspect)
     }
 

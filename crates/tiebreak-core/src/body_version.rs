@@ -130,7 +130,13 @@ impl BodyVersion {
     /// `content`, which has the form of `edit`, under `tag`. `like` is a document that has this version: its value is
     /// taken over as it is spelled. `None`: it cannot name a version.
     #[must_use]
-    pub fn put_into(&self, edit: &Edit, content: &Bytes, tag: &EntityTag, like: Option<&Representation>) -> Option<Bytes> {
+    pub fn put_into(
+        &self,
+        edit: &Edit,
+        content: &Bytes,
+        tag: &EntityTag,
+        like: Option<&Representation>,
+    ) -> Option<Bytes> {
         if !matches!(edit, Edit::Whole(_) | Edit::MergePatch { .. }) || self.content == Sent::Message {
             return None;
         }
@@ -148,7 +154,9 @@ impl BodyVersion {
             let Value::Object(members) = place else { return None };
             place = match edit {
                 // What a merge patch does not have yet, it may say all the same.
-                Edit::MergePatch { .. } => members.entry(token.clone()).or_insert_with(|| Value::Object(Map::new())),
+                Edit::MergePatch { .. } => members
+                    .entry(token.clone())
+                    .or_insert_with(|| Value::Object(Map::new())),
                 _ => members.get_mut(token)?,
             };
         }
@@ -228,13 +236,25 @@ mod tests {
     fn a_write_names_its_version_in_the_content_or_the_query() {
         let json = "application/json";
         let table = [
-            (Method::PUT, "http://h/d", json, r#"{"_rev":"1-a"}"#, Some(("1-a", false))),
+            (
+                Method::PUT,
+                "http://h/d",
+                json,
+                r#"{"_rev":"1-a"}"#,
+                Some(("1-a", false)),
+            ),
             (Method::PUT, "http://h/d", json, r#"{"_rev":17}"#, Some(("17", false))),
             (Method::PUT, "http://h/d", json, r#"{"_rev":""}"#, None),
             (Method::PUT, "http://h/d", json, r#"{"_rev":null}"#, None),
             (Method::PUT, "http://h/d?rev=1-b", json, "{}", Some(("1-b", true))),
             (Method::DELETE, "http://h/d?x=1&rev=1-b", json, "", Some(("1-b", true))),
-            (Method::DELETE, "http://h/d", json, r#"{"_rev":"1-a"}"#, Some(("1-a", false))),
+            (
+                Method::DELETE,
+                "http://h/d",
+                json,
+                r#"{"_rev":"1-a"}"#,
+                Some(("1-a", false)),
+            ),
             (Method::DELETE, "http://h/d", json, "", None),
             (
                 Method::PATCH,
@@ -262,12 +282,19 @@ mod tests {
     #[test]
     fn a_new_version_is_spelled_as_it_is_read_and_the_old_content_stays_as_it_was() {
         let at = BodyVersion::at(Pointer::parse("/meta/v").unwrap());
-        let put = write(Method::PUT, "http://h/d", "application/json", r#"{ "meta":{"v":1}, "n":1.0 }"#);
+        let put = write(
+            Method::PUT,
+            "http://h/d",
+            "application/json",
+            r#"{ "meta":{"v":1}, "n":1.0 }"#,
+        );
         let edit = Edit::of(&put);
         let now = Representation::new("application/json", r#"{"meta":{"v":2},"n":3}"#);
         let same = at.put_into(&edit, &put.content, &EntityTag::strong("1"), None).unwrap();
         assert_eq!(same, put.content);
-        let newer = at.put_into(&edit, &put.content, &EntityTag::strong("2"), Some(&now)).unwrap();
+        let newer = at
+            .put_into(&edit, &put.content, &EntityTag::strong("2"), Some(&now))
+            .unwrap();
         assert_eq!(newer, r#"{"meta":{"v":2},"n":1.0}"#);
         let nowhere = Bytes::from_static(b"{}");
         assert_eq!(at.put_into(&edit, &nowhere, &EntityTag::strong("2"), None), None);

@@ -9,6 +9,24 @@ use crate::request::{Target, WriteRequest};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LaneId(pub String);
 
+/// What begins the name of a declared lane. No URI begins so.
+const DECLARED: &str = "lane ";
+
+impl LaneId {
+    /// The lane of a conflict domain that a route declares: all writes that name it so queue in it.
+    #[must_use]
+    pub fn declared(name: &str) -> LaneId {
+        LaneId(format!("{DECLARED}{name}"))
+    }
+
+    /// Whether it is the lane of a declared conflict domain, and not that of one target: what a write produced at its
+    /// target says nothing to the others in such a lane.
+    #[must_use]
+    pub fn is_declared(&self) -> bool {
+        self.0.starts_with(DECLARED)
+    }
+}
+
 impl fmt::Display for LaneId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

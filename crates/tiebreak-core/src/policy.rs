@@ -138,6 +138,8 @@ impl Policy {
     /// What `target` is about: without a version that it names in its query.
     #[must_use]
     pub fn resource(&self, target: &Target) -> Target {
-        self.body_version.as_ref().map_or_else(|| target.clone(), |v| v.resource(target))
+        self.body_version
+            .as_ref()
+            .map_or_else(|| target.clone(), |v| v.resource(target))
     }
 }

@@ -30,6 +30,11 @@ impl Failure {
         Failure { code, ..self }
     }
 
+    /// Completes "failed to …".
+    pub(crate) fn why(&self) -> &str {
+        &self.why
+    }
+
     /// Says why on standard error, and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         // Whoever closed standard error still gets the code.

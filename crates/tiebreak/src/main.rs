@@ -1,6 +1,7 @@
 //! Tiebreak makes HTTP writes conflict-safe: the command line.
 
 mod admin;
+mod config;
 mod dialects_cmd;
 mod exit;
 mod explain;
@@ -27,9 +28,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Stand in front of an HTTP API (or serve an embedded JSON origin)
-    Serve(gateway::ServeArgs),
+    Serve(Box<gateway::ServeArgs>),
     /// Push the lines of a file to an HTTP API, each of them once
     Submit(Box<submit::SubmitArgs>),
+    /// Check a configuration file, or show what is in force
+    Config(config::ConfigArgs),
     /// Explain an HTTP conflict: which one it is, why, and what to do
     Explain(explain::ExplainArgs),
     /// List dialect packs, or check packs of your own
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Serve(args) => gateway::run(&args),
         Command::Submit(args) => submit::run(&args),
+        Command::Config(args) => config::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Dialects(args) => dialects_cmd::run(args),
     }

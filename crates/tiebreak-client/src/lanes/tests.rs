@@ -91,6 +91,22 @@ async fn what_a_write_leaves_is_told_to_the_next_in_its_lane_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_declared_lane_queues_two_targets_and_carries_nothing_between_them() {
+    let lanes = lanes(LaneLimits::default());
+    let domain = LaneId::declared("account=7");
+    let in_domain = |target: &str| vec![LaneId(target.to_owned()), domain.clone()];
+    let mut a = lanes.enter(&in_domain("a")).unwrap();
+    assert_eq!(carried(&mut a).await, None);
+    let mut b = lanes.enter(&in_domain("b")).unwrap();
+    assert!(at_once(b.turn()).await.is_none(), "they run one after the other");
+    a.leave(carrying("1"));
+    assert_eq!(carried(&mut b).await, None, "what `a` holds says nothing of `b`");
+    b.leave(LaneExit::default());
+    let mut a = lanes.enter(&in_domain("a")).unwrap();
+    assert_eq!(carried(&mut a).await.as_deref(), Some("1"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn other_lanes_do_not_wait() {
     let lanes = lanes(LaneLimits::default());
     let _held = lanes.enter(&ids(&["a"])).unwrap();

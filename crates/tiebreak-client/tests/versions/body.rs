@@ -32,13 +32,24 @@ fn couchdb() -> impl FnMut(&Request<Bytes>) -> Response {
             document["_rev"] = json!(rev(n));
             return respond(200, &[server, ("etag", &format!("\"{}\"", rev(n)))], document);
         }
-        let query = request.uri().query().and_then(|q| q.strip_prefix("rev=")).map(str::to_owned);
+        let query = request
+            .uri()
+            .query()
+            .and_then(|q| q.strip_prefix("rev="))
+            .map(str::to_owned);
         let deletes = request.method() == Method::DELETE;
         let sent = if deletes { json!({}) } else { json_of(request) };
         let named = sent["_rev"].as_str().map(str::to_owned).or(query);
-        let header = request.headers().get("if-match").map(|v| v.to_str().unwrap().replace('"', ""));
+        let header = request
+            .headers()
+            .get("if-match")
+            .map(|v| v.to_str().unwrap().replace('"', ""));
         if header.is_some() && named.is_some() && header != named {
-            return respond(400, &[server], json!({"error": "bad_request", "reason": "Document rev and etag differ"}));
+            return respond(
+                400,
+                &[server],
+                json!({"error": "bad_request", "reason": "Document rev and etag differ"}),
+            );
         }
         if named.or(header) != current.as_ref().map(|(n, _)| rev(*n)) {
             let conflict = json!({"error": "conflict", "reason": "Document update conflict."});
@@ -58,7 +69,8 @@ fn couchdb() -> impl FnMut(&Request<Bytes>) -> Response {
 /// The form of Kubernetes: `metadata.resourceVersion`, no entity tags; a write without a version overwrites.
 fn kubernetes() -> impl FnMut(&Request<Bytes>) -> Response {
     let mut version = 40;
-    let mut object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1", "b": "1"}});
+    let mut object =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1", "b": "1"}});
     move |request| {
         if request.method() == Method::PUT {
             let sent = json_of(request);
@@ -89,15 +101,26 @@ fn contents() -> impl FnMut(&Request<Bytes>) -> Response {
                 return respond(409, &[mark], why);
             }
             sent["content"].as_str().unwrap().clone_into(&mut file);
-            return respond(200, &[mark], json!({"content": {"path": "f", "sha": sha(&file)}, "commit": {"sha": "c"}}));
+            return respond(
+                200,
+                &[mark],
+                json!({"content": {"path": "f", "sha": sha(&file)}, "commit": {"sha": "c"}}),
+            );
         }
-        respond(200, &[mark, ("etag", "W/\"e\"")], json!({"path": "f", "sha": sha(&file), "content": file}))
+        respond(
+            200,
+            &[mark, ("etag", "W/\"e\"")],
+            json!({"path": "f", "sha": sha(&file), "content": file}),
+        )
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_document_that_names_an_old_version_is_merged_and_goes_out_under_the_new_one() {
-    for (policy, written) in [(declared("couchdb"), "declared"), (Policy::default(), "learned from the refusal")] {
+    for (policy, written) in [
+        (declared("couchdb"), "declared"),
+        (Policy::default(), "learned from the refusal"),
+    ] {
         let world = World::new(policy, couchdb());
         assert_eq!(world.put(9, "/db/d", &json!({"a": 1, "b": 1})).await.status, 201);
         let ours = document(&world.read(1, "/db/d").content);
@@ -160,8 +183,15 @@ async fn an_overlap_and_an_unknown_base_are_refused() {
     ours["a"] = json!("ours");
     let answer = world.put(1, "/db/d", &ours).await;
     let problem = document(&answer.content);
-    assert_eq!((answer.status.as_u16(), &problem["conflicts"][0]["pointer"]), (409, &json!("/a")), "{problem}");
-    assert!(!answer.headers.contains_key("etag"), "the origin's versions are no entity tags: {answer:?}");
+    assert_eq!(
+        (answer.status.as_u16(), &problem["conflicts"][0]["pointer"]),
+        (409, &json!("/a")),
+        "{problem}"
+    );
+    assert!(
+        !answer.headers.contains_key("etag"),
+        "the origin's versions are no entity tags: {answer:?}"
+    );
     // A version that nobody was given here: the origin's own words, and nothing was altered.
     world.sent();
     let foreign = json!({"_rev": format!("1-{}", "f".repeat(32)), "a": 3});
@@ -183,7 +213,12 @@ async fn a_document_without_a_version_creates_and_is_never_given_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_is_proven_by_the_version_in_the_content() {
-    for fault in [Fault::Lost, Fault::Dropped, Fault::Late(Duration::from_secs(2)), Fault::Unavailable] {
+    for fault in [
+        Fault::Lost,
+        Fault::Dropped,
+        Fault::Late(Duration::from_secs(2)),
+        Fault::Unavailable,
+    ] {
         let world = World::new(declared("couchdb"), couchdb());
         world.put(9, "/db/d", &json!({"a": 1})).await;
         let mut mine = document(&world.read(1, "/db/d").content);
@@ -194,7 +229,10 @@ async fn a_lost_answer_is_proven_by_the_version_in_the_content() {
         assert!(told(&answer).contains("guarantee=A"), "{fault:?}: {answer:?}");
         tokio::time::sleep(Duration::from_secs(20)).await;
         let end = document(&world.read(3, "/db/d").content);
-        assert!(end["_rev"].as_str().unwrap().starts_with("2-"), "performed once: {fault:?} {end}");
+        assert!(
+            end["_rev"].as_str().unwrap().starts_with("2-"),
+            "performed once: {fault:?} {end}"
+        );
     }
 }
 
@@ -202,12 +240,20 @@ async fn a_lost_answer_is_proven_by_the_version_in_the_content() {
 async fn a_deletion_that_names_its_version_in_the_query_is_about_the_document() {
     let world = World::new(declared("couchdb"), couchdb());
     world.put(9, "/db/d", &json!({"a": 1})).await;
-    let rev = document(&world.read(1, "/db/d").content)["_rev"].as_str().unwrap().to_owned();
+    let rev = document(&world.read(1, "/db/d").content)["_rev"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     world.sent();
     world.faults([Fault::Lost]);
-    let answer = world.write(1, Method::DELETE, &format!("/db/d?rev={rev}"), &[], "").await;
+    let answer = world
+        .write(1, Method::DELETE, &format!("/db/d?rev={rev}"), &[], "")
+        .await;
     assert_eq!(told(&answer), "204 applied; attempts=1; guarantee=A");
-    assert_eq!(world.sent(), [format!("DELETE /db/d?rev={rev}"), "GET /db/d".to_owned()]);
+    assert_eq!(
+        world.sent(),
+        [format!("DELETE /db/d?rev={rev}"), "GET /db/d".to_owned()]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,7 +267,11 @@ async fn an_origin_without_entity_tags_is_guarded_by_its_versions() {
         ours["data"]["a"] = json!("2");
         let answer = world.put(1, "/c", &ours).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        assert!(told(&answer).contains(&format!("guarantee={guarantee}; rebased")), "{}", told(&answer));
+        assert!(
+            told(&answer).contains(&format!("guarantee={guarantee}; rebased")),
+            "{}",
+            told(&answer)
+        );
         let end = document(&world.read(3, "/c").content);
         assert_eq!(end["data"], json!({"a": "2", "b": "2"}), "{end}");
     }
@@ -274,7 +324,9 @@ async fn a_message_with_a_digest_is_never_merged_and_never_sent_twice_on_a_guess
     let sha = document(&world.read(1, path).content)["sha"].clone();
     world.faults([Fault::Dropped]);
     world.sent();
-    let answer = world.put(1, path, &json!({"message": "m", "content": "dHdv", "sha": sha})).await;
+    let answer = world
+        .put(1, path, &json!({"message": "m", "content": "dHdv", "sha": sha}))
+        .await;
     assert_eq!(told(&answer), "504 in-doubt; attempts=1; guarantee=C");
     assert_eq!(world.sent().iter().filter(|line| line.starts_with("PUT")).count(), 1);
 }

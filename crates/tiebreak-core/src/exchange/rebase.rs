@@ -203,7 +203,11 @@ impl Exchange {
     /// Takes the existing resource for the one that was to be written.
     pub(super) fn adopted(&mut self, now: Time, existing: &Carried) -> Step {
         self.refused = None;
-        let answer = Answer::from_origin(existing.to_response(self.etag_field(existing)), None, self.report(Outcome::Adopted));
+        let answer = Answer::from_origin(
+            existing.to_response(self.etag_field(existing)),
+            None,
+            self.report(Outcome::Adopted),
+        );
         let exit = LaneExit {
             carried: Some(existing.clone()),
             suspect_until: self.suspicion(),

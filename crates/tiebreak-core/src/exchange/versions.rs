@@ -143,7 +143,10 @@ impl Exchange {
         if known || !sent_as_it_is || self.context.check_first {
             return;
         }
-        let version = verdict.dialect.as_deref().and_then(|name| self.judge.body_version(name));
+        let version = verdict
+            .dialect
+            .as_deref()
+            .and_then(|name| self.judge.body_version(name));
         let Some(version) = version.filter(|v| v.stated_by(&self.write, &self.edit).is_some()) else {
             return;
         };

@@ -1,6 +1,6 @@
 //! What a route declares about merging its documents.
 
-use crate::json::{Pattern, Pointer, PointerError};
+use crate::json::{Pattern, Pointer, PointerError, join};
 use crate::policy::OnOverlap;
 
 /// How documents of a route merge. Places are patterns: JSON Pointers in which `*` is any member or item.
@@ -74,6 +74,16 @@ impl Together {
             at: Pattern::of(&first.tokens()[..shared]),
             members,
         })
+    }
+}
+
+impl Together {
+    /// The places of the set, as pointers.
+    #[must_use]
+    pub fn places(&self) -> Vec<String> {
+        let tokens = |member: &'_ [String]| self.at.tokens().iter().chain(member).cloned().collect::<Vec<_>>();
+        let place = |member: &Vec<String>| join(tokens(member).iter().map(String::as_str));
+        self.members.iter().map(place).collect()
     }
 }
 

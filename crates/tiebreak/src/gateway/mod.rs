@@ -3,19 +3,26 @@
 //! | file | what |
 //! |---|---|
 //! | `listen` | connections in, draining at the end |
+//! | `args`, `serve` | the command line, and what it starts |
 //! | `route` | which request is a read, which a write |
+//! | `routing` | which route of the configuration a request takes |
+//! | `reload` | SIGHUP: the configuration is read anew |
 //! | `read` | safe methods: streamed through, and remembered |
 //! | `write` | writes: through the engine |
 //! | `upstream` | the origin: over HTTP, or embedded |
 //! | `body` | what goes back to the client |
 
+mod args;
 mod body;
 mod listen;
 mod read;
+mod reload;
 mod route;
+mod routing;
 mod serve;
 mod upstream;
 mod write;
 
-pub(crate) use serve::{ServeArgs, run};
-pub(crate) use upstream::EmbeddedTransport;
+pub(crate) use args::ServeArgs;
+pub(crate) use serve::run;
+pub(crate) use upstream::{EmbeddedTransport, Remote};

@@ -8,7 +8,6 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
-use tiebreak_client::caller::credential_of;
 use tiebreak_client::reads::Read;
 use tiebreak_client::transport::http::ForwardError;
 use tiebreak_core::merge::{Representation, is_mergeable_type};
@@ -17,20 +16,25 @@ use tiebreak_core::validator::EntityTag;
 
 use super::body::{Content, Remembered, problem, whole};
 use super::route::{Connection, Gateway, add_via};
+use super::routing::Route;
 use super::upstream::{Remote, Upstream};
 
 /// Forwards a safe request and streams the answer back.
 pub(super) async fn forward(
     gateway: &Arc<Gateway>,
+    route: Arc<Route>,
     request: Request<Incoming>,
     connection: Connection,
 ) -> Response<Content> {
-    match &gateway.upstream {
-        Upstream::Http(remote) => over_http(gateway, remote, request, connection).await,
+    match &route.upstream {
+        Upstream::Http(remote) => over_http(gateway, &route, remote, request, connection).await,
         Upstream::Embedded(origin) => {
-            let reader = Reader::of(gateway, &request, connection);
+            let reader = Reader::of(gateway, &route, &request, connection);
             let (head, body) = request.into_parts();
-            let content = match Limited::new(body, gateway.max_content).collect().await {
+            let content = match Limited::new(body, route.config.settings.values.max_content)
+                .collect()
+                .await
+            {
                 Ok(collected) => collected.to_bytes(),
                 Err(_) => {
                     return problem(&Problem::new(
@@ -53,11 +57,12 @@ pub(super) async fn forward(
 
 async fn over_http(
     gateway: &Arc<Gateway>,
+    route: &Arc<Route>,
     remote: &Remote,
     request: Request<Incoming>,
     connection: Connection,
 ) -> Response<Content> {
-    let reader = Reader::of(gateway, &request, connection);
+    let reader = Reader::of(gateway, route, &request, connection);
     let (mut head, body) = request.into_parts();
     let Some(path) = head.uri.path_and_query().and_then(|asked| remote.path(asked)) else {
         return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
@@ -76,7 +81,7 @@ async fn over_http(
         }
         Either::Right(body)
     };
-    let limit = gateway.engine.options().policy.attempt_timeout;
+    let limit = route.config.policy.attempt_timeout;
     let sent = gateway.readers[connection.worker].forward_to(&remote.authority, Request::from_parts(head, body));
     let response = match tokio::time::timeout(limit, sent).await {
         Ok(Ok(response)) => response,
@@ -166,6 +171,7 @@ impl Served {
 /// Who reads what, so that the answer can be remembered.
 struct Reader {
     gateway: Arc<Gateway>,
+    route: Arc<Route>,
     /// Where the credential is, if there is one.
     credential: HeaderMap,
     target: PathAndQuery,
@@ -174,13 +180,19 @@ struct Reader {
 
 impl Reader {
     /// Only a GET of the whole representation is a base; neither 206 nor HEAD is.
-    fn of(gateway: &Arc<Gateway>, request: &Request<Incoming>, connection: Connection) -> Option<Reader> {
+    fn of(
+        gateway: &Arc<Gateway>,
+        route: &Arc<Route>,
+        request: &Request<Incoming>,
+        connection: Connection,
+    ) -> Option<Reader> {
         if request.method() != Method::GET || request.headers().contains_key(header::RANGE) {
             return None;
         }
         Some(Reader {
             gateway: Arc::clone(gateway),
-            credential: credential_of(request.headers()),
+            route: Arc::clone(route),
+            credential: route.credential(request.headers()),
             target: request.uri().path_and_query()?.clone(),
             connection: connection.number,
         })
@@ -196,13 +208,13 @@ impl Reader {
             return; // it says only that nothing was served
         }
         let read = Read {
-            caller: self.gateway.callers.of(&self.credential),
-            target: self.gateway.upstream.target(&self.target),
+            caller: self.route.caller(&self.gateway.callers, &self.credential),
+            target: self.route.upstream.target(&self.target),
             connection: self.connection,
         };
         let content = content.map(|content| Representation::new(&served.content_type, content));
         let now = self.gateway.engine.clock().now();
-        let etag = self.gateway.engine.options().policy.tag_of(served.etag, content.as_ref());
+        let etag = self.route.config.policy.tag_of(served.etag, content.as_ref());
         self.gateway.engine.reads().note(read, etag, content, now);
     }
 }

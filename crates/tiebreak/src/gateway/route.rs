@@ -1,8 +1,8 @@
 //! Which request is a read, which a write.
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
@@ -14,21 +14,20 @@ use tiebreak_core::problem::{Kind, Problem};
 use tokio::sync::Semaphore;
 
 use super::body::{Content, problem};
-use super::upstream::Upstream;
+use super::routing::{Route, Routing};
 use super::{read, write};
 
 /// What all connections of a gateway share.
 #[derive(Debug)]
 pub(super) struct Gateway {
     pub(super) engine: Arc<Engine>,
-    pub(super) upstream: Upstream,
+    /// The routes in force.
+    pub(super) routing: RwLock<Arc<Routing>>,
     /// What each thread sends safe requests with.
     pub(super) readers: Vec<HttpTransport>,
     /// The threads on which exchanges run.
     pub(super) writers: Vec<tokio::runtime::Handle>,
     pub(super) callers: Arc<Callers>,
-    /// At most so many bytes of content in one write.
-    pub(super) max_content: usize,
     /// Bytes of content that all writes together may hold in memory.
     pub(super) memory: Arc<Semaphore>,
     /// Exchanges on their way.
@@ -65,6 +64,12 @@ impl Gateway {
         &self.writers[nth]
     }
 
+    /// The route that a request takes.
+    fn route(&self, request: &Request<Incoming>) -> Arc<Route> {
+        let routing = self.routing.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(routing.route(request.method(), request.uri().path()))
+    }
+
     /// Answers one request.
     pub(super) async fn answer(
         self: Arc<Self>,
@@ -76,11 +81,12 @@ impl Gateway {
         }
         strip_hop_by_hop(request.headers_mut());
         request.headers_mut().remove("tiebreak");
+        let route = self.route(&request);
         if is_safe(request.method()) && !overrides_method(request.headers()) {
-            return read::forward(&self, request, connection).await;
+            return read::forward(&self, route, request, connection).await;
         }
         // Boxed: the many reads need not carry the room that a write takes.
-        Box::pin(write::perform(self, request, connection.number)).await
+        Box::pin(write::perform(self, route, request, connection.number)).await
     }
 }
 

@@ -1,79 +1,28 @@
-//! The command line of `tiebreak serve`, and what it starts.
+//! What `tiebreak serve` starts.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
-use clap::Args;
 use tiebreak_client::caller::Callers;
 use tiebreak_client::clock::Clock;
 use tiebreak_client::transport::Transport;
 use tiebreak_client::transport::http::HttpTransport;
 use tiebreak_client::{Engine, EngineOptions};
 use tiebreak_core::judge::Judge;
-use tiebreak_core::policy::{Policy, Unguarded};
-use tiebreak_core::validator::EtagKind;
-use tiebreak_origin::{OriginOptions, StaleStatus};
+use tiebreak_origin::{Origin, OriginOptions};
 use tokio::sync::{Semaphore, watch};
 
+use super::args::ServeArgs;
 use super::listen;
+use super::reload::Reload;
 use super::route::Gateway;
-use super::upstream::{EmbeddedTransport, Remote, Upstream};
-use crate::admin::{self, AdminArgs, Desk};
-use crate::exit::{FAILED, Failure, USAGE};
+use super::routing::Routing;
+use super::upstream::GatewayTransport;
+use crate::admin::{self, Desk};
+use crate::config::{Config, Server};
+use crate::exit::{FAILED, Failure};
 use crate::stores;
-
-/// Options of `tiebreak serve`.
-#[derive(Debug, Args)]
-pub(crate) struct ServeArgs {
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4090")]
-    listen: SocketAddr,
-    /// The API to stand in front of; without it an embedded JSON origin serves
-    #[arg(long, value_name = "URL")]
-    upstream: Option<String>,
-    /// The ledger file, or `memory` for one that forgets when it stops
-    #[arg(long, value_name = "PATH", default_value = "tiebreak.ledger")]
-    ledger: PathBuf,
-    /// The embedded origin's data, or `memory`
-    #[arg(
-        long,
-        value_name = "PATH",
-        default_value = "tiebreak.origin",
-        conflicts_with = "upstream"
-    )]
-    data: PathBuf,
-    /// The status with which the embedded origin answers a stale If-Match
-    #[arg(long, value_name = "CODE", default_value = "409", value_parser = ["409", "412"], conflicts_with = "upstream")]
-    stale_status: String,
-    /// What the API's entity tags are worth: `version` if they never come back, `digest` if they follow the content
-    #[arg(long, value_name = "KIND", default_value = "auto", value_parser = ["auto", "version", "digest"])]
-    etag: String,
-    /// The API honours Idempotency-Key: the same key is never performed twice
-    #[arg(long)]
-    honours_keys: bool,
-    /// Refuse writes that name no version and whose base is not known
-    #[arg(long)]
-    refuse_unguarded: bool,
-    /// How long we reckon with a request that applies after its answer was lost, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "10")]
-    late_after: u64,
-    /// How long a write may take until its conflict is given to the caller, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "30")]
-    patience: u64,
-    /// How long one attempt may take, in seconds
-    #[arg(long, value_name = "SECONDS", default_value = "30")]
-    timeout: u64,
-    /// At most so many MiB of content in one write
-    #[arg(long, value_name = "MIB", default_value = "16", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    max_content: u32,
-    /// At most so many client connections
-    #[arg(long, value_name = "N", default_value = "10000")]
-    max_connections: usize,
-    #[command(flatten)]
-    admin: AdminArgs,
-}
 
 /// Runs `tiebreak serve`.
 pub(crate) fn run(args: &ServeArgs) -> ExitCode {
@@ -88,29 +37,19 @@ pub(crate) fn run(args: &ServeArgs) -> ExitCode {
 }
 
 async fn serve(args: &ServeArgs) -> Result<(), Failure> {
-    let (upstream, transport): (Upstream, Arc<dyn Transport>) = match &args.upstream {
-        Some(url) => {
-            let http = HttpTransport::default();
-            let remote = Remote::parse(url).map_err(|why| Failure::new(USAGE, why))?;
-            (Upstream::Http(remote), Arc::new(http))
-        }
-        None => {
-            let origin = stores::open_origin(&args.data, origin_options(args))?;
-            (
-                Upstream::Embedded(Arc::clone(&origin)),
-                Arc::new(EmbeddedTransport(origin)),
-            )
-        }
-    };
-    let listener = listen::bind(args.listen)
+    let config = Config::load(args.config(), &args.flags())?;
+    let server = &config.server.values;
+    let embedded = embedded(&config)?;
+    let transport: Arc<dyn Transport> = Arc::new(GatewayTransport::new(embedded.clone()));
+    let listener = listen::bind(server.listen)
         .await
         .map_err(|why| Failure::new(FAILED, why))?;
-    let console = admin::bind(&args.admin)?;
-    let ledger = stores::open_ledger(&args.ledger)?;
-    let callers = Arc::new(Callers::new(&stores::secret_of(&args.ledger)?));
+    let console = admin::bind(args.admin())?;
+    let ledger = stores::open_ledger(&server.ledger)?;
+    let callers = Arc::new(Callers::new(&stores::secret_of(&server.ledger)?));
     let options = EngineOptions {
         callers: Arc::clone(&callers),
-        policy: Arc::new(policy(args)),
+        policy: Arc::new(config.cautious()),
         watch: console.as_ref().map(admin::Bound::watch),
         ..EngineOptions::default()
     };
@@ -125,27 +64,25 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         .recover()
         .await
         .map_err(|e| Failure::new(FAILED, e.to_string()))?;
-    let max_content = args.max_content as usize * 1024 * 1024;
     let gateway = Arc::new(Gateway {
         engine: Arc::new(engine),
-        upstream,
+        routing: RwLock::new(Arc::new(Routing::of(&config, embedded.as_ref()))),
         readers: (0..threads()).map(|_| HttpTransport::default()).collect(),
         writers: (0..threads().div_ceil(2)).map(|_| writer()).collect::<Result<_, _>>()?,
         callers,
-        max_content,
-        memory: Arc::new(Semaphore::new((512 << 20_usize).max(2 * max_content))),
+        memory: Arc::new(Semaphore::new(config.memory())),
         running: Arc::default(),
     });
     let address = listener
         .local_addr()
-        .map_err(|e| Failure::new(FAILED, format!("listen on {}: {e}", args.listen)))?;
+        .map_err(|e| Failure::new(FAILED, format!("listen on {}: {e}", server.listen)))?;
     let (stop, stopped) = watch::channel(false);
     if let (Some(console), Some(watch)) = (console, gateway.engine.options().watch.clone()) {
-        let upstream = args.upstream.clone().unwrap_or_else(|| "embedded".into());
+        let upstream = server.upstream.clone().unwrap_or_else(|| "embedded".into());
         let engine = Arc::clone(&gateway.engine);
         console.serve(Desk::new(engine, watch, upstream, stopped.clone()))?;
     }
-    eprintln!("tiebreak: listening on http://{address}, {}", told(args));
+    eprintln!("tiebreak: listening on http://{address}, {}", told(server));
     if doubts > 0 {
         eprintln!(
             "tiebreak: {doubts} writes are in doubt from before; each is looked at again when its caller repeats it"
@@ -153,7 +90,16 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     }
     let stopping = tokio::spawn(signals(stop));
     let purging = tokio::spawn(purge(Arc::clone(&gateway)));
-    listen::serve(listener, Arc::clone(&gateway), args.max_connections, stopped).await;
+    let reload = Reload {
+        gateway: Arc::clone(&gateway),
+        file: args.config().map(Path::to_owned),
+        flags: args.flags(),
+        started: config.server.clone(),
+        embedded,
+    };
+    let reloading = tokio::spawn(reload.at_each_signal());
+    listen::serve(listener, Arc::clone(&gateway), server.max_connections, stopped).await;
+    reloading.abort();
     purging.abort();
     stopping.abort();
     ledger.close().await.map_err(|e| Failure::new(FAILED, e.to_string()))
@@ -180,45 +126,24 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-fn origin_options(args: &ServeArgs) -> OriginOptions {
-    let stale_status = if args.stale_status == "412" {
-        StaleStatus::PreconditionFailed
-    } else {
-        StaleStatus::Conflict
-    };
-    OriginOptions {
-        stale_status,
-        max_content: args.max_content as usize * 1024 * 1024,
+/// The embedded origin, where it is needed.
+fn embedded(config: &Config) -> Result<Option<Arc<Origin>>, Failure> {
+    if !config.upstreams[0].is_embedded() {
+        return Ok(None);
+    }
+    let server = &config.server.values;
+    let options = OriginOptions {
+        stale_status: server.stale_status,
+        max_content: config.max_content(),
         ..OriginOptions::default()
-    }
+    };
+    stores::open_origin(&server.data, options).map(Some)
 }
 
-fn told(args: &ServeArgs) -> String {
-    match &args.upstream {
+fn told(server: &Server) -> String {
+    match &server.upstream {
         Some(url) => format!("in front of {url}"),
-        None => format!("an embedded JSON origin with its data in {}", args.data.display()),
-    }
-}
-
-fn policy(args: &ServeArgs) -> Policy {
-    let embedded = args.upstream.is_none();
-    Policy {
-        etag: match args.etag.as_str() {
-            "version" => EtagKind::Version,
-            "digest" => EtagKind::Digest,
-            _ if embedded => EtagKind::Version,
-            _ => EtagKind::Auto,
-        },
-        honours_keys: args.honours_keys || embedded,
-        unguarded: if args.refuse_unguarded {
-            Unguarded::Refuse
-        } else {
-            Unguarded::Allow
-        },
-        late_after: std::time::Duration::from_secs(args.late_after),
-        patience: std::time::Duration::from_secs(args.patience),
-        attempt_timeout: std::time::Duration::from_secs(args.timeout),
-        ..Policy::default()
+        None => format!("an embedded JSON origin with its data in {}", server.data.display()),
     }
 }
 

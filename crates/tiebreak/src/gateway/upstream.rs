@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderValue, Request};
 use tiebreak_client::transport::authority::Authority;
+use tiebreak_client::transport::http::HttpTransport;
 use tiebreak_client::transport::{Sending, Transport};
 use tiebreak_core::delivery::Delivery;
 use tiebreak_core::response::Response;
@@ -22,7 +23,7 @@ pub(super) enum Upstream {
 
 /// An HTTP API.
 #[derive(Debug, Clone)]
-pub(super) struct Remote {
+pub(crate) struct Remote {
     pub(super) authority: Arc<Authority>,
     /// The value of `Host`.
     pub(super) host: HeaderValue,
@@ -33,30 +34,35 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    /// Reads the value of `--upstream`.
-    pub(super) fn parse(text: &str) -> Result<Remote, String> {
-        let fail = |why: &str| format!("use --upstream {text}: {why}; write it like https://api.example.com");
-        let uri: Uri = text.parse().map_err(|_| fail("it is no URL"))?;
+    /// Reads the URL of an origin.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub(crate) fn parse(text: &str) -> Result<Remote, &'static str> {
+        let uri: Uri = text.parse().map_err(|_| "it is no URL")?;
         let scheme = match uri.scheme_str() {
             Some(scheme @ ("http" | "https")) => scheme.to_owned(),
-            _ => return Err(fail("it must begin with http:// or https://")),
+            _ => return Err("it must begin with http:// or https://"),
         };
         if uri.query().is_some() {
-            return Err(fail("it has a query"));
+            return Err("it has a query");
         }
-        let authority = Authority::of(&uri).ok_or_else(|| fail("it names no host"))?;
+        let authority = Authority::of(&uri).ok_or("it names no host")?;
         let named = uri.authority().map_or("", |a| a.as_str());
         if named.contains('@') {
-            return Err(fail(
-                "it holds a user name; send credentials in the Authorization field instead",
-            ));
+            return Err("it holds a user name; send credentials in the Authorization field instead");
         }
         Ok(Remote {
-            host: HeaderValue::from_str(named).map_err(|_| fail("its host is malformed"))?,
+            host: HeaderValue::from_str(named).map_err(|_| "its host is malformed")?,
             prefix: format!("{scheme}://{named}"),
             authority: Arc::new(authority),
             base: uri.path().trim_end_matches('/').to_owned(),
         })
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("{}{}", self.prefix, self.base)
     }
 
     /// The target at the origin for a request target of the gateway, in origin-form.
@@ -105,6 +111,7 @@ impl Upstream {
 
 /// The authority under which the embedded origin is known to the engine.
 const EMBEDDED: &str = "http://origin.tiebreak.invalid";
+const EMBEDDED_HOST: &str = "origin.tiebreak.invalid";
 
 /// Calls the embedded origin in this process: what was called has been answered, unless it was dropped.
 #[derive(Debug, Clone)]
@@ -122,5 +129,34 @@ impl Transport for EmbeddedTransport {
                 complete: true,
             })
         })
+    }
+}
+
+/// Sends what is meant for the embedded origin there, and everything else over HTTP.
+#[derive(Debug)]
+pub(super) struct GatewayTransport {
+    http: HttpTransport,
+    embedded: Option<EmbeddedTransport>,
+}
+
+impl GatewayTransport {
+    pub(super) fn new(embedded: Option<Arc<Origin>>) -> GatewayTransport {
+        GatewayTransport {
+            http: HttpTransport::default(),
+            embedded: embedded.map(EmbeddedTransport),
+        }
+    }
+}
+
+impl Transport for GatewayTransport {
+    fn send(&self, request: Request<Bytes>, keep: usize) -> Sending<'_> {
+        let embedded = self
+            .embedded
+            .as_ref()
+            .filter(|_| request.uri().host() == Some(EMBEDDED_HOST));
+        match embedded {
+            Some(embedded) => embedded.send(request, keep),
+            None => self.http.send(request, keep),
+        }
     }
 }

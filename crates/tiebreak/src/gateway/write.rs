@@ -17,17 +17,24 @@ use tokio::sync::oneshot;
 
 use super::body::{Content, problem, whole};
 use super::route::{Gateway, Running, add_via};
+use super::routing::Route;
 use super::upstream::Upstream;
 
 const PREFERENCE: &str = "tiebreak=rebase";
 
 /// Performs one write.
-pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, connection: u64) -> Response<Content> {
+pub(super) async fn perform(
+    gateway: Arc<Gateway>,
+    route: Arc<Route>,
+    request: Request<Incoming>,
+    connection: u64,
+) -> Response<Content> {
+    let max_content = route.config.settings.values.max_content;
     let (mut head, body) = request.into_parts();
     let Some(path) = head.uri.path_and_query() else {
         return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
     };
-    let target = match Target::parse(&gateway.upstream.target(path)) {
+    let target = match Target::parse(&route.upstream.target(path)) {
         Ok(target) => target,
         Err(error) => return problem(&Problem::new(Kind::BadRequest, format!("failed to {error}"))),
     };
@@ -39,20 +46,20 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
         .headers
         .get(header::CONTENT_LENGTH)
         .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|n| n > gateway.max_content) {
-        return problem(&too_large(gateway.max_content));
+    if length.is_some_and(|n| n > max_content) {
+        return problem(&too_large(max_content));
     }
     // Content of unknown length counts as the longest that is accepted.
-    let size = u32::try_from(length.unwrap_or(gateway.max_content)).unwrap_or(u32::MAX);
+    let size = u32::try_from(length.unwrap_or(max_content)).unwrap_or(u32::MAX);
     let Ok(memory) = Arc::clone(&gateway.memory).try_acquire_many_owned(size) else {
         return problem(&Problem::new(
             Kind::Busy,
             "too much content is waiting already; nothing was sent, try again later",
         ));
     };
-    let content = match Limited::new(body, gateway.max_content).collect().await {
+    let content = match Limited::new(body, max_content).collect().await {
         Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return problem(&too_large(gateway.max_content)),
+        Err(error) if error.is::<LengthLimitError>() => return problem(&too_large(max_content)),
         Err(_) => {
             return problem(&Problem::new(
                 Kind::BadRequest,
@@ -60,9 +67,9 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
             ));
         }
     };
-    let caller = gateway.callers.of(&head.headers);
+    let caller = route.caller(&gateway.callers, &route.credential(&head.headers));
     let prefers = prefers_rebase(&head.headers);
-    if let Some(Ok(there)) = destination(&gateway, &head.headers) {
+    if let Some(Ok(there)) = destination(&route, &head.headers) {
         head.headers.insert("destination", there);
     }
     head.headers.remove(header::HOST);
@@ -80,6 +87,8 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
         caller: Some(caller),
         key,
         connection: Some(connection),
+        lanes: route.lanes(head.uri.path(), &write),
+        policy: Some(Arc::clone(&route.config.policy)),
         gone: Some(gone),
         ..Submission::default()
     };
@@ -93,7 +102,7 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
     let answered = task.await;
     drop(here);
     match answered {
-        Ok(answer) => respond(&gateway, answer, prefers),
+        Ok(answer) => respond(&route, answer, prefers),
         Err(error) => {
             tracing::error!(%error, "an exchange ended in a panic");
             problem(&Problem::new(
@@ -105,10 +114,10 @@ pub(super) async fn perform(gateway: Arc<Gateway>, request: Request<Incoming>, c
 }
 
 /// The `Destination` of a MOVE or COPY, where it names this gateway.
-fn destination(gateway: &Gateway, headers: &HeaderMap) -> Option<Result<HeaderValue, header::InvalidHeaderValue>> {
+fn destination(route: &Route, headers: &HeaderMap) -> Option<Result<HeaderValue, header::InvalidHeaderValue>> {
     let value = headers.get("destination")?.to_str().ok()?;
     let here = headers.get(header::HOST)?.to_str().ok()?;
-    Some(HeaderValue::from_str(&gateway.upstream.destination(value, here)?))
+    Some(HeaderValue::from_str(&route.upstream.destination(value, here)?))
 }
 
 fn too_large(limit: usize) -> Problem {
@@ -126,7 +135,7 @@ fn prefers_rebase(headers: &HeaderMap) -> bool {
     headers.get_all("prefer").iter().any(asks)
 }
 
-fn respond(gateway: &Gateway, answer: Answer, prefers: bool) -> Response<Content> {
+fn respond(route: &Route, answer: Answer, prefers: bool) -> Response<Content> {
     let applied = answer.honours_preference;
     let bodiless = answer.status == http::StatusCode::NO_CONTENT;
     let mut response = into_response(answer).map(|content| whole(if bodiless { Bytes::new() } else { content }));
@@ -141,12 +150,12 @@ fn respond(gateway: &Gateway, answer: Answer, prefers: bool) -> Response<Content
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         let here = headers
             .get(&name)
-            .and_then(|v| gateway.upstream.relative(v.to_str().ok()?));
+            .and_then(|v| route.upstream.relative(v.to_str().ok()?));
         if let Some(Ok(value)) = here.map(|h| HeaderValue::from_str(&h)) {
             headers.insert(name, value);
         }
     }
-    if matches!(gateway.upstream, Upstream::Http(_)) {
+    if matches!(route.upstream, Upstream::Http(_)) {
         add_via(headers);
     }
     response

@@ -1,0 +1,238 @@
+//! What contradicts itself, and what can have no effect.
+
+use std::sync::Arc;
+
+use http::Method;
+use tiebreak_core::guarantee::Guarantee;
+use tiebreak_core::method::{acts_on_target, is_safe};
+use tiebreak_core::policy::{OnStale, Unguarded};
+use tiebreak_core::validator::EtagKind;
+
+use super::Config;
+use super::fault::{Faults, Wrong};
+use super::lane::Part;
+use super::reading::{nearest, tell_size};
+use super::route::Route;
+
+/// Finds what contradicts itself.
+pub(super) fn check(config: &Config, faults: &mut Faults) {
+    server(config, faults);
+    for (at, route) in config.routes.iter().enumerate() {
+        reached(route, &config.routes[..at], faults);
+        principal(config, route, faults);
+    }
+    for route in config.routes.iter().chain([&config.rest]) {
+        guarantee(route, faults);
+        merging(route, faults);
+        lanes(route, faults);
+        memory(config, route, faults);
+    }
+    let used = |name: &str| {
+        config.server.values.upstream.as_deref() == Some(name) || config.routes.iter().any(|r| r.upstream == name)
+    };
+    for upstream in &config.upstreams[1..] {
+        if !used(&upstream.name) {
+            let wrong = Wrong::new("nothing uses it").with(format!(
+                "name it in a [[route]] (upstream = {:?}), or take it out",
+                upstream.name
+            ));
+            faults.warning(upstream.at.clone(), format!("upstream {:?}", upstream.name), wrong);
+        }
+    }
+    let mut names: Vec<(&str, &Arc<Route>)> = config.routes.iter().map(|r| (r.name.as_str(), r)).collect();
+    names.sort_by_key(|(name, _)| *name);
+    for pair in names.windows(2) {
+        if pair[0].0 == pair[1].0 && pair[0].1.pattern != pair[1].1.pattern {
+            let wrong = Wrong::new("another route has this name too").with("give each route a name of its own");
+            faults.warning(pair[1].1.at.clone(), format!("route {:?}", pair[1].0), wrong);
+        }
+    }
+}
+
+fn of(route: &Route, setting: &str) -> String {
+    match route.at {
+        Some(_) => format!("route {:?}: {setting}", route.name),
+        None => setting.to_owned(),
+    }
+}
+
+fn server(config: &Config, faults: &mut Faults) {
+    let server = &config.server;
+    if server.values.upstream.is_none() {
+        return;
+    }
+    for name in ["data", "stale_status"] {
+        if server.is_given(name) {
+            let wrong = Wrong::new("it has no effect: it is for the embedded origin, which an upstream replaces");
+            faults.warning(
+                server.at(name),
+                name,
+                wrong.with(format!("take out `{name}`, or `upstream`")),
+            );
+        }
+    }
+}
+
+/// Whether an earlier route leaves a later one anything.
+fn reached(route: &Route, earlier: &[Arc<Route>], faults: &mut Faults) {
+    let all_methods = |a: &Route, b: &Route| match (&a.methods, &b.methods) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(a), Some(b)) => b.iter().all(|method| a.contains(method)),
+    };
+    let some_method = |a: &Route, b: &Route| match (&a.methods, &b.methods) {
+        (Some(a), Some(b)) => a.iter().any(|method| b.contains(method)),
+        _ => true,
+    };
+    if let Some(before) = earlier
+        .iter()
+        .find(|e| e.pattern.covers(&route.pattern) && all_methods(e, route))
+    {
+        let what = format!(
+            "nothing reaches it: route {:?} ({}), which stands before it, matches the same requests",
+            before.name, before.pattern
+        );
+        let wrong = Wrong::new(what).with("the first match wins: put the more particular route first, or take one out");
+        faults.mistake(route.at.clone(), format!("route {:?}", route.name), wrong);
+        return;
+    }
+    let crossing = |e: &&Arc<Route>| {
+        e.pattern.meets(&route.pattern)
+            && !e.pattern.covers(&route.pattern)
+            && !route.pattern.covers(&e.pattern)
+            && some_method(e, route)
+    };
+    if let Some(before) = earlier.iter().find(crossing) {
+        let what = format!(
+            "some paths match it and route {:?} ({}), and the latter wins there",
+            before.name, before.pattern
+        );
+        let wrong = Wrong::new(what).with("if that is not meant, put this route before it");
+        faults.warning(route.at.clone(), format!("route {:?}", route.name), wrong);
+    }
+}
+
+/// Reads and writes of one path must have the same caller, else nobody's reads are known when they write.
+fn principal(config: &Config, route: &Route, faults: &mut Faults) {
+    let reads = route
+        .methods
+        .as_ref()
+        .is_none_or(|methods| methods.contains(&Method::GET));
+    let otherwise = &config.rest.settings.values.principal;
+    if route.settings.values.principal != *otherwise && !reads {
+        let wrong = Wrong::new("its methods leave out GET, so reads of these paths would count as another caller's")
+            .with("add \"GET\" to `methods` (or leave them out), or set `principal` under [defaults] as well");
+        faults.mistake(route.settings.at("principal"), of(route, "principal"), wrong);
+    }
+}
+
+fn guarantee(route: &Route, faults: &mut Faults) {
+    let policy = &route.settings.values.policy;
+    let least = policy.least;
+    let at = || route.settings.at("least");
+    let only_posts = route
+        .methods
+        .as_ref()
+        .is_some_and(|m| !m.iter().any(acts_on_target) && !m.iter().all(is_safe));
+    if least == Guarantee::A && policy.etag == EtagKind::Digest {
+        let wrong =
+            Wrong::new("\"A\" needs tags that never come back, and etag is \"digest\": each write would be refused")
+                .with("demand \"C\", or set etag = \"version\" if the origin's tags are versions");
+        faults.mistake(at(), of(route, "least"), wrong);
+    } else if least == Guarantee::A && only_posts {
+        let wrong = Wrong::new("\"A\" needs a version to write on, and a POST has none: each would be refused")
+            .with("demand \"B\" with honours_keys = true, or \"C\"");
+        faults.mistake(at(), of(route, "least"), wrong);
+    } else if least == Guarantee::B && !policy.honours_keys {
+        let wrong = Wrong::new("\"B\" is what keys that the origin honours give, and honours_keys is false").with(
+            "set honours_keys = true if the origin honours Idempotency-Key; else demand \"A\" (a version) or \"C\"",
+        );
+        faults.mistake(at(), of(route, "least"), wrong);
+    } else if least < Guarantee::D
+        && policy.unguarded == Unguarded::Allow
+        && route.settings.is_given("unguarded")
+        && !policy.honours_keys
+    {
+        let wrong = Wrong::new(format!(
+            "it allows what least = {:?} refuses: a write without a version has guarantee D",
+            least.as_str()
+        ))
+        .with("take out `unguarded`, or demand \"D\"");
+        faults.warning(route.settings.at("unguarded"), of(route, "unguarded"), wrong);
+    }
+}
+
+/// Rules of merging where nothing is merged.
+fn merging(route: &Route, faults: &mut Faults) {
+    let settings = &route.settings;
+    let stops = settings.values.policy.on_stale == OnStale::Stop;
+    let edits = |methods: &Vec<Method>| methods.iter().any(|m| *m == Method::PUT || *m == Method::PATCH);
+    let no_edits = route
+        .methods
+        .as_ref()
+        .is_some_and(|methods| !edits(methods) && !methods.iter().all(is_safe));
+    for name in ["on_overlap", "identity", "together", "volatile"] {
+        // Only what the route itself says: what all routes share need not fit each of them.
+        let own = settings
+            .at(name)
+            .is_some_and(|at| route.at.as_ref().is_none_or(|table| at.start >= table.start));
+        if own && no_edits {
+            let wrong = Wrong::new("it has no effect: only PUT and PATCH are merged, and `methods` leaves them out");
+            faults.warning(
+                settings.at(name),
+                of(route, name),
+                wrong.with("take it out, or add \"PUT\" or \"PATCH\""),
+            );
+        } else if own && stops && name != "volatile" {
+            let wrong = Wrong::new("it has no effect: on_stale = \"stop\" never merges");
+            faults.warning(
+                settings.at(name),
+                of(route, name),
+                wrong.with("take it out, or set on_stale = \"rebase\""),
+            );
+        }
+    }
+}
+
+fn lanes(route: &Route, faults: &mut Faults) {
+    let at = || route.settings.at("lane");
+    let names: Vec<&str> = route.pattern.names().collect();
+    let without_content = |method: &Method| is_safe(method) || *method == Method::DELETE;
+    for template in &route.settings.values.lanes {
+        for part in template.parts() {
+            match part {
+                Part::Path(name) if !names.contains(&name.as_str()) => {
+                    let wrong = Wrong::new(format!("{:?} has no segment {{{name}}}", route.pattern.to_string()));
+                    let wrong = match nearest(name, names.iter().copied()) {
+                        Some(near) => wrong.with(format!("did you mean {{{near}}}?")),
+                        None => wrong.with(
+                            "name a segment of the path, or write {query:name}, {header:Name} or {content:/pointer}",
+                        ),
+                    };
+                    faults.mistake(at(), of(route, "lane"), wrong);
+                }
+                Part::Content(pointer) if route.methods.as_ref().is_some_and(|m| m.iter().all(without_content)) => {
+                    let wrong = Wrong::new(format!(
+                        "it is named after {pointer} in the content, and no method of this route has content"
+                    ))
+                    .with("name the lane after a segment, the query or a header field");
+                    faults.mistake(at(), of(route, "lane"), wrong);
+                }
+                Part::Text(_) | Part::Path(_) | Part::Query(_) | Part::Header(_) | Part::Content(_) => {}
+            }
+        }
+    }
+}
+
+fn memory(config: &Config, route: &Route, faults: &mut Faults) {
+    let (one, all) = (route.settings.values.max_content, config.memory());
+    if one > all {
+        let wrong = Wrong::new(format!(
+            "one write may be {}, and all together only {} (memory)",
+            tell_size(one as u64),
+            tell_size(all as u64)
+        ))
+        .with("raise `memory`, or lower `max_content`");
+        faults.mistake(route.settings.at("max_content"), of(route, "max_content"), wrong);
+    }
+}

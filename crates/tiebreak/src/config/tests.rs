@@ -1,0 +1,581 @@
+use expect_test::{Expect, expect};
+
+use super::*;
+
+/// What is said of this file, as `file.toml`.
+fn faults(text: &str) -> String {
+    let (_, faults) = Config::read(Some(("file.toml".into(), text.to_owned())), &[]);
+    faults.told(Some(Path::new("file.toml")), text)
+}
+
+fn check(text: &str, expected: Expect) {
+    expected.assert_eq(&faults(text));
+}
+
+fn config(text: &str) -> Config {
+    let (config, faults) = Config::read(Some(("file.toml".into(), text.to_owned())), &[]);
+    assert_eq!(faults.count(Weight::Mistake), 0, "{}", faults.told(None, text));
+    config
+}
+
+#[test]
+fn every_mistake_is_named_at_once() {
+    check(
+        r#"
+listen = "localhost"
+upstraem = "https://api.example.com"
+patience = "5s"
+max_connections = "many"
+
+[defaults]
+patience = "10 sec"
+late_after = -1
+least = "E"
+etag = "versions"
+backoff = ["5s", "50ms"]
+max_content = "2GiB"
+
+[[route]]
+path = "/contacts/{id}"
+methods = ["put"]
+lane = ["{acount}"]
+identity = { "items" = "id" }
+together = [["/start"]]
+
+[[route]]
+methods = ["GET"]
+upstream = "billing"
+remember = "always"
+"#,
+        expect![[r#"
+            file.toml:2:10: listen: expected an address and a port, such as "127.0.0.1:4090" or "[::1]:4090", found "localhost"
+             2 | listen = "localhost"
+               |          ^^^^^^^^^^^
+            file.toml:3:1: there is no setting `upstraem` here
+             3 | upstraem = "https://api.example.com"
+               | ^^^^^^^^
+               did you mean `upstream`?
+            file.toml:4:1: `patience` belongs to routes
+             4 | patience = "5s"
+               | ^^^^^^^^
+               put it under [defaults], or into a [[route]]
+            file.toml:5:19: max_connections: expected a whole number from 1 to 1000000, found "many"
+             5 | max_connections = "many"
+               |                   ^^^^^^
+            file.toml:8:12: [defaults] patience: expected a duration such as "500ms", "10s", "5m" or "24h" (a bare number is seconds), found "10 sec"
+             8 | patience = "10 sec"
+               |            ^^^^^^^^
+            file.toml:9:14: [defaults] late_after: expected a duration such as "500ms", "10s", "5m" or "24h" (a bare number is seconds), found -1
+             9 | late_after = -1
+               |              ^^
+            file.toml:10:9: [defaults] least: expected one of "A", "B", "C" and "D", found "E"
+             10 | least = "E"
+                |         ^^^
+            file.toml:11:8: [defaults] etag: expected one of "auto", "version" and "digest", found "versions"
+             11 | etag = "versions"
+                |        ^^^^^^^^^^
+               did you mean "version"?
+            file.toml:12:11: [defaults] backoff: the shortest step is longer than the longest
+             12 | backoff = ["5s", "50ms"]
+                |           ^^^^^^^^^^^^^^
+               write the shorter one first
+            file.toml:13:15: [defaults] max_content: expected a size from 1B to 1GiB, found "2GiB"
+             13 | max_content = "2GiB"
+                |               ^^^^^^
+            file.toml:17:12: route "/contacts/{id}": methods: "put" is no method: their names are case-sensitive
+             17 | methods = ["put"]
+                |            ^^^^^
+               write "PUT"
+            file.toml:18:1: route "/contacts/{id}": lane: "/contacts/{id}" has no segment {acount}
+             18 | lane = ["{acount}"]
+                | ^^^^
+               name a segment of the path, or write {query:name}, {header:Name} or {content:/pointer}
+            file.toml:19:14: route "/contacts/{id}": identity: "items" is no JSON Pointer
+             19 | identity = { "items" = "id" }
+                |              ^^^^^^^
+               begin it with / and write ~1 for / and ~0 for ~; * stands for any member or item
+            file.toml:20:13: route "/contacts/{id}": together: a set has at least two places
+             20 | together = [["/start"]]
+                |             ^^^^^^^^^^
+               name them, such as ["/start", "/end"]
+            file.toml:22:1: route 2: it has no path
+             22 | [[route]]
+                | ^^^^^^^^^
+               add a line such as path = "/contacts/{id}"
+            file.toml:24:12: route 2: upstream: there is no upstream "billing"
+             24 | upstream = "billing"
+                |            ^^^^^^^^^
+               add [upstreams.billing] with its url
+            file.toml:25:12: route 2: remember: expected a duration such as "500ms", "10s", "5m" or "24h" (a bare number is seconds), found "always"
+             25 | remember = "always"
+                |            ^^^^^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_said_with_its_place() {
+    check(
+        "listen = \"127.0.0.1:1\nupstream = https://a.example\n\n[[route]\npath = \"/a\"\n",
+        expect![[r#"
+            file.toml:1:22: this is no TOML: invalid basic string, expected `"`
+             1 | listen = "127.0.0.1:1
+               |                      ^
+            file.toml:2:12: this is no TOML: string values must be quoted, expected literal string
+             2 | upstream = https://a.example
+               |            ^^^^^^^^^^^^^^^^^
+            file.toml:4:9: this is no TOML: unclosed array table, expected `]`
+             4 | [[route]
+               |         ^
+            file.toml:5:1: there is no setting `path` here
+             5 | path = "/a"
+               | ^^^^
+               docs/configuration.md lists all settings
+        "#]],
+    );
+}
+
+#[test]
+fn patterns_are_explained() {
+    check(
+        r#"
+[[route]]
+path = "contacts"
+[[route]]
+path = "/a/{id}x"
+[[route]]
+path = "/a/{id}/{id}"
+[[route]]
+path = "/{rest*}/a"
+[[route]]
+path = "/a?b=c"
+[[route]]
+path = "/a/{}"
+"#,
+        expect![[r#"
+            file.toml:3:8: route "contacts": path: "contacts" does not begin with a slash
+             3 | path = "contacts"
+               |        ^^^^^^^^^^
+               write the path as clients ask for it, such as "/contacts/{id}"
+            file.toml:5:8: route "/a/{id}x": path: in "/a/{id}x" a name is only a part of the segment "{id}x"
+             5 | path = "/a/{id}x"
+               |        ^^^^^^^^^^
+               a name takes a whole segment, such as "/contacts/{id}"
+            file.toml:7:8: route "/a/{id}/{id}": path: in "/a/{id}/{id}" the name "id" stands twice
+             7 | path = "/a/{id}/{id}"
+               |        ^^^^^^^^^^^^^^
+               give each segment a name of its own
+            file.toml:9:8: route "/{rest*}/a": path: in "/{rest*}/a" something follows {rest*}, which stands for all that follows
+             9 | path = "/{rest*}/a"
+               |        ^^^^^^^^^^^^
+               put it last, or name one segment, such as "{id}"
+            file.toml:11:8: route "/a?b=c": path: "/a?b=c" has a query or a fragment; a pattern names paths only
+             11 | path = "/a?b=c"
+                |        ^^^^^^^^
+               leave it out: a route holds for all queries (its lane may name them, like "{query:branch}")
+            file.toml:13:8: route "/a/{}": path: in "/a/{}" the name "" is not made of letters, digits, `_` and `-`
+             13 | path = "/a/{}"
+                |        ^^^^^^^
+               name the segment, such as "{id}", or "{rest*}" for all that follows
+        "#]],
+    );
+}
+
+#[test]
+fn lanes_are_explained() {
+    check(
+        r#"
+[[route]]
+path = "/a/{account}/b"
+methods = ["DELETE"]
+lane = ["account/{content:/parent}", "x{"]
+[[route]]
+path = "/c/{account}"
+lane = "account/{query}/{acount}"
+[[route]]
+path = "/d"
+lane = ["{header:a b}", "{content:parent}", "{cookie:x}", ""]
+"#,
+        expect![[r#"
+            file.toml:5:38: route "/a/{account}/b": lane: in "x{" a `{` is not closed
+             5 | lane = ["account/{content:/parent}", "x{"]
+               |                                      ^^^^
+               close it, such as "account/{account}"
+            file.toml:8:1: route "/c/{account}": lane: "/c/{account}" has no segment {query}
+             8 | lane = "account/{query}/{acount}"
+               | ^^^^
+               name a segment of the path, or write {query:name}, {header:Name} or {content:/pointer}
+            file.toml:8:1: route "/c/{account}": lane: "/c/{account}" has no segment {acount}
+             8 | lane = "account/{query}/{acount}"
+               | ^^^^
+               did you mean {account}?
+            file.toml:11:9: route "/d": lane: in "{header:a b}" "a b" is no name of a header field
+             11 | lane = ["{header:a b}", "{content:parent}", "{cookie:x}", ""]
+                |         ^^^^^^^^^^^^^^
+               write it like {header:X-Tenant}
+            file.toml:11:25: route "/d": lane: in "{content:parent}" "parent" is no JSON Pointer to a member
+             11 | lane = ["{header:a b}", "{content:parent}", "{cookie:x}", ""]
+                |                         ^^^^^^^^^^^^^^^^^^
+               write it like {content:/parent/id}, with ~1 for / and ~0 for ~
+            file.toml:11:45: route "/d": lane: in "{cookie:x}" {cookie:x} names nothing ("cookie" is not known)
+             11 | lane = ["{header:a b}", "{content:parent}", "{cookie:x}", ""]
+                |                                             ^^^^^^^^^^^^
+               write {name} for a segment of the path, {query:name}, {header:Name} or {content:/pointer}
+            file.toml:11:59: route "/d": lane: the name of the lane is empty
+             11 | lane = ["{header:a b}", "{content:parent}", "{cookie:x}", ""]
+                |                                                           ^^
+               name the conflict domain, such as "account/{account}"
+        "#]],
+    );
+}
+
+#[test]
+fn routes_that_nothing_reaches_or_that_cross_are_said() {
+    check(
+        r#"
+[[route]]
+name = "all"
+path = "/contacts/{rest*}"
+[[route]]
+name = "one"
+path = "/contacts/{id}"
+methods = ["PUT"]
+[[route]]
+name = "a"
+path = "/{x}/b"
+[[route]]
+name = "b"
+path = "/a/{y}"
+[[route]]
+name = "a"
+path = "/z"
+"#,
+        expect![[r#"
+            file.toml:5:1: route "one": nothing reaches it: route "all" (/contacts/{rest*}), which stands before it, matches the same requests
+             5 | [[route]]
+               | ^^^^^^^^^
+               the first match wins: put the more particular route first, or take one out
+            file.toml:9:1: warning: route "a": some paths match it and route "all" (/contacts/{rest*}), and the latter wins there
+             9 | [[route]]
+               | ^^^^^^^^^
+               if that is not meant, put this route before it
+            file.toml:12:1: warning: route "b": some paths match it and route "a" (/{x}/b), and the latter wins there
+             12 | [[route]]
+                | ^^^^^^^^^
+               if that is not meant, put this route before it
+            file.toml:15:1: warning: route "a": another route has this name too
+             15 | [[route]]
+                | ^^^^^^^^^
+               give each route a name of its own
+        "#]],
+    );
+}
+
+#[test]
+fn contradictions_are_said() {
+    check(
+        r#"
+upstream = "https://api.example.com"
+data = "other.origin"
+
+[upstreams.billing]
+url = "ftp://billing.example.com"
+
+[upstreams.spare]
+uri = "https://spare.example.com"
+
+[[route]]
+path = "/a"
+least = "B"
+[[route]]
+path = "/b"
+least = "A"
+etag = "digest"
+[[route]]
+path = "/c"
+methods = ["POST"]
+least = "A"
+identity = { "/items" = "id" }
+[[route]]
+path = "/d"
+on_stale = "stop"
+on_overlap = "ours"
+[[route]]
+path = "/e"
+methods = ["PUT"]
+principal = "X-User"
+[[route]]
+path = "/f"
+upstream = "biling"
+least = "C"
+unguarded = "allow"
+"#,
+        expect![[r#"
+            file.toml:3:1: warning: data: it has no effect: it is for the embedded origin, which an upstream replaces
+             3 | data = "other.origin"
+               | ^^^^
+               take out `data`, or `upstream`
+            file.toml:5:12: warning: upstream "billing": nothing uses it
+             5 | [upstreams.billing]
+               |            ^^^^^^^
+               name it in a [[route]] (upstream = "billing"), or take it out
+            file.toml:6:7: upstream "billing": url: "ftp://billing.example.com" is no origin: it must begin with http:// or https://
+             6 | url = "ftp://billing.example.com"
+               |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+               write it like "https://api.example.com"
+            file.toml:8:12: upstream "spare": it has no url
+             8 | [upstreams.spare]
+               |            ^^^^^
+               add a line such as url = "https://api.example.com"
+            file.toml:8:12: warning: upstream "spare": nothing uses it
+             8 | [upstreams.spare]
+               |            ^^^^^
+               name it in a [[route]] (upstream = "spare"), or take it out
+            file.toml:9:1: upstream "spare": there is no setting `uri` here
+             9 | uri = "https://spare.example.com"
+               | ^^^
+               did you mean `url`?
+            file.toml:13:1: route "/a": least: "B" is what keys that the origin honours give, and honours_keys is false
+             13 | least = "B"
+                | ^^^^^
+               set honours_keys = true if the origin honours Idempotency-Key; else demand "A" (a version) or "C"
+            file.toml:16:1: route "/b": least: "A" needs tags that never come back, and etag is "digest": each write would be refused
+             16 | least = "A"
+                | ^^^^^
+               demand "C", or set etag = "version" if the origin's tags are versions
+            file.toml:21:1: route "/c": least: "A" needs a version to write on, and a POST has none: each would be refused
+             21 | least = "A"
+                | ^^^^^
+               demand "B" with honours_keys = true, or "C"
+            file.toml:22:1: warning: route "/c": identity: it has no effect: only PUT and PATCH are merged, and `methods` leaves them out
+             22 | identity = { "/items" = "id" }
+                | ^^^^^^^^
+               take it out, or add "PUT" or "PATCH"
+            file.toml:26:1: warning: route "/d": on_overlap: it has no effect: on_stale = "stop" never merges
+             26 | on_overlap = "ours"
+                | ^^^^^^^^^^
+               take it out, or set on_stale = "rebase"
+            file.toml:30:1: route "/e": principal: its methods leave out GET, so reads of these paths would count as another caller's
+             30 | principal = "X-User"
+                | ^^^^^^^^^
+               add "GET" to `methods` (or leave them out), or set `principal` under [defaults] as well
+            file.toml:33:12: route "/f": upstream: there is no upstream "biling"
+             33 | upstream = "biling"
+                |            ^^^^^^^^
+               did you mean "billing"?
+            file.toml:35:1: warning: route "/f": unguarded: it allows what least = "C" refuses: a write without a version has guarantee D
+             35 | unguarded = "allow"
+                | ^^^^^^^^^
+               take out `unguarded`, or demand "D"
+        "#]],
+    );
+}
+
+#[test]
+fn flags_go_before_the_file_and_routes_before_both() {
+    let flag = |option, setting, value: &str| Flag {
+        option,
+        setting,
+        node: Node::given(Value::Text(value.to_owned())),
+    };
+    let text = r#"
+listen = "127.0.0.1:1"
+max_connections = 7
+
+[upstreams.billing]
+url = "https://billing.example.com/v1"
+
+[defaults]
+patience = "1s"
+attempts = 3
+
+[[route]]
+name = "invoices"
+path = "/invoices/{account}/{id}"
+methods = ["GET", "PUT"]
+upstream = "billing"
+lane = "account/{account}"
+patience = "1h"
+remember = "forever"
+identity = { "/items" = "id", "/lines/*" = ["sku", "unit"] }
+together = [["/start", "/end"]]
+volatile = ["/updated_at"]
+principal = "X-User"
+"#;
+    let file = Some(("file.toml".into(), text.to_owned()));
+    let flags = [
+        flag("--listen", "listen", "127.0.0.1:2"),
+        flag("--patience", "patience", "2s"),
+        flag("--late-after", "late_after", "700ms"),
+    ];
+    let (config, faults) = Config::read(file, &flags);
+    assert_eq!(faults.told(None, text), "");
+    expect![[r#"
+        listen = "127.0.0.1:2"                   # --listen
+        # upstream is not set                    # default
+        ledger = "tiebreak.ledger"               # default
+        data = "tiebreak.origin"                 # default
+        stale_status = 409                       # default
+        max_connections = 7                      # file.toml:3
+        # memory is not set                      # default
+
+        [upstreams.billing]
+        url = "https://billing.example.com/v1"   # file.toml:6
+
+        # where no route says anything else
+        [defaults]
+        etag = "version"                         # default
+        honours_keys = true                      # default
+        unguarded = "allow"                      # default
+        least = "D"                              # default
+        on_duplicate = "stop"                    # default
+        on_stale = "rebase"                      # default
+        on_overlap = "refuse"                    # default
+        # identity is not set                    # default
+        # together is not set                    # default
+        # volatile is not set                    # default
+        # lane is not set                        # default
+        # principal is not set                   # default
+        attempts = 3                             # file.toml:10
+        patience = "2s"                          # --patience
+        attempt_timeout = "30s"                  # default
+        backoff = ["50ms", "5s"]                 # default
+        late_after = "700ms"                     # --late-after
+        remember = "24h"                         # default
+        keep_content = "256KiB"                  # default
+        max_content = "16MiB"                    # default
+        claim_ahead = true                       # default
+
+        [[route]]  # file.toml:12
+        name = "invoices"
+        path = "/invoices/{account}/{id}"
+        methods = ["GET", "PUT"]
+        upstream = "billing"
+        etag = "auto"                            # default
+        honours_keys = false                     # default
+        identity = { "/items" = ["id"], "/lines/*" = ["sku", "unit"] } # file.toml:20
+        together = [["/start", "/end"]]          # file.toml:21
+        volatile = ["/updated_at"]               # file.toml:22
+        lane = ["account/{account}"]             # file.toml:17
+        principal = "x-user"                     # file.toml:23
+        patience = "1h"                          # file.toml:18
+        remember = "forever"                     # file.toml:19
+    "#]]
+    .assert_eq(&show::show(&config));
+}
+
+#[test]
+fn what_is_shown_can_be_read_again() {
+    let text = "[[route]]\npath = \"/a/{x}\"\nlane = \"{x}\"\nleast = \"C\"\nidentity = { \"/i\" = \"id\" }\n";
+    let shown = show::show(&config(text));
+    let again = show::show(&config(&shown));
+    let without_places = |text: &str| {
+        let lines = text
+            .lines()
+            .map(|line| line.split(" #").next().unwrap_or_default().trim_end().to_owned());
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(without_places(&shown), without_places(&again));
+}
+
+#[test]
+fn the_first_route_that_matches_holds() {
+    let config = config(
+        r#"
+[[route]]
+name = "me"
+path = "/contacts/me"
+[[route]]
+name = "one"
+path = "/contacts/{id}"
+methods = ["PUT"]
+[[route]]
+name = "files"
+path = "/files/{rest*}"
+"#,
+    );
+    let found = |method: &str, path: &str| {
+        let method = http::Method::from_bytes(method.as_bytes()).unwrap();
+        let found = config.routes.iter().find(|route| route.matches(&method, path));
+        found.map_or("-", |route| route.name.as_str()).to_owned()
+    };
+    assert_eq!(found("PUT", "/contacts/me"), "me");
+    assert_eq!(found("PUT", "/contact%73/m%65"), "me");
+    assert_eq!(found("PUT", "/contacts/7"), "one");
+    assert_eq!(found("GET", "/contacts/7"), "-");
+    assert_eq!(found("PUT", "/contacts/"), "-");
+    assert_eq!(found("PUT", "/contacts/7/x"), "-");
+    assert_eq!(found("PUT", "/files"), "-");
+    assert_eq!(found("PUT", "/files/"), "files");
+    assert_eq!(found("PUT", "/files/a/b"), "files");
+}
+
+#[test]
+fn lanes_are_named_after_parts_of_the_request() {
+    let config = config(
+        r#"
+[[route]]
+path = "/accounts/{account}/{rest*}"
+lane = ["account/{account}", "{rest}/{query:branch}/{header:x-tenant}/{content:/a/b}"]
+"#,
+    );
+    let route = &config.routes[0];
+    let mut headers = http::HeaderMap::new();
+    let named = |query, headers: &http::HeaderMap, content: &[u8]| {
+        let named = Named {
+            pattern: &route.pattern,
+            path: "/accounts/a%20b/c/d",
+            query,
+            headers,
+            content,
+        };
+        lane_names(&route.settings.values.lanes, &named)
+    };
+    assert_eq!(named(None, &headers, b"no JSON"), ["account/a b", "c%2Fd/{}/{}/{}"]);
+    headers.insert("x-tenant", "t".parse().unwrap());
+    let full = named(Some("x=1&branch=m%2Fn"), &headers, br#"{"a":{"b":7}}"#);
+    assert_eq!(full[1], "c%2Fd/m%2Fn/t/7");
+}
+
+#[test]
+fn the_example_is_in_order() {
+    let text = include_str!("../../../../examples/tiebreak.toml");
+    assert_eq!(faults(text), "");
+    assert_eq!(config(text).routes.len(), 4);
+}
+
+#[test]
+fn all_settings_are_documented_with_their_defaults() {
+    let docs = include_str!("../../../../docs/configuration.md");
+    let shown = show::show(
+        &Config::read(
+            None,
+            &[Flag {
+                option: "--upstream",
+                setting: "upstream",
+                node: Node::given(Value::Text("https://api.example.com".to_owned())),
+            }],
+        )
+        .0,
+    );
+    for line in shown.lines().filter(|line| line.contains("# default")) {
+        let (name, default) = match line.split_once(" = ") {
+            Some((name, rest)) => (name, rest.split(" #").next().unwrap_or_default().trim()),
+            None => (line.trim_start_matches("# ").split(' ').next().unwrap_or_default(), ""),
+        };
+        let row = docs.lines().find(|row| row.starts_with(&format!("| `{name}`")));
+        let row = row.unwrap_or_else(|| panic!("{name} is not documented"));
+        assert!(
+            default.is_empty() || row.contains(&format!("`{default}`")),
+            "{name}: {default} is not in {row}"
+        );
+    }
+    for names in [
+        server::SETTINGS.iter().map(|s| s.name).collect::<Vec<_>>(),
+        upstream::SETTINGS.iter().map(|s| s.name).collect(),
+    ] {
+        for name in names {
+            assert!(docs.contains(&format!("| `{name}`")), "{name} is not documented");
+        }
+    }
+}
