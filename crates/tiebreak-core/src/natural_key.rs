@@ -79,7 +79,11 @@ impl NaturalKey {
         let named: Vec<String> = values.iter().map(|(_, value)| crate::json::canonical(value)).collect();
         // Keys may be personal: the lane's name, which is shown and kept, holds a digest of them.
         let digest = Digest::of(&[named.join("\n").as_bytes()]);
-        let lane = LaneId(format!("{} natural key {:.16}", write.target.as_str(), digest.to_string()));
+        let lane = LaneId(format!(
+            "{} natural key {:.16}",
+            write.target.as_str(),
+            digest.to_string()
+        ));
         Some(Sought { values, look_up, lane })
     }
 
@@ -255,7 +259,10 @@ mod tests {
     #[test]
     fn a_key_is_looked_up_and_names_a_lane_without_showing_itself() {
         let sought = key().sought(&post(&json!({"email": "ü@x.org", "n": 1}))).unwrap();
-        assert_eq!(sought.look_up.as_str(), "http://h/v2/users?email=%C3%BC%40x.org&exact=1");
+        assert_eq!(
+            sought.look_up.as_str(),
+            "http://h/v2/users?email=%C3%BC%40x.org&exact=1"
+        );
         assert!(!sought.lane.0.contains("x.org"), "{}", sought.lane);
         let other = key().sought(&post(&json!({"email": "v@x.org"}))).unwrap();
         assert_ne!(sought.lane, other.lane);
@@ -288,7 +295,11 @@ mod tests {
             (500, json!({"items": []}), Found::Unclear),
         ];
         for (status, content, expected) in table {
-            assert_eq!(key().find(&sought, &answer(status, &content)), expected, "{status} {content}");
+            assert_eq!(
+                key().find(&sought, &answer(status, &content)),
+                expected,
+                "{status} {content}"
+            );
         }
     }
 
@@ -297,6 +308,12 @@ mod tests {
         for bad in ["users", "/a{/b", "/a}b", "/a{b}", "/a{}"] {
             assert!(Template::parse(bad).is_err(), "{bad}");
         }
-        assert_eq!(Template::parse("/a{/b}{/c}").unwrap().expand(&json!({"b": true, "c": 1.0})).unwrap(), "/atrue1.0");
+        assert_eq!(
+            Template::parse("/a{/b}{/c}")
+                .unwrap()
+                .expand(&json!({"b": true, "c": 1.0}))
+                .unwrap(),
+            "/atrue1.0"
+        );
     }
 }

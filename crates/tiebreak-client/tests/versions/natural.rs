@@ -18,7 +18,13 @@ fn users(unique: bool) -> impl FnMut(&Request<Bytes>) -> Response {
     let mut users: Vec<Value> = Vec::new();
     move |request| {
         if request.method() == Method::GET {
-            let email = request.uri().query().unwrap().strip_prefix("email=").unwrap().replace("%40", "@");
+            let email = request
+                .uri()
+                .query()
+                .unwrap()
+                .strip_prefix("email=")
+                .unwrap()
+                .replace("%40", "@");
             let found: Vec<&Value> = users.iter().filter(|u| u["email"] == json!(email)).collect();
             return respond(200, &[], json!({"items": found}));
         }
@@ -27,7 +33,11 @@ fn users(unique: bool) -> impl FnMut(&Request<Bytes>) -> Response {
             return respond(422, &[], json!({"title": "name is missing"}));
         }
         if unique && users.iter().any(|u| u["email"] == user["email"]) {
-            return respond(409, &[], json!({"title": "Conflict", "detail": "a user with this email already exists"}));
+            return respond(
+                409,
+                &[],
+                json!({"title": "Conflict", "detail": "a user with this email already exists"}),
+            );
         }
         user["id"] = json!(users.len() + 1);
         users.push(user.clone());
@@ -111,7 +121,12 @@ async fn creations_with_one_key_run_one_after_the_other() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_creation_is_recognised_by_its_key() {
-    let faults = [Fault::Lost, Fault::Unavailable, Fault::Late(Duration::from_secs(3)), Fault::Dropped];
+    let faults = [
+        Fault::Lost,
+        Fault::Unavailable,
+        Fault::Late(Duration::from_secs(3)),
+        Fault::Dropped,
+    ];
     for fault in faults {
         for unique in [true, false] {
             let world = World::new(policy(OnDuplicate::Stop), users(unique));
@@ -152,16 +167,28 @@ async fn what_was_there_before_or_is_another_proves_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_look_up_that_fails_sends_nothing_and_one_that_ignores_its_filter_proves_nothing() {
-    let world = World::new(policy(OnDuplicate::Stop), |request: &Request<Bytes>| match *request.method() {
-        Method::GET => respond(403, &[], ""),
-        _ => respond(201, &[], ""),
+    let world = World::new(policy(OnDuplicate::Stop), |request: &Request<Bytes>| {
+        match *request.method() {
+            Method::GET => respond(403, &[], ""),
+            _ => respond(201, &[], ""),
+        }
     });
     let refused = post(&world, &[], &ada("Ada")).await;
-    assert_eq!((refused.status.as_u16(), refused.report.outcome.as_str()), (502, "not-sent"), "{refused:?}");
+    assert_eq!(
+        (refused.status.as_u16(), refused.report.outcome.as_str()),
+        (502, "not-sent"),
+        "{refused:?}"
+    );
     assert_eq!(posts(&world), 0);
-    let world = World::new(policy(OnDuplicate::Adopt), |request: &Request<Bytes>| match *request.method() {
-        Method::GET => respond(200, &[], json!({"items": [{"id": 1, "email": "grace@example.org", "name": "Ada"}]})),
-        _ => respond(201, &[], ""),
+    let world = World::new(policy(OnDuplicate::Adopt), |request: &Request<Bytes>| {
+        match *request.method() {
+            Method::GET => respond(
+                200,
+                &[],
+                json!({"items": [{"id": 1, "email": "grace@example.org", "name": "Ada"}]}),
+            ),
+            _ => respond(201, &[], ""),
+        }
     });
     world.faults([Fault::Dropped]);
     let lost = post(&world, &[], &ada("Ada")).await;

@@ -77,7 +77,11 @@ impl Exchange {
                     step(Effect::Sleep(at))
                 }
                 None => {
-                    let kind = if unsent { Kind::OriginUnreachable } else { Kind::OriginTimeout };
+                    let kind = if unsent {
+                        Kind::OriginUnreachable
+                    } else {
+                        Kind::OriginTimeout
+                    };
                     let why = status.map_or("it did not answer".to_owned(), |s| format!("it answered {s}"));
                     let detail = format!("the look-up by natural key could not be made: {why}; nothing was sent");
                     self.not_looked_up(now, Problem::new(kind, detail))
@@ -101,10 +105,11 @@ impl Exchange {
     /// The plan of a creation, in the lane of its key.
     pub(super) fn creating(&self, before: Before) -> Plan {
         let absent = matches!(before, Before::Absent | Before::Lacking);
+        // Equal keys run in one lane, and what they make can be read: that is guarantee C, if not better.
         let best = if absent { Guarantee::C } else { Guarantee::D };
         Plan {
-            guarantee: self.strength(None, best),
-            creates: absent,
+            guarantee: self.strength(None, Guarantee::D).min(best),
+            creates: true,
             before,
             ..self.literal()
         }
@@ -127,7 +132,8 @@ impl Exchange {
             .iter()
             .flat_map(|key| key.members.iter().map(ToString::to_string))
             .collect();
-        let detail = "a resource with the same natural key exists already; read it, and change it instead of creating it again";
+        let detail =
+            "a resource with the same natural key exists already; read it, and change it instead of creating it again";
         let mut problem = Problem::new(Kind::Duplicate, detail).with("fields", fields);
         if let Some(location) = &existing.location {
             problem = problem.with("existing", location.as_str());
@@ -136,7 +142,11 @@ impl Exchange {
             let list: Vec<_> = differences.iter().map(Difference::to_json).collect();
             problem = problem.with("differences", list);
         }
-        let report = self.report(if self.attempts > 0 { Outcome::Refused } else { Outcome::NotSent });
+        let report = self.report(if self.attempts > 0 {
+            Outcome::Refused
+        } else {
+            Outcome::NotSent
+        });
         let answer = Answer::ours(problem, report);
         if self.attempts > 0 {
             self.settle(now, answer, LaneExit::default())
@@ -195,7 +205,7 @@ impl Exchange {
                 self.settle(now, answer, LaneExit::default())
             }
             // Nothing can arrive any more: it was not applied.
-            Some(Found::Nothing) if absent_before && waited => {
+            Some(Found::Nothing) if waited => {
                 if self.refused.is_some() {
                     self.unknown = None;
                     return self.tell(now);

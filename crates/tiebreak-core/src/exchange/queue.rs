@@ -13,8 +13,7 @@ impl Exchange {
         self.stage = Stage::Queueing;
         self.decide_early();
         let lanes = self.context.lanes.clone();
-        // The claim of a creation says whether somebody had its key, which is known at the front only.
-        let near = self.context.policy.claim_ahead && self.resumed.is_none() && self.sought.is_none();
+        let near = self.context.policy.claim_ahead && self.resumed.is_none();
         step_until(Effect::EnterLanes { lanes, near }, self.gives_up_at())
     }
 
@@ -60,7 +59,7 @@ impl Exchange {
             return self.not_beside_its_doubt(now, id);
         }
         if self.sought.is_some() {
-            return self.seek(now);
+            return self.claim_and_seek(now);
         }
         match self.carried().cloned() {
             Some(current) if self.context.check_first => self.onto(now, current),
@@ -82,7 +81,7 @@ impl Exchange {
                 match other {
                     Some(record) => self.known(now, record),
                     // It was proven not to have been sent, and its key is free.
-                    None if self.sought.is_some() => self.seek(now),
+                    None if self.sought.is_some() => self.claim_and_seek(now),
                     None => self.plan_and_send(now),
                 }
             }
@@ -131,7 +130,7 @@ impl Exchange {
     /// Makes the claim durable for this plan, unless it is already.
     pub(super) fn claim_for(&mut self, now: Time, plan: Box<super::Plan>) -> Step {
         let claimed_ahead = self.fence.is_some() && self.attempts == 0;
-        let held = if claimed_ahead {
+        let held = if claimed_ahead && self.sought.is_none() {
             None
         } else {
             self.held_by(&plan).map(|h| h.to_string())
@@ -140,7 +139,7 @@ impl Exchange {
         if let Some(refusal) = self.too_weak() {
             return self.finish_unsent(now, refusal);
         }
-        if claimed_ahead {
+        if claimed_ahead && self.sought.is_none() {
             return self.dispatch(now);
         }
         self.stage = Stage::Claiming;
@@ -166,7 +165,19 @@ impl Exchange {
         if let Some(record) = self.resumed.take() {
             self.context.id = record.claim.id;
         }
+        if self.sought.is_some() && self.plan.is_none() {
+            return self.seek(now);
+        }
         self.dispatch(now)
+    }
+
+    /// A creation is claimed first: the claim finds the same write, if it is in doubt. What is found is added to it.
+    fn claim_and_seek(&mut self, now: Time) -> Step {
+        if self.fence.is_some() {
+            return self.seek(now);
+        }
+        self.stage = Stage::Claiming;
+        step(Effect::Claim(Box::new(self.claim_of(now, None))))
     }
 
     fn claim_of(&self, now: Time, held: Option<String>) -> Claim {
