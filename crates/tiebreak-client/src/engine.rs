@@ -124,6 +124,12 @@ impl Engine {
         }
     }
 
+    /// Who says what answers mean.
+    #[must_use]
+    pub fn judge(&self) -> &Arc<Judge> {
+        &self.judge
+    }
+
     /// Takes notice of what an earlier process left, before the first write: the lanes of what may still arrive late are
     /// suspect, and what it served to whom is not known any more. Returns how many doubts are open.
     ///
