@@ -35,7 +35,11 @@ fn place(node: &Node) -> Result<Pointer, Wrong> {
 
 fn unknown(member: &Member, names: &[&str]) -> Wrong {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    let mut wrong = Wrong::new(format!("there is no `{}` here, only {}", member.name, one_of(&quoted)));
+    let mut wrong = Wrong::new(format!(
+        "there is no `{}` here; expected {}",
+        member.name,
+        one_of(&quoted)
+    ));
     wrong.at = Some(member.at.clone());
     match nearest(&member.name, names.iter().copied()) {
         Some(name) => wrong.with(format!("did you mean `{name}`?")),

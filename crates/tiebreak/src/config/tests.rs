@@ -59,7 +59,7 @@ natural_key = { members = ["/email"], look_up = "/users?email={/email}", items =
 
 #[test]
 fn mistakes_in_versions_and_natural_keys_say_what_to_do() {
-    check(
+    let said = faults(
         r#"
 upstream = "http://127.0.0.1:1"
 [defaults]
@@ -67,14 +67,26 @@ version = "couch"
 [[route]]
 path = "/a"
 version = { kind = "version", absence = "creates" }
-natural_key = { members = [], look_up = "/users?email={email}" }
+natural_key = { members = "/email", look_up = "/users?email={email}" }
 [[route]]
 path = "/b"
 version = { kind = "version" }
 natural_key = "/email"
+[[route]]
+path = "/c"
+natural_key = { members = [], look_up = "/users" }
 "#,
-        expect![[""]],
     );
+    for expected in [
+        "file.toml:4:11: [defaults] version: \"couch\" is no dialect that keeps versions in the content",
+        "there is no `absence` here; expected one of `at`,",
+        "failed to read `email` as a JSON Pointer",
+        "it does not say where documents have their version",
+        "expected a table such as { members = \"/email\"",
+        "it names no members that are unique",
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
 }
 
 #[test]
@@ -493,6 +505,8 @@ principal = "X-User"
         # identity is not set                    # default
         # together is not set                    # default
         # volatile is not set                    # default
+        # version is not set                     # default
+        # natural_key is not set                 # default
         # lane is not set                        # default
         # principal is not set                   # default
         attempts = 3                             # file.toml:10
