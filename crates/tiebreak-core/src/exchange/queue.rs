@@ -79,10 +79,10 @@ impl Exchange {
                 self.unknown = None;
                 self.attempts = 0;
                 match other {
-                    Some(record) => self.known(now, record),
-                    // It was proven not to have been sent, and its key is free.
-                    None if self.sought.is_some() => self.claim_and_seek(now),
-                    None => self.plan_and_send(now),
+                    Some(record) if record.is_in_the_way(now) => self.known(now, record),
+                    // It was proven not to have been applied, and its key is free.
+                    Some(_) | None if self.sought.is_some() => self.claim_and_seek(now),
+                    Some(_) | None => self.plan_and_send(now),
                 }
             }
         }
@@ -164,6 +164,7 @@ impl Exchange {
         self.fence = Some(fence);
         if let Some(record) = self.resumed.take() {
             self.context.id = record.claim.id;
+            self.expires = record.claim.expires;
         }
         if self.sought.is_some() && self.plan.is_none() {
             return self.seek(now);
@@ -177,10 +178,13 @@ impl Exchange {
             return self.seek(now);
         }
         self.stage = Stage::Claiming;
-        step(Effect::Claim(Box::new(self.claim_of(now, None))))
+        let claim = self.claim_of(now, None);
+        step(Effect::Claim(Box::new(claim)))
     }
 
-    fn claim_of(&self, now: Time, held: Option<String>) -> Claim {
+    fn claim_of(&mut self, now: Time, held: Option<String>) -> Claim {
+        let remember = self.context.derived.or(self.context.policy.remember);
+        self.expires = remember.map(|d| now.after(d));
         Claim {
             id: self.context.id,
             key: self.context.key,
@@ -193,7 +197,7 @@ impl Exchange {
             attempt: self.attempts + 1,
             held,
             at: now,
-            expires: self.context.policy.remember.map(|d| now.after(d)),
+            expires: self.expires,
         }
     }
 
