@@ -7,8 +7,11 @@ mod admin;
 mod azurite;
 mod bad_days;
 mod bounds;
+#[path = "../../../tiebreak-ledger/tests/postgres/cluster.rs"]
+mod cluster;
 mod doors;
 mod doubts;
+mod fleet;
 mod gateway;
 mod http;
 mod http2;
