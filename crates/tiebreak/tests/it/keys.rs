@@ -274,7 +274,10 @@ async fn a_key_that_is_missing_or_malformed_is_refused_before_the_content() {
             assert!(n > 0, "{field}: {got}");
             got.push_str(&String::from_utf8_lossy(&part[..n]));
         }
-        assert!(got.starts_with(&format!("HTTP/1.1 {status}")) && got.contains(kind), "{got}");
+        assert!(
+            got.starts_with(&format!("HTTP/1.1 {status}")) && got.contains(kind),
+            "{got}"
+        );
     }
     assert_eq!(origin.performed(), 0);
 }
