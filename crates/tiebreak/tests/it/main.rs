@@ -20,6 +20,7 @@ mod http2;
 mod keys;
 mod kinto;
 mod lost;
+mod origin_tls;
 mod peer;
 mod probe;
 mod relay;
