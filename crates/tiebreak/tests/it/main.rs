@@ -22,6 +22,7 @@ mod keys;
 mod kinto;
 mod lost;
 mod many_callers;
+mod origin_tls;
 mod peer;
 mod probe;
 mod relay;
