@@ -62,6 +62,8 @@ impl Default for EngineOptions {
 /// What a door knows of a write besides the request.
 #[derive(Debug, Default)]
 pub struct Submission {
+    /// Its id, where the door has drawn one with [`Engine::new_id`].
+    pub id: Option<WriteId>,
     /// Who writes; `None`: anonymous.
     pub caller: Option<CallerId>,
     /// The idempotency key that came with it.
@@ -179,7 +181,7 @@ impl Engine {
             lanes.dedup();
         }
         let context = Context {
-            id: WriteId::new(self.clock.now(), random),
+            id: submission.id.unwrap_or_else(|| WriteId::new(self.clock.now(), random)),
             caller,
             key,
             trace: sent.map(|k| self.options.callers.trace(&k, &scope)),
@@ -256,6 +258,12 @@ impl Engine {
             request.content.clone(),
         );
         self.reads.note(read, etag.filter(|_| unaltered), Some(sent), now);
+    }
+
+    /// An id for a write of which a door wants to know the story.
+    #[must_use]
+    pub fn new_id(&self) -> WriteId {
+        WriteId::new(self.clock.now(), self.random.draw().0)
     }
 
     /// What was served to whom; a door that serves reads tells it here.

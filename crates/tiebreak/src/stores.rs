@@ -12,7 +12,7 @@ use tiebreak_origin::{Origin, OriginOptions, Place};
 use crate::exit::{FAILED, Failure};
 
 /// The word for a store that forgets when the process ends.
-const MEMORY: &str = "memory";
+pub(crate) const MEMORY: &str = "memory";
 
 fn is_memory(path: &Path) -> bool {
     path.as_os_str() == MEMORY

@@ -372,6 +372,28 @@ unguarded = "allow"
 }
 
 #[test]
+fn observing_needs_something_to_observe() {
+    check(
+        "observe = true\n",
+        expect![[r#"
+        file.toml:1:1: observe: there is nothing to observe: without an upstream the embedded origin serves
+         1 | observe = true
+           | ^^^^^^^
+           name the API with `upstream` (--upstream)
+    "#]],
+    );
+    check(
+        "upstream = \"https://api.example.com\"\nobserve_file = \"seen.jsonl\"\n",
+        expect![[r#"
+            file.toml:2:1: warning: observe_file: it has no effect: nothing is observed
+             2 | observe_file = "seen.jsonl"
+               | ^^^^^^^^^^^^
+               set observe = true, or take it out
+        "#]],
+    );
+}
+
+#[test]
 fn flags_go_before_the_file_and_routes_before_both() {
     let flag = |option, setting, value: &str| Flag {
         option,
@@ -418,6 +440,8 @@ principal = "X-User"
         stale_status = 409                       # default
         max_connections = 7                      # file.toml:3
         # memory is not set                      # default
+        observe = false                          # default
+        # observe_file is not set                # default
 
         [upstreams.billing]
         url = "https://billing.example.com/v1"   # file.toml:6

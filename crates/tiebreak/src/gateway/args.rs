@@ -53,6 +53,12 @@ pub(crate) struct ServeArgs {
     /// At most so many client connections [default: 10000]
     #[arg(long, value_name = "N")]
     max_connections: Option<u32>,
+    /// Forward everything as it comes, and report what would have been done with each write
+    #[arg(long)]
+    observe: bool,
+    /// A file that gets what is observed, a JSON object on each line; without it plain lines go to standard error
+    #[arg(long, value_name = "FILE")]
+    observe_file: Option<String>,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -106,6 +112,8 @@ impl ServeArgs {
                 "max_connections",
                 self.max_connections.map(|n| Value::Integer(n.to_string())),
             ),
+            ("--observe", "observe", self.observe.then_some(Value::Bool(true))),
+            ("--observe-file", "observe_file", text(&self.observe_file)),
         ];
         all.into_iter()
             .filter_map(|(option, setting, value)| {

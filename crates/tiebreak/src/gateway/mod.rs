@@ -10,11 +10,15 @@
 //! | `read` | safe methods: streamed through, and remembered |
 //! | `write` | writes: through the engine |
 //! | `upstream` | the origin: over HTTP, or embedded |
+//! | `forward` | sends a request on, and streams the answer back |
+//! | `observe` | `--observe`: writes pass as they come, and what would have been done is reported |
 //! | `body` | what goes back to the client |
 
 mod args;
 mod body;
+mod forward;
 mod listen;
+mod observe;
 mod read;
 mod reload;
 mod route;

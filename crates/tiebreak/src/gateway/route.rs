@@ -14,6 +14,7 @@ use tiebreak_core::problem::{Kind, Problem};
 use tokio::sync::Semaphore;
 
 use super::body::{Content, problem};
+use super::observe::{self, Observer};
 use super::routing::{Route, Routing};
 use super::{read, write};
 
@@ -30,6 +31,8 @@ pub(super) struct Gateway {
     pub(super) callers: Arc<Callers>,
     /// Bytes of content that all writes together may hold in memory.
     pub(super) memory: Arc<Semaphore>,
+    /// What only looks on: writes are forwarded as they come.
+    pub(super) observer: Option<Arc<Observer>>,
     /// Exchanges on their way.
     pub(super) running: Arc<Running>,
 }
@@ -80,11 +83,14 @@ impl Gateway {
             return problem(&refusal);
         }
         strip_hop_by_hop(request.headers_mut());
-        request.headers_mut().remove("tiebreak");
         let route = self.route(&request);
         if is_safe(request.method()) && !overrides_method(request.headers()) {
             return read::forward(&self, route, request, connection).await;
         }
+        if let Some(observer) = &self.observer {
+            return Box::pin(observe::forward(&self, observer, &route, request, connection)).await;
+        }
+        request.headers_mut().remove("tiebreak");
         // Boxed: the many reads need not carry the room that a write takes.
         Box::pin(write::perform(self, route, request, connection.number)).await
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, RwLock};
 
 use tiebreak_client::caller::Callers;
 use tiebreak_client::clock::Clock;
+use tiebreak_client::story::{StoryLimits, Watch};
 use tiebreak_client::transport::Transport;
 use tiebreak_client::transport::http::HttpTransport;
 use tiebreak_client::{Engine, EngineOptions};
@@ -15,7 +16,8 @@ use tokio::sync::{Semaphore, watch};
 
 use super::args::ServeArgs;
 use super::listen;
-use super::reload::Reload;
+use super::observe::{ObservedTransport, Observer, Sink};
+use super::reload::{self, Reload};
 use super::route::Gateway;
 use super::routing::Routing;
 use super::upstream::GatewayTransport;
@@ -40,17 +42,28 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let config = Config::load(args.config(), &args.flags())?;
     let server = &config.server.values;
     let embedded = embedded(&config)?;
-    let transport: Arc<dyn Transport> = Arc::new(GatewayTransport::new(embedded.clone()));
     let listener = listen::bind(server.listen)
         .await
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(args.admin())?;
-    let ledger = stores::open_ledger(&server.ledger)?;
-    let callers = Arc::new(Callers::new(&stores::secret_of(&server.ledger)?));
+    // Who only looks on keeps no record: nothing is claimed.
+    let record = if server.observe {
+        Path::new(stores::MEMORY)
+    } else {
+        &server.ledger
+    };
+    let ledger = stores::open_ledger(record)?;
+    let callers = Arc::new(Callers::new(&stores::secret_of(record)?));
+    let mut watch = console.as_ref().map(admin::Bound::watch);
+    let observer = observer(server, &mut watch)?;
+    let transport: Arc<dyn Transport> = match &observer {
+        Some(_) => Arc::new(ObservedTransport),
+        None => Arc::new(GatewayTransport::new(embedded.clone())),
+    };
     let options = EngineOptions {
         callers: Arc::clone(&callers),
         policy: Arc::new(config.cautious()),
-        watch: console.as_ref().map(admin::Bound::watch),
+        watch,
         ..EngineOptions::default()
     };
     let engine = Engine::new(
@@ -71,6 +84,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         writers: (0..threads().div_ceil(2)).map(|_| writer()).collect::<Result<_, _>>()?,
         callers,
         memory: Arc::new(Semaphore::new(config.memory())),
+        observer,
         running: Arc::default(),
     });
     let address = listener
@@ -82,6 +96,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         let engine = Arc::clone(&gateway.engine);
         console.serve(Desk::new(engine, watch, upstream, stopped.clone()))?;
     }
+    let hangups = reload::hangups()?;
     eprintln!("tiebreak: listening on http://{address}, {}", told(server));
     if doubts > 0 {
         eprintln!(
@@ -90,18 +105,21 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     }
     let stopping = tokio::spawn(signals(stop));
     let purging = tokio::spawn(purge(Arc::clone(&gateway)));
-    let reload = Reload {
+    let reloads = Reload {
         gateway: Arc::clone(&gateway),
         file: args.config().map(Path::to_owned),
         flags: args.flags(),
         started: config.server.clone(),
         embedded,
     };
-    let reloading = tokio::spawn(reload.at_each_signal());
+    let reloading = tokio::spawn(reloads.at_each(hangups));
     listen::serve(listener, Arc::clone(&gateway), server.max_connections, stopped).await;
     reloading.abort();
     purging.abort();
     stopping.abort();
+    if let Some(observer) = &gateway.observer {
+        observer.sink.summary();
+    }
     ledger.close().await.map_err(|e| Failure::new(FAILED, e.to_string()))
 }
 
@@ -126,6 +144,19 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+/// What looks on, where nothing else is done. It reads the stories that `watch` keeps.
+fn observer(server: &Server, watch: &mut Option<Arc<Watch>>) -> Result<Option<Arc<Observer>>, Failure> {
+    if !server.observe {
+        return Ok(None);
+    }
+    let watch = watch.get_or_insert_with(|| Watch::new(StoryLimits::default()));
+    Ok(Some(Arc::new(Observer {
+        seen: Arc::default(),
+        sink: Sink::open(server.observe_file.as_deref())?,
+        watch: Arc::clone(watch),
+    })))
+}
+
 /// The embedded origin, where it is needed.
 fn embedded(config: &Config) -> Result<Option<Arc<Origin>>, Failure> {
     if !config.upstreams[0].is_embedded() {
@@ -142,6 +173,7 @@ fn embedded(config: &Config) -> Result<Option<Arc<Origin>>, Failure> {
 
 fn told(server: &Server) -> String {
     match &server.upstream {
+        Some(url) if server.observe => format!("in front of {url}, which only observes: nothing is protected"),
         Some(url) => format!("in front of {url}"),
         None => format!("an embedded JSON origin with its data in {}", server.data.display()),
     }

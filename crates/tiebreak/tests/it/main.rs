@@ -6,11 +6,14 @@
 mod admin;
 mod azurite;
 mod bad_days;
+mod config;
 mod gateway;
 mod http;
 mod kinto;
 mod lost;
+mod observe;
 mod peer;
+mod recorder;
 mod relay;
 mod scripted;
 mod shared;
