@@ -1,17 +1,19 @@
 //! The engine that all doors share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::exchange::{Answer, Context, Exchange};
-use tiebreak_core::fingerprint::Fingerprint;
+use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::judge::Judge;
-use tiebreak_core::key::{IdempotencyKey, KeyDigest};
-use tiebreak_core::lane::{LaneId, default_lanes};
+use tiebreak_core::key::{IdempotencyKey, KeyDigest, KeyTrace};
+use tiebreak_core::lane::{LaneId, lanes_about};
 use tiebreak_core::merge::Representation;
-use tiebreak_core::outcome::Outcome;
-use tiebreak_core::policy::Policy;
+use tiebreak_core::outcome::{Outcome, Report};
+use tiebreak_core::policy::{KeyRule, Policy};
 use tiebreak_core::record::{Held, State, WriteId};
+use tiebreak_core::repeat::Likeness;
 use tiebreak_core::request::WriteRequest;
 use tiebreak_core::validator::EntityTag;
 use tiebreak_ledger::{Ledger, LedgerError, MAX_PAGE};
@@ -22,6 +24,7 @@ use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::inflight::Inflight;
 use crate::lanes::{LaneLimits, Lanes};
+use crate::presence::Presence;
 use crate::reads::{Read, ReadLimits, Reads};
 use crate::story::{Begun, Watch};
 use crate::transport::Transport;
@@ -66,8 +69,11 @@ pub struct Submission {
     pub id: Option<WriteId>,
     /// Who writes; `None`: anonymous.
     pub caller: Option<CallerId>,
-    /// The idempotency key that came with it.
+    /// A key of the door's own (bulk jobs); otherwise the policy says which field holds the client's.
     pub key: Option<IdempotencyKey>,
+    /// What the door knows of the sender beside its credential, such as its address: tells anonymous callers apart. `None`:
+    /// nothing; then what an anonymous caller sends without a key is nobody's repeat.
+    pub sender: Option<String>,
     /// The connection that it came over, as the door numbers them.
     pub connection: Option<u64>,
     /// The conflict domains that its route declares, besides its target.
@@ -126,6 +132,12 @@ impl Engine {
         }
     }
 
+    /// Who says what answers mean.
+    #[must_use]
+    pub fn judge(&self) -> &Arc<Judge> {
+        &self.judge
+    }
+
     /// Takes notice of what an earlier process left, before the first write: the lanes of what may still arrive late are
     /// suspect, and what it served to whom is not known any more. Returns how many doubts are open.
     ///
@@ -163,18 +175,23 @@ impl Engine {
     /// restart turns into a doubt: a door whose client may go away spawns it as a task of its own.
     pub async fn write(&self, request: WriteRequest, submission: Submission) -> Answer {
         let caller = submission.caller.unwrap_or(CallerId::ANONYMOUS);
-        let scope = [
-            request.target.authority(),
-            request.method.as_str(),
-            request.target.path(),
-        ];
-        let key = submission.key.as_ref().map(|k| KeyDigest::of(caller, k, &scope));
-        // A key that a door made itself is nobody else's.
-        let sent = submission
-            .key
-            .filter(|key| IdempotencyKey::of(&request.headers) == Ok(Some(key.clone())));
+        let policy = submission.policy.unwrap_or_else(|| Arc::clone(&self.options.policy));
+        let fingerprint = Fingerprint::of(&request);
+        let sender = self
+            .options
+            .callers
+            .sender(submission.sender.as_deref(), &request.headers);
+        let keyed = match submission.key {
+            Some(own) => Keyed::by_door(caller, &own, &request),
+            None => match IdempotencyKey::sent(&request.headers, &policy.keys) {
+                Ok(Some(sent)) => Keyed::by_client(caller, &sent, &request, &self.options.callers),
+                Ok(None) => Keyed::by_route(caller, sender, fingerprint, &policy),
+                Err(problem) => return Answer::ours(problem, Report::unsent()),
+            },
+        };
         let (random, seed) = self.random.draw();
-        let mut lanes = default_lanes(&request);
+        let resource = policy.resource(&request.target);
+        let mut lanes = lanes_about(&request, &resource);
         if !submission.lanes.is_empty() {
             lanes.extend(submission.lanes);
             lanes.sort();
@@ -183,15 +200,17 @@ impl Engine {
         let context = Context {
             id: submission.id.unwrap_or_else(|| WriteId::new(self.clock.now(), random)),
             caller,
-            key,
-            trace: sent.map(|k| self.options.callers.trace(&k, &scope)),
-            fingerprint: Fingerprint::of(&request),
+            key: keyed.key,
+            trace: keyed.trace,
+            derived: keyed.derived,
+            likeness: Likeness::of(caller, sender, fingerprint),
+            fingerprint,
             lanes,
             candidates: self
                 .reads
-                .candidates(caller, request.target.as_str(), submission.connection, self.clock.now()),
+                .candidates(caller, resource.as_str(), submission.connection, self.clock.now()),
             connection: submission.connection,
-            policy: submission.policy.unwrap_or_else(|| Arc::clone(&self.options.policy)),
+            policy: Arc::clone(&policy),
             base: submission.base,
             check_first: submission.check_first,
             seed,
@@ -202,7 +221,7 @@ impl Engine {
                 Begun {
                     id: context.id,
                     caller,
-                    keyed: key.is_some(),
+                    keyed: context.key.is_some(),
                     lanes: &context.lanes,
                     at: self.clock.now(),
                 },
@@ -214,9 +233,11 @@ impl Engine {
         let driver = Driver {
             engine: self,
             exchange,
-            gone: submission.gone,
+            client: Presence::new(submission.gone),
+            abandoned: false,
             ticket: None,
             registration: None,
+            waiting: None,
             story,
         };
         let answer = driver.run().await;
@@ -226,16 +247,16 @@ impl Engine {
         if let Some(connection) = connection {
             let read = Read {
                 caller,
-                target: request.target.as_str().to_owned(),
+                target: resource.as_str().to_owned(),
                 connection,
             };
-            self.note_own(read, &request, &answer);
+            self.note_own(read, &policy, &request, &answer);
         }
         answer
     }
 
     /// A caller knows what it wrote: the new representation where the answer holds it, else what it sent.
-    fn note_own(&self, read: Read, request: &WriteRequest, answer: &Answer) {
+    fn note_own(&self, read: Read, policy: &Policy, request: &WriteRequest, answer: &Answer) {
         let now = self.clock.now();
         if let Some(produced) = &answer.produced {
             let content = Some(produced.representation.clone());
@@ -253,11 +274,16 @@ impl Engine {
             .get(http::header::ETAG)
             .and_then(|v| EntityTag::parse(v.to_str().ok()?).ok());
         let unaltered = answer.report.outcome == Outcome::Applied && !answer.report.rebased;
+        if let Some(version) = &policy.body_version {
+            let made = version.written(request, &answer.status, &answer.headers, &answer.content);
+            let (etag, content) = made.filter(|_| unaltered).unzip();
+            return self.reads.note_sent(read, etag, content, now);
+        }
         let sent = Representation::new(
             request.field("content-type").unwrap_or_default(),
             request.content.clone(),
         );
-        self.reads.note(read, etag.filter(|_| unaltered), Some(sent), now);
+        self.reads.note_sent(read, etag.filter(|_| unaltered), Some(sent), now);
     }
 
     /// An id for a write of which a door wants to know the story.
@@ -303,6 +329,51 @@ impl Engine {
     pub(crate) fn inflight(&self) -> &Arc<Inflight> {
         &self.inflight
     }
+}
+
+/// The key of a write, by whoever gave it one.
+#[derive(Debug, Default)]
+struct Keyed {
+    key: Option<KeyDigest>,
+    trace: Option<KeyTrace>,
+    derived: Option<Duration>,
+}
+
+impl Keyed {
+    fn by_door(caller: CallerId, own: &IdempotencyKey, request: &WriteRequest) -> Keyed {
+        Keyed {
+            key: Some(KeyDigest::of(caller, own, &scope(request))),
+            ..Keyed::default()
+        }
+    }
+
+    fn by_client(caller: CallerId, sent: &IdempotencyKey, request: &WriteRequest, callers: &Callers) -> Keyed {
+        Keyed {
+            trace: Some(callers.trace(sent, &scope(request))),
+            ..Keyed::by_door(caller, sent, request)
+        }
+    }
+
+    fn by_route(caller: CallerId, sender: Option<Digest>, fingerprint: Fingerprint, policy: &Policy) -> Keyed {
+        let key = match policy.keys.rule {
+            KeyRule::Derived => KeyDigest::derived(caller, sender, fingerprint),
+            KeyRule::Required | KeyRule::Accepted | KeyRule::Off => None,
+        };
+        Keyed {
+            key,
+            trace: None,
+            derived: key.map(|_| policy.keys.window),
+        }
+    }
+}
+
+/// Within which a caller's key stands for one write.
+fn scope(request: &WriteRequest) -> [&str; 3] {
+    [
+        request.target.authority(),
+        request.method.as_str(),
+        request.target.path(),
+    ]
 }
 
 /// Where ids and jitter come from.

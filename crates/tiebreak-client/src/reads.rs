@@ -113,6 +113,15 @@ impl Reads {
 
     /// Remembers what was served. Content that was served before is shared, not kept twice.
     pub fn note(&self, read: Read, etag: Option<EntityTag>, content: Option<Representation>, now: Time) {
+        self.remember(read, etag, content, now, false);
+    }
+
+    /// Remembers what a caller wrote: it knows that as well as what it read.
+    pub fn note_sent(&self, read: Read, etag: Option<EntityTag>, content: Option<Representation>, now: Time) {
+        self.remember(read, etag, content, now, true);
+    }
+
+    fn remember(&self, read: Read, etag: Option<EntityTag>, content: Option<Representation>, now: Time, sent: bool) {
         let mut state = self.lock();
         let key = (read.caller, read.target);
         let used = state.touch(&key);
@@ -129,7 +138,8 @@ impl Reads {
         let content = twin.or(content);
         // An older read of the same version on the same connection says nothing more than this one.
         let same = |s: &Served| {
-            s.connection == Some(read.connection)
+            s.sent == sent
+                && s.connection == Some(read.connection)
                 && s.etag == etag
                 && match (&s.content, &content) {
                     (Some(a), Some(b)) => a.is(b) || etag.is_some(),
@@ -145,6 +155,7 @@ impl Reads {
             at: now,
             connection: Some(read.connection),
             written_since: false,
+            sent,
         });
         target.trim(&self.limits, now);
         let after = target.bytes;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::method::acts_on_target;
-use crate::request::WriteRequest;
+use crate::request::{Target, WriteRequest};
 
 /// The name of a lane: a target URI, or the conflict domain that a route declares.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,10 +38,16 @@ impl fmt::Display for LaneId {
 /// its content, and such requests seldom conflict with each other.
 #[must_use]
 pub fn default_lanes(request: &WriteRequest) -> Vec<LaneId> {
+    lanes_about(request, &request.target)
+}
+
+/// As [`default_lanes`], where the target names a version as well: `resource` is what the write is about.
+#[must_use]
+pub fn lanes_about(request: &WriteRequest, resource: &Target) -> Vec<LaneId> {
     if !acts_on_target(&request.method) {
         return Vec::new();
     }
-    let mut lanes = vec![LaneId(request.target.as_str().to_owned())];
+    let mut lanes = vec![LaneId(resource.as_str().to_owned())];
     if let Some(destination) = request.field("destination") {
         lanes.push(LaneId(destination.to_owned()));
     }

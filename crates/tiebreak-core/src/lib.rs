@@ -5,6 +5,7 @@
 //! decided here. The way of a write through these modules is told in `docs/life-of-a-write.md`.
 
 pub mod base;
+pub mod body_version;
 pub mod caller;
 pub mod delivery;
 pub mod exchange;
@@ -22,6 +23,7 @@ pub mod precondition;
 pub mod problem;
 pub mod record;
 pub mod remedy;
+pub mod repeat;
 pub mod request;
 pub mod response;
 pub mod time;

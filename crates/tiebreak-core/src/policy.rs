@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
+
+use crate::body_version::BodyVersion;
 use crate::guarantee::Guarantee;
-use crate::merge::MergeRules;
-use crate::validator::EtagKind;
+use crate::key::IDEMPOTENCY_KEY;
+use crate::merge::{MergeRules, Representation};
+use crate::request::Target;
+use crate::validator::{EntityTag, EtagKind};
 
 /// What is done with a resource that exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,6 +55,47 @@ pub enum Unguarded {
     Refuse,
 }
 
+/// How a write comes to its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyRule {
+    /// Its client must send one.
+    Required,
+    /// Its client may send one.
+    #[default]
+    Accepted,
+    /// As `Accepted`; without one, the same content from the same caller within [`KeyPolicy::window`] is the same write.
+    Derived,
+    /// What its client sends is the origin's business alone.
+    Off,
+}
+
+/// What a route makes of idempotency keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPolicy {
+    /// See [`KeyRule`].
+    pub rule: KeyRule,
+    /// How long a derived key is remembered.
+    pub window: Duration,
+    /// The field that carries the key, from the client and to the origin.
+    pub field: HeaderName,
+    /// The status that says: this key was used for another request.
+    pub reuse_status: u16,
+    /// The status that says: the first request with this key is still running.
+    pub running_status: u16,
+}
+
+impl Default for KeyPolicy {
+    fn default() -> KeyPolicy {
+        KeyPolicy {
+            rule: KeyRule::default(),
+            window: Duration::from_secs(10),
+            field: IDEMPOTENCY_KEY,
+            reuse_status: 422,
+            running_status: 409,
+        }
+    }
+}
+
 /// What a route allows and demands. The defaults are those of a route that nobody configured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
@@ -63,7 +109,11 @@ pub struct Policy {
     pub unguarded: Unguarded,
     /// What the origin's entity tags are worth.
     pub etag: EtagKind,
-    /// Whether the origin honours `Idempotency-Key`, so that the same key may be sent again.
+    /// See [`KeyPolicy`].
+    pub keys: KeyPolicy,
+    /// Where the origin keeps versions, if in the content; set by [`Policy::with_body_version`].
+    pub body_version: Option<BodyVersion>,
+    /// Whether the origin honours the key, so that the same key may be sent again.
     pub honours_keys: bool,
     /// The weakest guarantee with which a write is sent.
     pub least: Guarantee,
@@ -94,6 +144,8 @@ impl Default for Policy {
             merge: MergeRules::default(),
             unguarded: Unguarded::default(),
             etag: EtagKind::default(),
+            keys: KeyPolicy::default(),
+            body_version: None,
             honours_keys: false,
             least: Guarantee::D,
             claim_ahead: true,
@@ -105,5 +157,32 @@ impl Default for Policy {
             remember: Some(Duration::from_secs(24 * 60 * 60)),
             keep_content: 256 * 1024,
         }
+    }
+}
+
+impl Policy {
+    /// This policy for an origin that keeps versions in the content: there they are no edits, but what guards.
+    #[must_use]
+    pub fn with_body_version(mut self, version: BodyVersion) -> Policy {
+        self.merge = self.merge.with_version_at(version.at.clone());
+        self.body_version = Some(version);
+        self
+    }
+
+    /// The tag by which what was served is known: its version, wherever the origin keeps it.
+    #[must_use]
+    pub fn tag_of(&self, etag: Option<EntityTag>, content: Option<&Representation>) -> Option<EntityTag> {
+        match (&self.body_version, content) {
+            (Some(version), Some(content)) => version.of(content),
+            _ => etag,
+        }
+    }
+
+    /// What `target` is about: without a version that it names in its query.
+    #[must_use]
+    pub fn resource(&self, target: &Target) -> Target {
+        self.body_version
+            .as_ref()
+            .map_or_else(|| target.clone(), |v| v.resource(target))
     }
 }

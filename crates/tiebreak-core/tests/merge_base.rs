@@ -17,6 +17,7 @@ fn served(tag: &str, content: &str, connection: u64) -> Served {
         at: Time(0),
         connection: Some(connection),
         written_since: false,
+        ..Served::default()
     }
 }
 

@@ -120,6 +120,7 @@ fn run(seed: u64, scene: &Scene) -> Tally {
                     at,
                     connection: Some(wire),
                     written_since: false,
+                    ..Served::default()
                 });
                 workers[who].read = Some(version);
             }

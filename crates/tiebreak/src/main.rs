@@ -2,6 +2,7 @@
 
 mod admin;
 mod config;
+mod console;
 mod dialects_cmd;
 mod exit;
 mod explain;

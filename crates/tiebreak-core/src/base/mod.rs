@@ -20,7 +20,7 @@ use crate::validator::EntityTag;
 
 /// A version of the target that was served to the caller, once per read: a complete 200, or a 304 that named it. Not
 /// 206, not HEAD. The answer to a write counts if it held the representation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Served {
     /// Its entity tag.
     pub etag: Option<EntityTag>,
@@ -33,6 +33,8 @@ pub struct Served {
     /// Whether a write to the target came on that connection since. What a connection read is evidence
     /// for one write, not for two.
     pub written_since: bool,
+    /// Whether it is what the caller wrote, as it sent it: then a version in its content is that of its base.
+    pub sent: bool,
 }
 
 /// What is known of how the caller's connections are used.

@@ -144,11 +144,11 @@ impl Exchange {
     /// Version and representation that the write produced, if the answer holds both beyond doubt: it has a
     /// strong entity tag, and its content contains all that the resource must hold now.
     fn produced(&self, response: &Response) -> Option<Carried> {
-        let etag = response.etag().filter(|t| !t.is_weak())?;
         if response.status.as_u16() > 201 || !response.complete || response.headers.contains_key("content-encoding") {
             return None;
         }
         let representation = Representation::new(response.field("content-type")?, response.content.clone());
+        let etag = self.tag_of(response, &representation).filter(|t| !t.is_weak())?;
         let plan = self.plan.as_deref()?;
         let before = match &plan.before {
             Before::Known(before) => Some(before),
@@ -176,11 +176,14 @@ impl Exchange {
     /// The origin says that it did not apply it.
     fn refused(&mut self, now: Time, response: Response, verdict: Verdict) -> Step {
         let (class, remedy, retry_after) = (verdict.class, verdict.remedy, verdict.retry_after);
+        if class == Class::Stale && self.unknown.is_none() {
+            self.learn_version(&verdict);
+        }
         self.refused = Some(Box::new((response, verdict)));
         if self.earlier() == Earlier::MayHaveApplied && class == Class::KeyReuse {
             // Nobody else has the key that this write brought along: an attempt of ours, with content that was
             // merged into another version, is what it was used for. A caller's own key may have been used before.
-            if self.write.headers.contains_key("idempotency-key") {
+            if self.write.headers.contains_key(&self.context.policy.keys.field) {
                 return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
             }
             self.performed = true;

@@ -9,11 +9,11 @@ use crate::base::{self, BaseDecision, BaseUnknown, How, Question};
 use crate::exchange::answer::Answer;
 use crate::exchange::{Carried, Exchange};
 use crate::guarantee::Guarantee;
+use crate::key::IDEMPOTENCY_KEY;
 use crate::merge::{self, Document, Edit, Holds, MergeFailure, Merged, Representation};
 use crate::method::acts_on_target;
 use crate::outcome::Outcome;
-use crate::policy::{OnStale, Unguarded};
-use crate::precondition::TagList;
+use crate::policy::Unguarded;
 use crate::problem::{Kind, Problem};
 use crate::record::{Held, HeldValidator};
 use crate::validator::{EntityTag, EtagKind};
@@ -95,7 +95,7 @@ impl Exchange {
     /// Plans the next attempt from what is known now.
     pub(super) fn make_plan(&self) -> Planned {
         let named = self.named_tag();
-        if self.is_signed() || (self.preconditions.guard_writes() && named.is_none()) {
+        if self.is_literal() {
             return Planned::Ready(Box::new(self.literal()));
         }
         let current = self.carried();
@@ -125,7 +125,7 @@ impl Exchange {
     /// Decides whose base the write has, as far as that does not depend on what is there when its turn comes. Done before the
     /// lane, where nobody waits for it.
     pub(super) fn decide_early(&mut self) {
-        let literal = self.is_signed() || self.preconditions.guard_writes() || self.context.base.is_some();
+        let literal = self.is_signed() || self.names_state() || self.context.base.is_some();
         if literal || !self.edits() || self.context.candidates.served.is_empty() {
             return;
         }
@@ -159,7 +159,7 @@ impl Exchange {
             BaseDecision::Absent => return None,
             BaseDecision::FetchCurrent => Planned::NeedCurrent,
             // A weak tag names nothing that an If-Match could match (RFC 9110 §13.1.1).
-            BaseDecision::TagOnly(tag) if tag.is_weak() => return None,
+            BaseDecision::TagOnly(tag) if tag.is_weak() || !self.can_name() => return None,
             BaseDecision::TagOnly(tag) => {
                 Planned::Ready(Box::new(self.under(tag, None, Stale::BaseGone, Guarantee::C)))
             }
@@ -175,27 +175,13 @@ impl Exchange {
                 Some(current) => {
                     let mut plan = self.onto_current(current, Stale::CheckAgain, Guarantee::C);
                     plan.rebased = true;
-                    self.send_merged(&mut plan, merged);
+                    self.send_merged(&mut plan, merged, current);
                     Planned::Ready(Box::new(plan))
                 }
                 None => Planned::NeedCurrent,
             },
             BaseDecision::Unknown(why) => self.base_unknown(why),
         })
-    }
-
-    /// The one entity tag that the caller names as its base, where it may be rebased.
-    fn named_tag(&self) -> Option<&EntityTag> {
-        let may = match self.context.policy.on_stale {
-            OnStale::RebaseAlways => true,
-            OnStale::Rebase => self.prefers_rebase(),
-            OnStale::Stop => false,
-        };
-        let p = &self.preconditions;
-        if !may || !self.edits() || p.if_none_match.is_some() || p.if_unmodified_since.is_some() {
-            return None;
-        }
-        self.own_tag()
     }
 
     /// Whether the caller's preference for a rebase had a say.
@@ -205,7 +191,7 @@ impl Exchange {
     }
 
     /// `Prefer: tiebreak=rebase` (RFC 7240).
-    fn prefers_rebase(&self) -> bool {
+    pub(super) fn prefers_rebase(&self) -> bool {
         let asks = |value: &HeaderValue| {
             value.to_str().is_ok_and(|v| {
                 v.split(',')
@@ -216,8 +202,9 @@ impl Exchange {
     }
 
     /// Whether the write edits the representation at its target in a form that can be merged.
-    fn edits(&self) -> bool {
-        (self.write.method == Method::PUT || self.write.method == Method::PATCH)
+    pub(super) fn edits(&self) -> bool {
+        !self.is_message()
+            && (self.write.method == Method::PUT || self.write.method == Method::PATCH)
             && !matches!(&*self.edit, Edit::Other(_))
     }
 
@@ -254,8 +241,7 @@ impl Exchange {
     /// Whether an attempt of this write may have carried merged content, which nobody has kept: an edit that was
     /// rebased. What a bulk job writes without a base goes out as it is.
     pub(super) fn may_have_merged(&self) -> bool {
-        let literal = self.is_signed() || (self.preconditions.guard_writes() && self.named_tag().is_none());
-        !literal && self.edits() && (self.context.base.is_some() || !self.context.check_first)
+        !self.is_literal() && self.edits() && (self.context.base.is_some() || !self.context.check_first)
     }
 
     /// The attempt that was planned, read as an edit.
@@ -278,19 +264,11 @@ impl Exchange {
             .filter(|c| c.caller == self.context.caller && c.variant == variant_of(&self.write.headers))
     }
 
-    /// The one strong tag that the client's own `If-Match` names.
-    pub(super) fn own_tag(&self) -> Option<&EntityTag> {
-        match &self.preconditions.if_match {
-            Some(TagList::Tags(tags)) if tags.len() == 1 && !tags[0].is_weak() => tags.first(),
-            _ => None,
-        }
-    }
-
     fn literal(&self) -> Plan {
         let tag = self.own_tag();
         let before = tag.and_then(|t| self.content_of(t));
         let guard = tag.map(|t| self.guard(t.clone(), before.as_ref()));
-        let unguarded = !self.preconditions.guard_writes();
+        let unguarded = !self.names_state();
         Plan {
             content: self.write.content.clone(),
             merged: None,
@@ -330,7 +308,14 @@ impl Exchange {
                 Stale::MergeFrom(base),
                 Guarantee::A,
             ))),
-            (None, _) => Planned::Ready(Box::new(self.under(tag.clone(), None, Stale::BaseGone, Guarantee::A))),
+            (None, _) => {
+                // Whoever names a version in the content has not asked for a rebase: then the origin's own words are best.
+                let on_stale = match &self.stated {
+                    Some(_) => Stale::Tell,
+                    None => Stale::BaseGone,
+                };
+                Planned::Ready(Box::new(self.under(tag.clone(), None, on_stale, Guarantee::A)))
+            }
         }
     }
 
@@ -348,7 +333,7 @@ impl Exchange {
         current: Option<&Carried>,
         best: Guarantee,
     ) -> Planned {
-        match (etag, current) {
+        match (etag.filter(|_| self.can_name()), current) {
             (Some(tag), Some(current)) if !tag.is_weak() && current.etag.as_ref() == Some(&tag) => {
                 let stale = Stale::MergeFrom(base.clone());
                 Planned::Ready(Box::new(self.under(tag, Some(base.clone()), stale, best)))
@@ -367,9 +352,10 @@ impl Exchange {
     fn under(&self, tag: EntityTag, before: Option<Representation>, on_stale: Stale, best: Guarantee) -> Plan {
         let guard = self.guard(tag, before.as_ref());
         let mut attach = self.own_key();
-        attach.extend(if_match(&guard.tag));
+        let (content, field) = self.name(&self.write.content, &guard.tag, before.as_ref());
+        attach.extend(field);
         Plan {
-            content: self.write.content.clone(),
+            content,
             merged: None,
             fits: true,
             attach,
@@ -412,22 +398,28 @@ impl Exchange {
     fn merged(&self, merged: Merged, base: &Representation, current: &Carried, best: Guarantee) -> Plan {
         let mut plan = self.onto_current(current, Stale::MergeFrom(base.clone()), best);
         plan.rebased = base.content() != current.representation.content();
-        self.send_merged(&mut plan, merged);
+        self.send_merged(&mut plan, merged, current);
         plan
     }
 
-    fn send_merged(&self, plan: &mut Plan, merged: Merged) {
+    /// Merged content goes out under the version of what it was merged into, never under its old one.
+    fn send_merged(&self, plan: &mut Plan, merged: Merged, current: &Carried) {
         let content_type = self.write.field("content-type").unwrap_or_default();
+        let content = match &current.etag {
+            Some(tag) => self.name(&merged.content, tag, Some(&current.representation)).0,
+            None => merged.content.clone(),
+        };
         plan.merged = merged
             .document
-            .map(|value| Representation::written(content_type, merged.content.clone(), Document::Json(value)));
-        plan.content = merged.content;
+            .filter(|_| content == merged.content)
+            .map(|value| Representation::written(content_type, content.clone(), Document::Json(value)));
+        plan.content = content;
     }
 
     /// Sends under the current version; where that has no strong tag, the lane guards it, as long as nobody writes
     /// around it.
     fn onto_current(&self, current: &Carried, on_stale: Stale, best: Guarantee) -> Plan {
-        match current.strong_tag() {
+        match current.strong_tag().filter(|_| self.can_name()) {
             Some(tag) => self.under(tag.clone(), Some(current.representation.clone()), on_stale, best),
             None => Plan {
                 on_stale,
@@ -449,10 +441,12 @@ impl Exchange {
             Some(tag) => {
                 let before = self.content_of(&tag);
                 let fits = self.own_tag() == Some(&tag);
-                Plan {
-                    fits,
-                    ..self.under(tag, before, Stale::Tell, Guarantee::A)
+                let mut plan = self.under(tag, before, Stale::Tell, Guarantee::A);
+                if !fits {
+                    plan.fits = false;
+                    plan.content = self.write.content.clone();
                 }
+                plan
             }
             None => Plan {
                 guard: None,
@@ -541,13 +535,13 @@ impl Exchange {
     fn finish(&self, problem: Problem, current: Option<&Carried>) -> Planned {
         let report = self.report(Outcome::NotSent);
         let mut answer = Answer::ours(problem, report);
-        if let Some(value) = current.and_then(|c| HeaderValue::from_str(&c.etag.as_ref()?.to_string()).ok()) {
+        if let Some(value) = current.and_then(|c| self.etag_field(c)) {
             answer.headers.insert(header::ETAG, value);
         }
         Planned::Finish(Box::new(answer))
     }
 
-    fn content_of(&self, tag: &EntityTag) -> Option<Representation> {
+    pub(super) fn content_of(&self, tag: &EntityTag) -> Option<Representation> {
         let served = self
             .context
             .candidates
@@ -558,8 +552,9 @@ impl Exchange {
         served.content.clone()
     }
 
-    fn guard(&self, tag: EntityTag, content: Option<&Representation>) -> Guard {
-        let kind = match self.context.policy.etag {
+    pub(super) fn guard(&self, tag: EntityTag, content: Option<&Representation>) -> Guard {
+        let stated = self.context.policy.body_version.as_ref().map(|v| v.kind);
+        let kind = match stated.unwrap_or(self.context.policy.etag) {
             EtagKind::Auto if self.context.candidates.recurring => EtagKind::Digest,
             kind => kind,
         };
@@ -569,17 +564,19 @@ impl Exchange {
 
     /// The key that this write brings along where the origin honours keys and the caller sent none.
     fn own_key(&self) -> Vec<(HeaderName, HeaderValue)> {
-        let name = HeaderName::from_static("idempotency-key");
+        let name = self.context.policy.keys.field.clone();
         if !self.context.policy.honours_keys || self.is_signed() || self.write.headers.contains_key(&name) {
             return Vec::new();
         }
         let id = self.resumed.as_ref().map_or(self.context.id, |r| r.claim.id);
-        HeaderValue::from_str(&format!("\"{id}\""))
+        // Only the standard field is known to hold a structured-field string.
+        let quote = if name == IDEMPOTENCY_KEY { "\"" } else { "" };
+        HeaderValue::from_str(&format!("{quote}{id}{quote}"))
             .map(|value| vec![(name, value)])
             .unwrap_or_default()
     }
 
-    fn strength(&self, guard: Option<&Guard>, best: Guarantee) -> Guarantee {
+    pub(super) fn strength(&self, guard: Option<&Guard>, best: Guarantee) -> Guarantee {
         match guard {
             Some(guard) if guard.version => best,
             _ if self.context.policy.honours_keys => Guarantee::B,
@@ -611,12 +608,6 @@ impl Exchange {
         };
         Some(Answer::ours(problem, self.report(Outcome::NotSent)))
     }
-}
-
-fn if_match(tag: &EntityTag) -> Option<(HeaderName, HeaderValue)> {
-    HeaderValue::from_str(&tag.to_string())
-        .ok()
-        .map(|value| (header::IF_MATCH, value))
 }
 
 /// The values of the fields by which a representation may be chosen: those of RFC 9110 §12.5, and any of the API's

@@ -35,7 +35,8 @@ impl Exchange {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.write.headers {
             let about_content = name.as_str().starts_with("content-") || name == header::EXPECT;
-            let conditional = name.as_str().starts_with("if-") || name == "idempotency-key" || name == "prefer";
+            let conditional =
+                name.as_str().starts_with("if-") || name == self.context.policy.keys.field || name == "prefer";
             // A method override would make a write of this read.
             let overrides = name.as_str().starts_with("x-http-method") || name == "x-method-override" || name == "if";
             if !about_content && !conditional && !overrides {
@@ -46,7 +47,7 @@ impl Exchange {
         headers.insert(header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
         // A cache on the way may not answer for the origin.
         headers.insert(header::CACHE_CONTROL, http::HeaderValue::from_static("no-cache"));
-        let target = target.unwrap_or_else(|| self.write.target.clone());
+        let target = target.unwrap_or_else(|| self.resource());
         let outgoing = Outgoing {
             method: Method::GET,
             target,
@@ -67,14 +68,15 @@ impl Exchange {
         {
             return None;
         }
+        let representation = Representation::new(
+            response.field("content-type").unwrap_or_default(),
+            response.content.clone(),
+        );
         Some(Carried {
             caller: self.context.caller,
             variant: variant_of(&self.write.headers),
-            etag: response.etag(),
-            representation: Representation::new(
-                response.field("content-type").unwrap_or_default(),
-                response.content.clone(),
-            ),
+            etag: self.tag_of(response, &representation),
+            representation,
         })
     }
 
@@ -202,7 +204,11 @@ impl Exchange {
     /// Takes the existing resource for the one that was to be written.
     pub(super) fn adopted(&mut self, now: Time, existing: &Carried) -> Step {
         self.refused = None;
-        let answer = Answer::from_origin(existing.to_response(), None, self.report(Outcome::Adopted));
+        let answer = Answer::from_origin(
+            existing.to_response(self.etag_field(existing)),
+            None,
+            self.report(Outcome::Adopted),
+        );
         let exit = LaneExit {
             carried: Some(existing.clone()),
             suspect_until: self.suspicion(),
@@ -306,12 +312,12 @@ impl Exchange {
 
 impl Carried {
     /// The representation as the answer of a read.
-    fn to_response(&self) -> Response {
+    fn to_response(&self, etag: Option<http::HeaderValue>) -> Response {
         let mut headers = HeaderMap::new();
         if let Ok(value) = self.representation.content_type().parse() {
             headers.insert(header::CONTENT_TYPE, value);
         }
-        if let Some(Ok(value)) = self.etag.as_ref().map(|t| t.to_string().parse()) {
+        if let Some(value) = etag {
             headers.insert(header::ETAG, value);
         }
         Response {

@@ -25,6 +25,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 pub use pack::{Dialects, Example, ExampleFailure, Pack, PackError, Probe, ProbeHow};
 
+use crate::body_version::BodyVersion;
 use crate::delivery::Reading;
 use crate::judge::body::name::hashes;
 use crate::judge::body::{Form, Tree};
@@ -121,6 +122,12 @@ impl Judge {
     #[must_use]
     pub fn packs(&self) -> &[Pack] {
         &self.set().packs
+    }
+
+    /// Where the API family of this pack keeps versions, if in the content.
+    #[must_use]
+    pub fn body_version(&self, pack: &str) -> Option<&BodyVersion> {
+        self.packs().iter().find(|p| p.name() == pack)?.body_version()
     }
 
     fn set(&self) -> &PackSet {

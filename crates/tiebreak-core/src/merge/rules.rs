@@ -120,11 +120,18 @@ impl MergeRules {
     ///
     /// # Errors
     /// If `place` is no pointer.
-    pub fn with_version(mut self, place: &str) -> Result<MergeRules, PointerError> {
-        let place = Pointer::parse(place)?;
-        self.volatile.push(Pattern::of(&place.0));
-        self.version.push(place);
-        Ok(self)
+    pub fn with_version(self, place: &str) -> Result<MergeRules, PointerError> {
+        Ok(self.with_version_at(Pointer::parse(place)?))
+    }
+
+    /// As [`MergeRules::with_version`], with a place that was read already.
+    #[must_use]
+    pub fn with_version_at(mut self, place: Pointer) -> MergeRules {
+        if !self.version.contains(&place) {
+            self.volatile.push(Pattern::of(&place.0));
+            self.version.push(place);
+        }
+        self
     }
 
     /// These rules with another way to treat overlaps.

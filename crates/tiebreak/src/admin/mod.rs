@@ -26,7 +26,7 @@ mod login;
 mod metrics;
 mod recent;
 mod refusal;
-mod stories;
+pub(crate) mod stories;
 
 use std::sync::Arc;
 
@@ -81,7 +81,8 @@ fn router(desk: Arc<Desk>, guard: Arc<guard::Guard>) -> Router {
         .merge(metrics::routes())
         .merge(counts::routes())
         .merge(live::routes())
-        .merge(recent::routes());
+        .merge(recent::routes())
+        .merge(crate::console::routes());
     routes
         .with_state(desk)
         .merge(login::routes(Arc::clone(&guard)))

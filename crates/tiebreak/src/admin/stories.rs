@@ -5,7 +5,7 @@ use tiebreak_client::story::{Event, Judged, Story, Told};
 use tiebreak_core::verdict::Confidence;
 
 /// A story.
-pub(super) fn story(story: &Story) -> Value {
+pub(crate) fn story(story: &Story) -> Value {
     let subject = &story.subject;
     let events: Vec<Value> = story.events.iter().map(|(ms, e)| event(*ms, e)).collect();
     json!({
@@ -25,7 +25,7 @@ pub(super) fn story(story: &Story) -> Value {
 }
 
 /// One line of a list.
-pub(super) fn brief(story: &Story) -> Value {
+pub(crate) fn brief(story: &Story) -> Value {
     let subject = &story.subject;
     let told = story.events.iter().rev().find_map(|(ms, e)| match e {
         Event::Told(told) => Some((ms, told)),
@@ -79,7 +79,7 @@ impl Said {
 
     fn of(event: &Event) -> Said {
         match event {
-            Event::Joined => Said::plain("joined", "the same key is on its way already; waits for its outcome"),
+            Event::Joined => Said::plain("joined", "the same write is on its way already; waits for its outcome"),
             Event::Known(known) => {
                 let (id, state) = &**known;
                 let text = match *state {

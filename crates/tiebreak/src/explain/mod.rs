@@ -3,12 +3,12 @@
 //! Exit codes: 0 explained, 1 some lines of a batch were malformed, 2 bad usage or input.
 
 mod batch;
-mod case;
+pub(crate) mod case;
 mod command;
 mod error;
 pub(crate) mod read;
 mod render;
-mod words;
+pub(crate) mod words;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -161,12 +161,12 @@ pub(crate) fn show(judge: &Judge, input: Input, as_json: bool) -> String {
 }
 
 /// Whether an entry of a HAR file is worth an explanation by itself.
-fn is_conflict(judge: &Judge, case: &Case) -> bool {
+pub(crate) fn is_conflict(judge: &Judge, case: &Case) -> bool {
     judged(judge, case).class != Class::Other
 }
 
 /// A person who does not show the request is not to be answered as if it were known.
-fn judged(judge: &Judge, case: &Case) -> Verdict {
+pub(crate) fn judged(judge: &Judge, case: &Case) -> Verdict {
     match Method::from_bytes(b"UNKNOWN") {
         Ok(unknown) => case.judge(judge, &unknown),
         Err(_) => case.judge(judge, &Method::POST),

@@ -98,8 +98,14 @@ fn worker(n: usize, gateway: &Arc<Gateway>, stop: &watch::Receiver<bool>) -> Wor
             while let Some(Accepted { stream, number, place }) = take.recv().await {
                 let (gateway, stop) = (Arc::clone(&gateway), stop.clone());
                 tokio::spawn(async move {
+                    let peer = stream.peer_addr().ok().map(|address| address.ip());
+                    let from = Connection {
+                        number,
+                        worker: n,
+                        peer,
+                    };
                     match TcpStream::from_std(stream) {
-                        Ok(stream) => connection(stream, gateway, Connection { number, worker: n }, stop).await,
+                        Ok(stream) => connection(stream, gateway, from, stop).await,
                         Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
                     }
                     drop(place);

@@ -187,6 +187,7 @@ impl Reader {
             observer.seen.read(&read.target, served.etag.as_ref(), content.as_ref());
         }
         let now = self.gateway.engine.clock().now();
-        self.gateway.engine.reads().note(read, served.etag, content, now);
+        let etag = self.route.config.policy.tag_of(served.etag, content.as_ref());
+        self.gateway.engine.reads().note(read, etag, content, now);
     }
 }

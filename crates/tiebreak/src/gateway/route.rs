@@ -1,6 +1,7 @@
 //! Which request is a read, which a write.
 
 use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -44,6 +45,8 @@ pub(super) struct Connection {
     pub(super) number: u64,
     /// The thread that serves it.
     pub(super) worker: usize,
+    /// The address of its other end, where it has one.
+    pub(super) peer: Option<IpAddr>,
 }
 
 /// Counts the exchanges on their way, so that stopping can wait for the last one.
@@ -92,7 +95,7 @@ impl Gateway {
         }
         request.headers_mut().remove("tiebreak");
         // Boxed: the many reads need not carry the room that a write takes.
-        Box::pin(write::perform(self, route, request, connection.number)).await
+        Box::pin(write::perform(self, route, request, connection)).await
     }
 }
 

@@ -10,13 +10,12 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tiebreak_client::service::into_response;
 use tiebreak_client::{Answer, Submission};
-use tiebreak_core::key::IdempotencyKey;
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::request::{Target, WriteRequest};
 use tokio::sync::oneshot;
 
 use super::body::{Content, problem, whole};
-use super::route::{Gateway, Running, add_via};
+use super::route::{Connection, Gateway, Running, add_via};
 use super::routing::Route;
 use super::upstream::Upstream;
 
@@ -27,7 +26,7 @@ pub(super) async fn perform(
     gateway: Arc<Gateway>,
     route: Arc<Route>,
     request: Request<Incoming>,
-    connection: u64,
+    connection: Connection,
 ) -> Response<Content> {
     let max_content = route.config.settings.values.max_content;
     let (mut head, body) = request.into_parts();
@@ -37,10 +36,6 @@ pub(super) async fn perform(
     let target = match Target::parse(&route.upstream.target(path)) {
         Ok(target) => target,
         Err(error) => return problem(&Problem::new(Kind::BadRequest, format!("failed to {error}"))),
-    };
-    let key = match IdempotencyKey::of(&head.headers) {
-        Ok(key) => key,
-        Err(error) => return problem(&Problem::new(Kind::KeyInvalid, format!("failed to {error}"))),
     };
     let length = head
         .headers
@@ -85,8 +80,8 @@ pub(super) async fn perform(
     let (here, gone) = oneshot::channel();
     let submission = Submission {
         caller: Some(caller),
-        key,
-        connection: Some(connection),
+        connection: Some(connection.number),
+        sender: connection.peer.map(|address| address.to_string()),
         lanes: route.lanes(head.uri.path(), &write),
         policy: Some(Arc::clone(&route.config.policy)),
         gone: Some(gone),

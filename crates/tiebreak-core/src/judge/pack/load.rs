@@ -8,8 +8,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::when::{DemandIs, Glob, Pattern, Place};
 use super::{Example, Pack, Probe, ProbeHow, Rule, When};
+use crate::body_version::{Absent, BodyVersion, Sent};
+use crate::json;
 use crate::judge::body::Pointer;
 use crate::remedy::Remedy;
+use crate::validator::EtagKind;
 use crate::verdict::{Class, Scope};
 
 /// Why a text is no dialect pack.
@@ -357,6 +360,50 @@ impl Text<'_> {
         })
     }
 
+    fn version(&self, value: &Spanned<DeValue<'_>>) -> Result<BodyVersion, PackError> {
+        let place = |value: &Spanned<DeValue<'_>>, field: &str| {
+            json::Pointer::parse(&self.string(value, field)?)
+                .ok()
+                .filter(|pointer| !pointer.0.is_empty())
+                .ok_or_else(|| self.error(value.span(), field, "a JSON Pointer to one member, such as \"/_rev\""))
+        };
+        let mut at = None;
+        let mut version = BodyVersion::at(json::Pointer::default());
+        for (name, value, field) in self.members(value, "version")? {
+            let word = |expected: &str| self.error(value.span(), &field, expected);
+            match name {
+                "at" => at = Some(place(value, &field)?),
+                "answered_at" => version.answered_at = Some(place(value, &field)?),
+                "query" => version.query = Some(self.string(value, &field)?),
+                "kind" => {
+                    version.kind = match self.string(value, &field)?.as_str() {
+                        "version" => EtagKind::Version,
+                        "digest" => EtagKind::Digest,
+                        "auto" => EtagKind::Auto,
+                        _ => return Err(word("one of version, digest, auto")),
+                    }
+                }
+                "absent" => {
+                    version.absent = match self.string(value, &field)?.as_str() {
+                        "creates" => Absent::Creates,
+                        "overwrites" => Absent::Overwrites,
+                        _ => return Err(word("one of creates, overwrites")),
+                    }
+                }
+                "content" => {
+                    version.content = match self.string(value, &field)?.as_str() {
+                        "document" => Sent::Document,
+                        "message" => Sent::Message,
+                        _ => return Err(word("one of document, message")),
+                    }
+                }
+                _ => return Err(word("one of at, answered_at, query, kind, absent, content")),
+            }
+        }
+        version.at = at.ok_or_else(|| self.error(value.span(), "version.at", "where documents have their version"))?;
+        Ok(version)
+    }
+
     fn example(&self, value: &Spanned<DeValue<'_>>) -> Result<Example, PackError> {
         let mut example = Example {
             method: "POST".to_owned(),
@@ -433,6 +480,7 @@ pub(super) fn load(name: &str, text: &str) -> Result<Pack, PackError> {
         code_at: Vec::new(),
         rules: Vec::new(),
         probe: None,
+        version: None,
         examples: Vec::new(),
     };
     let mut code_at = Vec::new();
@@ -449,12 +497,12 @@ pub(super) fn load(name: &str, text: &str) -> Result<Pack, PackError> {
                     });
                 }
             }
-            "recognise" | "rule" | "example" | "probe" => {}
+            "recognise" | "rule" | "example" | "probe" | "version" => {}
             _ => {
                 return Err(source.error(
                     value.span(),
                     field,
-                    "one of name, title, source, code_at, [[recognise]], [[rule]], [probe], [[example]]",
+                    "one of name, title, source, code_at, [[recognise]], [[rule]], [probe], [version], [[example]]",
                 ));
             }
         }
@@ -477,6 +525,7 @@ pub(super) fn load(name: &str, text: &str) -> Result<Pack, PackError> {
                 }
             }
             "probe" => pack.probe = Some(source.probe(value)?),
+            "version" => pack.version = Some(source.version(value)?),
             _ => {}
         }
     }
@@ -536,6 +585,7 @@ why = "it exists"
                 "rule.remedy",
             ),
             ("title = \"X\"", "title = 7", 3, "title"),
+            ("[[rule]]", "[version]\nat = \"rev\"\n[[rule]]", 9, "version.at"),
             ("name = \"x\"", "name = x", 2, ""),
         ] {
             let error = load("x.toml", &GOOD.replace(from, to)).expect_err(to);

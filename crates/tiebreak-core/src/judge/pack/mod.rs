@@ -17,6 +17,7 @@ pub(crate) use when::When;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
+use crate::body_version::BodyVersion;
 use crate::judge::body::Pointer;
 use crate::judge::view::View;
 use crate::judge::wording::excerpt;
@@ -49,6 +50,7 @@ pub struct Pack {
     pub(crate) code_at: Vec<when::Place>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) probe: Option<Probe>,
+    pub(crate) version: Option<BodyVersion>,
     pub(crate) examples: Vec<Example>,
 }
 
@@ -178,6 +180,12 @@ impl Pack {
     #[must_use]
     pub fn probe(&self) -> Option<&Probe> {
         self.probe.as_ref()
+    }
+
+    /// Where the family keeps versions, if in the content.
+    #[must_use]
+    pub fn body_version(&self) -> Option<&BodyVersion> {
+        self.version.as_ref()
     }
 
     /// Its own examples.

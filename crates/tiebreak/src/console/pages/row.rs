@@ -1,0 +1,138 @@
+//! One write as a line of a list.
+
+use maud::{Markup, html};
+use serde_json::Value;
+use tiebreak_core::record::{Record, State};
+use tiebreak_core::time::Time;
+
+use crate::console::page::moment;
+
+/// A write, as lists show it.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Row {
+    pub(super) id: String,
+    pub(super) method: String,
+    pub(super) target: String,
+    pub(super) at: u64,
+    pub(super) ended: bool,
+    pub(super) ms: Option<u64>,
+    pub(super) status: Option<u64>,
+    pub(super) outcome: Option<String>,
+    pub(super) class: Option<String>,
+    pub(super) last: Option<String>,
+}
+
+impl Row {
+    /// From a line of `/api/stories`.
+    pub(super) fn of_story(story: &Value) -> Row {
+        let text = |name: &str| story[name].as_str().map(str::to_owned);
+        Row {
+            id: text("id").unwrap_or_default(),
+            method: text("method").unwrap_or_default(),
+            target: text("target").unwrap_or_default(),
+            at: story["at"].as_u64().unwrap_or_default(),
+            ended: story["ended"] == true,
+            ms: story["ms"].as_u64(),
+            status: story["status"].as_u64(),
+            outcome: text("outcome"),
+            class: text("class"),
+            last: text("last"),
+        }
+    }
+
+    /// From the ledger; `target` without what is concealed.
+    pub(super) fn of_record(record: &Record, target: String) -> Row {
+        let row = Row {
+            id: record.claim.id.to_string(),
+            method: record.claim.method.clone(),
+            target,
+            at: record.claim.at.0,
+            ..Row::default()
+        };
+        match &record.state {
+            State::Claimed => row,
+            State::InDoubt(doubt) => Row {
+                ended: true,
+                outcome: Some("in-doubt".into()),
+                last: Some(doubt.reason.why()),
+                ..row
+            },
+            State::Settled(settled) => Row {
+                ended: true,
+                ms: Some(settled.at.0.saturating_sub(record.claim.at.0)),
+                status: Some(settled.status.into()),
+                outcome: Some(settled.outcome.as_str().into()),
+                class: settled.class.map(|c| c.as_str().into()),
+                ..row
+            },
+        }
+    }
+
+    /// What it came to, as a tag.
+    fn came_to(&self) -> Markup {
+        let outcome = self.outcome.as_deref();
+        html! {
+            @match outcome {
+                Some(outcome) => span.outcome.(format!("o-{outcome}")) { (outcome) },
+                None if self.ended => span.outcome { "ended" },
+                None => span.outcome.running { "on its way" },
+            }
+            @if let Some(class) = &self.class { " " span.tag.class.(format!("c-{class}")) { (class) } }
+        }
+    }
+}
+
+/// A target without its scheme and host, which are the same for nearly all.
+pub(super) fn path(target: &str) -> &str {
+    let rest = target
+        .split_once("://")
+        .and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]));
+    rest.unwrap_or(target)
+}
+
+/// The list itself.
+pub(super) fn table(label: &str, rows: &[Row]) -> Markup {
+    html! {
+        div.wide tabindex="0" role="group" aria-label=(label) {
+            table.writes {
+                thead { tr { th scope="col" { "Write" } th scope="col" { "Came to" } th scope="col" { "Status" } th.number scope="col" { "ms" } th scope="col" { "When" } } }
+                tbody {
+                    @for row in rows {
+                        tr {
+                            td.target { a href={"/writes/" (row.id)} title=(row.target) { span.method { (row.method) } " " (path(&row.target)) } }
+                            td { (row.came_to()) }
+                            td { @if let Some(status) = row.status { (status) } }
+                            td.number { @if let Some(ms) = row.ms { (ms) } }
+                            td.when { (moment(Time(row.at))) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_is_text() {
+        let row = Row::of_story(&json!({
+            "id": "0", "method": "PUT", "target": "http://a/<script>alert(1)</script>", "at": 1, "ended": true,
+            "outcome": "refused", "class": "stale", "status": 409, "ms": 3,
+        }));
+        let html = table("Writes", &[row]).into_string();
+        assert!(!html.contains("<script>"), "{html}");
+        assert!(html.contains("&lt;script&gt;"), "{html}");
+        assert!(html.contains("c-stale") && html.contains("409"), "{html}");
+    }
+
+    #[test]
+    fn targets_are_shown_by_their_path() {
+        assert_eq!(path("https://a.example/b/c?d"), "/b/c?d");
+        assert_eq!(path("https://a.example"), "https://a.example");
+    }
+}

@@ -1,0 +1,373 @@
+//! The story of one write: what it came to, what clashed, what is known of a doubt, and what happened when.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State as Given};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use maud::{Markup, html};
+use serde_json::Value;
+use tiebreak_core::record::{Record, State, WriteId};
+use tiebreak_core::time::Time;
+use tiebreak_core::verdict::Class;
+use tiebreak_ledger::{Resolution, ResolvedBy};
+
+use super::explain::term_of;
+use super::row::path;
+use crate::admin::{Desk, stories};
+use crate::console::page::{Page, moment, not_found};
+
+pub(super) fn routes() -> Router<Arc<Desk>> {
+    Router::new().route("/writes/{id}", get(show))
+}
+
+/// What is known of a write: its story as long as it is remembered, its record as long as the ledger keeps it.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    id: String,
+    method: String,
+    target: String,
+    at: u64,
+    /// As `/api/stories/ID` tells it.
+    story: Option<Value>,
+    record: Option<Record>,
+    resolution: Option<Resolution>,
+}
+
+async fn show(Given(desk): Given<Arc<Desk>>, Path(id): Path<String>) -> Response {
+    let Some(id) = WriteId::parse(&id) else {
+        return not_found(&format!("write called “{id}”: an id has 32 hexadecimal digits"));
+    };
+    match known(&desk, id).await {
+        Some(known) => Page {
+            title: &format!("{} {}", known.method, path(&known.target)),
+            place: "/writes",
+            scripts: &[],
+            wide: false,
+            content: content(&known),
+        }
+        .into_response(),
+        None => not_found("write with this id: it never came, or it was forgotten when its time was over"),
+    }
+}
+
+async fn known(desk: &Desk, id: WriteId) -> Option<Known> {
+    let ledger = desk.engine.ledger();
+    let story = desk.watch.story(id);
+    let record = ledger.get(id).await.ok().flatten();
+    let resolution = ledger.resolution(id).await.ok().flatten();
+    let (method, target, at) = match (&story, &record) {
+        (Some(story), _) => (
+            story.subject.method.clone(),
+            story.subject.target.clone(),
+            story.subject.at,
+        ),
+        (None, Some(record)) => {
+            let target = desk.watch.conceal().target(&record.claim.target);
+            (record.claim.method.clone(), target, record.claim.at)
+        }
+        (None, None) => return None,
+    };
+    Some(Known {
+        id: id.to_string(),
+        method,
+        target,
+        at: at.0,
+        story: story.as_ref().map(stories::story),
+        record,
+        resolution,
+    })
+}
+
+pub(super) fn content(known: &Known) -> Markup {
+    let events = events(known);
+    let told = events.iter().rev().find(|e| e["what"] == "told").copied();
+    html! {
+        nav.crumbs aria-label="Where you are" { a href="/writes" { "Writes" } }
+        h1.write { span.method { (known.method) } " " (path(&known.target)) }
+        div data-fresh=[running(known).then_some("story")] {
+            p.lead { (summary(known, told)) }
+            (tags(known, told))
+            @if let Some(detail) = told.and_then(|t| t["detail"].as_str()) { p { (detail) } }
+            (problem(told))
+            (doubt(known))
+            @for event in events.iter().filter(|e| e["what"] == "overlap") { (overlap(&event["conflicts"])) }
+            section aria-labelledby="timeline" {
+                h2 #timeline { "What happened" }
+                @if events.is_empty() {
+                    p.soft { "The story is not remembered any more: it came before this process started, or too many came since. This is the ledger's record." }
+                } @else {
+                    ol.timeline { @for event in &events { (step(event)) } }
+                    @if let Some(n) = dropped(known) { p.soft { "And " (n) " more that were not kept." } }
+                }
+            }
+        }
+        (facts(known))
+    }
+}
+
+fn events(known: &Known) -> Vec<&Value> {
+    let events = known.story.as_ref().and_then(|s| s["events"].as_array());
+    events.into_iter().flatten().collect()
+}
+
+fn running(known: &Known) -> bool {
+    known.story.as_ref().is_some_and(|s| s["ended"] == false)
+}
+
+fn dropped(known: &Known) -> Option<u64> {
+    known.story.as_ref()?["dropped"].as_u64().filter(|n| *n > 0)
+}
+
+/// What became of it, in a sentence or two.
+fn summary(known: &Known, told: Option<&Value>) -> String {
+    let (outcome, attempts, class) = match (told, known.record.as_ref().map(|r| &r.state)) {
+        // A doubt may have been settled since its caller was answered.
+        (_, Some(State::Settled(s))) => (s.outcome.as_str().to_owned(), s.attempts.into(), s.class),
+        (_, Some(State::InDoubt(d))) => ("in-doubt".to_owned(), d.attempts.into(), None),
+        (Some(told), _) => (
+            told["outcome"].as_str().unwrap_or_default().to_owned(),
+            told["attempts"].as_u64().unwrap_or_default(),
+            told["class"].as_str().and_then(Class::from_word),
+        ),
+        (None, Some(State::Claimed) | None) => return "It is on its way.".into(),
+    };
+    let sent = match attempts {
+        0 => "It was not sent.".to_owned(),
+        1 => "It was sent once.".into(),
+        n => format!("It was sent {n} times, each time for a reason that is shown below."),
+    };
+    let came_to = match outcome.as_str() {
+        "applied" => "It was applied.",
+        "accepted" => "The origin has accepted it, and has not applied it yet.",
+        "adopted" => "What it wanted was there already, and was taken for its own.",
+        "refused" => match class {
+            Some(Class::Duplicate) => "It was refused: it exists already.",
+            Some(Class::Stale) => "It was refused: it was made from an old version.",
+            Some(Class::Race | Class::InProgress) => "It was refused: another operation was in the way for too long.",
+            Some(Class::KeyReuse) => "It was refused: its key was used for something else.",
+            Some(Class::State) => "It was refused: the state of the resource forbids it.",
+            Some(Class::Invalid) => "It was refused: its content is not right.",
+            Some(Class::Blocked) => "It was refused by a wall before the API.",
+            Some(Class::Other | Class::Unclear) | None => "It was refused.",
+        },
+        "not-sent" => "It never reached the origin.",
+        _ => "It is not known whether it was applied.",
+    };
+    format!("{came_to} {sent}")
+}
+
+fn tags(known: &Known, told: Option<&Value>) -> Markup {
+    let class = told.and_then(|t| t["class"].as_str());
+    html! {
+        p.tags {
+            span.tag { (moment(Time(known.at))) }
+            @if let Some(told) = told {
+                span.tag { "answered " (told["status"]) }
+                span.tag { a href="/terms/guarantee" { "guarantee " (told["guarantee"].as_str().unwrap_or_default()) } }
+                @for (name, words) in [("rebased", "merged"), ("replayed", "replayed"), ("unguarded", "unguarded")] {
+                    @if told[name] == true { span.tag { (words) } }
+                }
+            }
+            @if let Some(class) = class {
+                @match Class::from_word(class).and_then(term_of) {
+                    Some(term) => a.tag.class.(format!("c-{class}")) href={"/terms/" (term.slug)} { (class) },
+                    None => span.tag.class.(format!("c-{class}")) { (class) },
+                }
+            }
+        }
+    }
+}
+
+fn problem(told: Option<&Value>) -> Markup {
+    let slug = told.and_then(|t| t["problem"].as_str());
+    html! {
+        @if let Some(slug) = slug { p { "Why, and what to do: " a href={"/problems/" (slug)} { (slug) } } }
+    }
+}
+
+/// Base, ours and theirs, field by field.
+fn overlap(conflicts: &Value) -> Markup {
+    let conflicts = conflicts.as_array().map(Vec::as_slice).unwrap_or_default();
+    let side = |conflict: &Value, name: &str| match conflict.get(name) {
+        Some(value) => html! { pre { (serde_json::to_string_pretty(value).unwrap_or_default()) } },
+        None => html! { span.soft { "absent" } },
+    };
+    html! {
+        section aria-labelledby="overlap" {
+            h2 #overlap { "What clashed" }
+            p { "Both writers changed these places in different ways. " a href="/terms/overlapping-edit" { "Read more" } "." }
+            div.wide tabindex="0" role="group" aria-label="Base, ours and theirs" {
+                table.sides {
+                    thead { tr { th scope="col" { "Place" } th scope="col" { "Base: what it started from" } th scope="col" { "Ours: what this write wanted" } th scope="col" { "Theirs: what was there" } } }
+                    tbody {
+                        @for conflict in conflicts {
+                            tr {
+                                th scope="row" { code { (conflict["pointer"].as_str().filter(|p| !p.is_empty()).unwrap_or("(the whole document)")) } }
+                                td { (side(conflict, "base")) }
+                                td { (side(conflict, "ours")) }
+                                td { (side(conflict, "theirs")) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is known of an open doubt.
+fn doubt(known: &Known) -> Markup {
+    let Some(Record {
+        state: State::InDoubt(doubt),
+        claim,
+        ..
+    }) = &known.record
+    else {
+        return html! {};
+    };
+    html! {
+        section.notice aria-labelledby="doubt" {
+            h2 #doubt { "In doubt" }
+            dl.facts-list {
+                div { dt { "Why" } dd { (doubt.reason.why()) } }
+                div { dt { "Since" } dd { (moment(doubt.since)) } }
+                div { dt { "Guarded by" } dd { @match &claim.held { Some(held) => code { (held) }, None => "no version: it could be applied late" } } }
+            }
+            p { "It is not sent again. Its caller may repeat it, with the same key or the same content: then Tiebreak looks, with the caller's credentials at hand. " a href="/terms/in-doubt" { "What that means" } "." }
+        }
+    }
+}
+
+/// One event of the timeline.
+fn step(event: &Value) -> Markup {
+    let what = event["what"].as_str().unwrap_or_default();
+    let pointers = |name: &str| {
+        event[name]
+            .as_array()
+            .filter(|p| !p.is_empty())
+            .cloned()
+            .unwrap_or_default()
+    };
+    html! {
+        li.step.(format!("s-{what}")) {
+            span.ms { (event["ms"]) " ms" }
+            div {
+                (event["text"].as_str().unwrap_or_default())
+                @for evidence in event["evidence"].as_array().into_iter().flatten() {
+                    p.evidence-line {
+                        (evidence["signal"].as_str().unwrap_or_default())
+                        @if let Some(excerpt) = evidence["excerpt"].as_str().filter(|e| !e.is_empty()) {
+                            ": " span.soft { (evidence["where"].as_str().unwrap_or_default()) } " " code { (excerpt) }
+                        }
+                    }
+                }
+                @if what == "merged" {
+                    @for (side, name) in [("ours", "Changed by this write"), ("theirs", "Changed meanwhile")] {
+                        @let list = pointers(side);
+                        @if !list.is_empty() {
+                            p.evidence-line { (name) ": " @for (i, p) in list.iter().enumerate() { @if i > 0 { ", " } code { (p.as_str().unwrap_or_default()) } } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the ledger holds.
+fn facts(known: &Known) -> Markup {
+    html! {
+        section aria-labelledby="record" {
+            h2 #record { "Record" }
+            dl.facts-list {
+                div { dt { "Id" } dd { code { (known.id) } } }
+                div { dt { "Target" } dd { code { (known.target) } } }
+                @if let Some(story) = &known.story {
+                    div { dt { "Caller" } dd { (if story["anonymous"] == true { "anonymous" } else { "with a credential, which is not kept" }) } }
+                    div { dt { "Idempotency key" } dd { (if story["keyed"] == true { "yes" } else { "none" }) } }
+                }
+                @match &known.record {
+                    None => { div { dt { "Ledger" } dd { "no record: it was never claimed, or is free again" } } }
+                    Some(record) => {
+                        div { dt { "Ledger" } dd { (state(&record.state)) ", fence " (record.fence.0) } }
+                        @if let Some(held) = &record.claim.held { div { dt { "Version held" } dd { code { (held) } } } }
+                        @if let State::Settled(settled) = &record.state {
+                            @if !settled.evidence.is_empty() { div { dt { "Deciding signal" } dd { (settled.evidence) } } }
+                        }
+                    }
+                }
+                @if let Some(resolution) = &known.resolution {
+                    div {
+                        dt { "Doubt ended" }
+                        dd { (match resolution.by { ResolvedBy::Proof => "by proof: ", ResolvedBy::Person => "by a person: " }) (resolution.reason) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn state(state: &State) -> &'static str {
+    match state {
+        State::Claimed => "claimed",
+        State::Settled(_) => "settled",
+        State::InDoubt(_) => "in doubt",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(outcome: &str, attempts: u64, class: Option<&str>) -> Value {
+        json!({"ms": 3, "what": "told", "text": "t", "status": 409, "outcome": outcome, "attempts": attempts, "class": class, "guarantee": "A",
+               "problem": "overlap", "detail": "<b>look</b>"})
+    }
+
+    fn known(events: Value) -> Known {
+        Known {
+            method: "PUT".into(),
+            target: "http://a/<script>".into(),
+            story: Some(json!({"ended": true, "dropped": 0, "events": events})),
+            ..Known::default()
+        }
+    }
+
+    #[test]
+    fn a_summary_says_what_became_of_it() {
+        let said = |outcome, attempts, class| summary(&known(json!([])), Some(&told(outcome, attempts, class)));
+        assert_eq!(said("applied", 1, None), "It was applied. It was sent once.");
+        assert_eq!(
+            said("refused", 0, Some("duplicate")),
+            "It was refused: it exists already. It was not sent."
+        );
+        assert!(said("in-doubt", 1, None).starts_with("It is not known"));
+        assert_eq!(summary(&known(json!([])), None), "It is on its way.");
+    }
+
+    #[test]
+    fn an_overlap_stands_side_by_side_and_hostile_values_are_text() {
+        let conflicts = json!([{"pointer": "/a/<i>", "base": 1, "ours": "<script>alert(1)</script>"}]);
+        let events = json!([
+            {"ms": 1, "what": "judged", "text": "judged stale", "evidence": [{"signal": "s", "where": "body", "excerpt": "<img src=x>"}]},
+            {"ms": 2, "what": "overlap", "text": "1 overlaps", "conflicts": conflicts},
+            told("refused", 1, Some("stale")),
+        ]);
+        let html = content(&known(events)).into_string();
+        for bad in ["<script>", "<img", "<i>", "<b>"] {
+            assert!(!html.contains(bad), "{bad}: {html}");
+        }
+        assert!(
+            html.contains("&lt;script&gt;alert(1)") && html.contains("absent"),
+            "{html}"
+        );
+        assert!(
+            html.contains("href=\"/problems/overlap\"") && html.contains("href=\"/terms/stale-version\""),
+            "{html}"
+        );
+    }
+}
