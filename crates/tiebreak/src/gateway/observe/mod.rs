@@ -31,7 +31,6 @@ use tiebreak_client::story::Watch;
 use tiebreak_client::transport::http::{ForwardError, Streamed};
 use tiebreak_client::{Answer, Submission};
 use tiebreak_core::delivery::{Delivery, Unknown};
-use tiebreak_core::key::IdempotencyKey;
 use tiebreak_core::lane::{LaneId, default_lanes};
 use tiebreak_core::merge::Representation;
 use tiebreak_core::problem::{Kind, Problem};
@@ -169,7 +168,7 @@ impl Beside {
             observer: Arc::clone(observer),
             route: Arc::clone(route),
             path: head.uri.path().to_owned(),
-            connection: connection.number,
+            connection,
         };
         let target = head.uri.path_and_query().map(|path| route.upstream.target(path));
         let (method, headers) = (head.method.clone(), head.headers.clone());
@@ -209,7 +208,7 @@ struct Observed {
     route: Arc<Route>,
     /// The path that the client asked for.
     path: String,
-    connection: u64,
+    connection: Connection,
 }
 
 impl Observed {
@@ -224,10 +223,6 @@ impl Observed {
         let caller = self
             .route
             .caller(&self.gateway.callers, &self.route.credential(&write.headers));
-        let (key, key_is_malformed) = match IdempotencyKey::of(&write.headers) {
-            Ok(key) => (key, false),
-            Err(_) => (None, true),
-        };
         for name in [header::HOST, header::CONTENT_LENGTH, header::EXPECT] {
             write.headers.remove(name);
         }
@@ -236,8 +231,8 @@ impl Observed {
         let submission = Submission {
             id: Some(id),
             caller: Some(caller),
-            key,
-            connection: Some(self.connection),
+            connection: Some(self.connection.number),
+            sender: self.connection.peer.map(|address| address.to_string()),
             lanes: lanes.clone(),
             policy: Some(Arc::clone(&self.route.config.policy)),
             ..Submission::default()
@@ -259,7 +254,7 @@ impl Observed {
         let read = Read {
             caller,
             target,
-            connection: self.connection,
+            connection: self.connection.number,
         };
         let real = self.catch_up(&sight, read, &lanes, sent, &answer).await;
         let Some(story) = self.observer.watch.story(id) else {
@@ -269,10 +264,6 @@ impl Observed {
         finding.status = finding.status.or(real);
         if sight.is_lost() {
             finding.would(finding::Would::Doubted);
-        }
-        if key_is_malformed {
-            finding.would(finding::Would::Refused);
-            finding.more.insert("problem".into(), Kind::KeyInvalid.slug().into());
         }
         self.observer.sink.take(&finding);
     }
