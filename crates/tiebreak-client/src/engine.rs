@@ -76,6 +76,9 @@ pub struct Submission {
     pub sender: Option<String>,
     /// The connection that it came over, as the door numbers them.
     pub connection: Option<u64>,
+    /// Whether the door serves reads too, so that what the caller wrote counts among what it has seen, also where no
+    /// connection is known.
+    pub remembers: bool,
     /// The conflict domains that its route declares, besides its target.
     pub lanes: Vec<LaneId>,
     /// What applies to it, if not the engine's policy.
@@ -227,7 +230,7 @@ impl Engine {
                 },
             )
         });
-        let connection = submission.connection;
+        let (connection, remembers) = (submission.connection, submission.remembers);
         let request = Arc::new(request);
         let exchange = Exchange::new(Arc::clone(&request), context, Arc::clone(&self.judge));
         let driver = Driver {
@@ -244,12 +247,12 @@ impl Engine {
         if answer.pooled {
             self.reads.note_pooled(caller, self.clock.now());
         }
-        if let Some(connection) = connection {
-            let read = Read {
-                caller,
-                target: resource.as_str().to_owned(),
-                connection,
-            };
+        let read = Read {
+            caller,
+            target: resource.as_str().to_owned(),
+            connection,
+        };
+        if remembers || read.connection.is_some() {
             self.note_own(read, &policy, &request, &answer);
         }
         answer

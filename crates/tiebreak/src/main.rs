@@ -6,7 +6,9 @@ mod console;
 mod dialects_cmd;
 mod exit;
 mod explain;
+mod fields;
 mod gateway;
+mod probe;
 mod stores;
 mod submit;
 
@@ -36,6 +38,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Explain an HTTP conflict: which one it is, why, and what to do
     Explain(explain::ExplainArgs),
+    /// Find out what an origin honours, on a scratch resource, and print the route's configuration
+    Probe(Box<probe::ProbeArgs>),
     /// List dialect packs, or check packs of your own
     Dialects(dialects_cmd::DialectsArgs),
 }
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
         Command::Submit(args) => submit::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Explain(args) => explain::run(args),
+        Command::Probe(args) => probe::run(&args),
         Command::Dialects(args) => dialects_cmd::run(args),
     }
 }

@@ -164,9 +164,10 @@ fn on_the_wire<B>(mut request: Request<B>) -> Request<B> {
 }
 
 /// The fields that concern one connection only (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [&str; 7] = [
+const HOP_BY_HOP: [&str; 8] = [
     "connection",
     "keep-alive",
+    "http2-settings",
     "proxy-connection",
     "te",
     "transfer-encoding",

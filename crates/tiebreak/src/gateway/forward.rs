@@ -1,4 +1,4 @@
-//! Sends a request on as it came, but for what concerns the connection, `Host` and `Via`, and streams the answer back.
+//! Sends a request on as it came, but for `Host`, and streams the answer back.
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -8,7 +8,8 @@ use http_body_util::{BodyExt, Either, Full};
 use tiebreak_client::transport::http::{ForwardError, Streamed};
 use tiebreak_core::problem::{Kind, Problem};
 
-use super::route::{Connection, Gateway, add_via};
+use super::forwarding::add_via;
+use super::route::Gateway;
 use super::upstream::Remote;
 
 /// Why there is no answer.
@@ -43,7 +44,7 @@ pub(super) async fn send<B>(
     remote: &Remote,
     mut head: Parts,
     body: B,
-    connection: Connection,
+    worker: usize,
 ) -> Result<Response<Streamed>, Unanswered>
 where
     B: Body<Data = Bytes, Error = hyper::Error> + Send + 'static,
@@ -52,7 +53,6 @@ where
     head.uri = Uri::from(path.ok_or(Unanswered::Target)?);
     head.version = http::Version::HTTP_11;
     head.headers.insert(header::HOST, remote.host.clone());
-    add_via(&mut head.headers);
     let body = if body.is_end_stream() {
         Either::Left(Full::new(Bytes::new()))
     } else {
@@ -63,8 +63,9 @@ where
         }
         Either::Right(body.boxed_unsync())
     };
-    let sent = gateway.readers[connection.worker].forward_to(&remote.authority, Request::from_parts(head, body));
+    let sent = gateway.readers[worker].forward_to(&remote.authority, Request::from_parts(head, body));
     let mut response = sent.await.map_err(Unanswered::Failed)?;
-    add_via(response.headers_mut());
+    let version = response.version();
+    add_via(response.headers_mut(), version);
     Ok(response)
 }

@@ -28,7 +28,7 @@ pub(super) async fn forward(
     match &route.upstream {
         Upstream::Http(remote) => over_http(gateway, &route, remote, request, connection).await,
         Upstream::Embedded(origin) => {
-            let reader = Reader::of(gateway, &route, &request, connection);
+            let reader = Reader::of(gateway, &route, &request, &connection);
             let (head, body) = request.into_parts();
             let content = match Limited::new(body, route.config.settings.values.max_content)
                 .collect()
@@ -61,10 +61,10 @@ async fn over_http(
     request: Request<Incoming>,
     connection: Connection,
 ) -> Response<Content> {
-    let reader = Reader::of(gateway, route, &request, connection);
+    let reader = Reader::of(gateway, route, &request, &connection);
     let (head, body) = request.into_parts();
     let limit = route.config.policy.attempt_timeout;
-    let sent = forward::send(gateway, remote, head, body, connection);
+    let sent = forward::send(gateway, remote, head, body, connection.worker);
     let response = match tokio::time::timeout(limit, sent).await {
         Ok(Ok(response)) => response,
         Ok(Err(unanswered)) => return problem(&unanswered.problem("read")),
@@ -145,7 +145,7 @@ struct Reader {
     /// Where the credential is, if there is one.
     credential: HeaderMap,
     target: PathAndQuery,
-    connection: u64,
+    connection: Option<u64>,
 }
 
 impl Reader {
@@ -154,7 +154,7 @@ impl Reader {
         gateway: &Arc<Gateway>,
         route: &Arc<Route>,
         request: &Request<Incoming>,
-        connection: Connection,
+        connection: &Connection,
     ) -> Option<Reader> {
         if request.method() != Method::GET || request.headers().contains_key(header::RANGE) {
             return None;
@@ -164,7 +164,7 @@ impl Reader {
             route: Arc::clone(route),
             credential: route.credential(request.headers()),
             target: request.uri().path_and_query()?.clone(),
-            connection: connection.number,
+            connection: connection.evidence(request.version()),
         })
     }
 

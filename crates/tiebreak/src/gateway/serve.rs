@@ -15,7 +15,9 @@ use tiebreak_origin::{Origin, OriginOptions};
 use tokio::sync::{Semaphore, watch};
 
 use super::args::ServeArgs;
-use super::listen;
+use super::forwarding::Forwarding;
+use super::limits::Places;
+use super::listen::{self, Address, Listeners};
 use super::observe::{ObservedTransport, Observer, Sink};
 use super::reload::{self, Reload};
 use super::route::Gateway;
@@ -42,7 +44,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let config = Config::load(args.config(), &args.flags())?;
     let server = &config.server.values;
     let embedded = embedded(&config)?;
-    let listener = listen::bind(server.listen)
+    let listeners = Listeners::open(&server.listen)
         .await
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(args.admin())?;
@@ -85,11 +87,15 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         callers,
         memory: Arc::new(Semaphore::new(config.memory())),
         observer,
+        writing: Places::new(server.limits.max_writes_per_caller),
+        forwarding: if server.observe {
+            Forwarding::None
+        } else {
+            server.forwarded
+        },
+        limits: server.limits.clone(),
         running: Arc::default(),
     });
-    let address = listener
-        .local_addr()
-        .map_err(|e| Failure::new(FAILED, format!("listen on {}: {e}", server.listen)))?;
     let (stop, stopped) = watch::channel(false);
     if let (Some(console), Some(watch)) = (console, gateway.engine.options().watch.clone()) {
         let upstream = server.upstream.clone().unwrap_or_else(|| "embedded".into());
@@ -97,7 +103,12 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         console.serve(Desk::new(engine, watch, upstream, stopped.clone()))?;
     }
     let hangups = reload::hangups()?;
-    eprintln!("tiebreak: listening on http://{address}, {}", told(server));
+    for address in listeners.told() {
+        match address {
+            Address::Tcp(address) => eprintln!("tiebreak: listening on http://{address}, {}", told(server)),
+            Address::Unix(_) => eprintln!("tiebreak: listening on {address}, {}", told(server)),
+        }
+    }
     if doubts > 0 {
         eprintln!(
             "tiebreak: {doubts} writes are in doubt from before; each is looked at again when its caller repeats it"
@@ -113,7 +124,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         embedded,
     };
     let reloading = tokio::spawn(reloads.at_each(hangups));
-    listen::serve(listener, Arc::clone(&gateway), server.max_connections, stopped).await;
+    listen::serve(listeners, Arc::clone(&gateway), stopped).await;
     reloading.abort();
     purging.abort();
     stopping.abort();

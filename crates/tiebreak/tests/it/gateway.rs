@@ -52,9 +52,7 @@ impl Gateway {
                 .next()
                 .unwrap_or_else(|| panic!("the gateway ended: {said:?}"))
                 .unwrap();
-            if let Some(rest) = line.split("http://").nth(1)
-                && line.contains("listening")
-            {
+            if let Some(rest) = line.split("listening on http://").nth(1) {
                 break rest.split(',').next().unwrap().to_owned();
             }
             if let Some(rest) = line.split("console on http://").nth(1) {
@@ -108,7 +106,7 @@ impl Gateway {
     }
 
     /// Stops it in peace; gives back its folder, and what else it said.
-    pub async fn stop(mut self) -> (TempDir, Vec<String>) {
+    pub async fn finish(mut self) -> (TempDir, Vec<String>) {
         self.signal("TERM");
         let mut said = Vec::new();
         while let Some(line) = self.says.recv().await {
@@ -116,6 +114,12 @@ impl Gateway {
         }
         assert!(self.process.wait().unwrap().success(), "{said:?}");
         (self.folder.take().unwrap(), said)
+    }
+
+    /// Asks it to stop as `kill` does, and waits until it has.
+    pub fn stop(mut self) -> std::process::ExitStatus {
+        self.signal("TERM");
+        self.process.wait().unwrap()
     }
 
     /// Kills it as `kill -9` does; gives back its folder.

@@ -99,7 +99,7 @@ async fn no_byte_is_altered_on_either_way() {
         .collect();
     assert_eq!(sent_through, sent_directly);
     assert_eq!(told_through, told_directly);
-    let (folder, _) = gateway.stop().await;
+    let (folder, _) = gateway.finish().await;
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert!(
         left.is_empty(),
@@ -181,7 +181,7 @@ async fn it_says_what_would_have_been_done() {
         "{line}"
     );
 
-    let (_, said) = gateway.stop().await;
+    let (_, said) = gateway.finish().await;
     let summary = said.join("\n");
     for line in [
         "8 writes were forwarded as they came",
@@ -217,7 +217,7 @@ async fn findings_go_to_a_file_as_json() {
     let got = client.send(Method::POST, "/large", &[], large.clone()).await;
     assert_eq!(got.status, 201, "what is too large to be looked at passes all the same");
     assert_eq!(origin.take().last().unwrap().content, large);
-    let (folder, _) = gateway.stop().await;
+    let (folder, _) = gateway.finish().await;
     let text = std::fs::read_to_string(folder.path().join("seen.jsonl")).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let [first, second, summary] = lines.as_slice() else {

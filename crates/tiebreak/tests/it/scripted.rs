@@ -196,6 +196,9 @@ impl Shared {
                 None => status(404),
             };
         }
+        if method == Method::OPTIONS {
+            return status(405);
+        }
         let stale = field("if-match").is_some_and(|wanted| tag.as_deref() != Some(wanted));
         let exists = field("if-none-match") == Some("*") && current.is_some();
         if self.tags != Tags::None && (stale || exists) {

@@ -71,6 +71,7 @@ pub(super) async fn forward(
     };
     let running = Guard::new(&gateway.running);
     let (mut head, body) = request.into_parts();
+    let worker = connection.worker;
     let beside = Beside::start(gateway, observer, route, &head, body.size_hint().exact(), connection);
     let (tell_content, tell_delivery) = (beside.content, beside.delivery);
     if let Some(Ok(there)) = write::destination(route, &head.headers) {
@@ -88,7 +89,7 @@ pub(super) async fn forward(
     if empty {
         body.finish();
     }
-    match forward::send(gateway, remote, head, body, connection).await {
+    match forward::send(gateway, remote, head, body, worker).await {
         Ok(response) => {
             // What the client reads from here on was not read before this write.
             if passed.load(Ordering::Acquire) {
@@ -168,7 +169,8 @@ impl Beside {
             observer: Arc::clone(observer),
             route: Arc::clone(route),
             path: head.uri.path().to_owned(),
-            connection,
+            on: connection.evidence(head.version),
+            sender: connection.peer.address().map(|address| address.to_string()),
         };
         let target = head.uri.path_and_query().map(|path| route.upstream.target(path));
         let (method, headers) = (head.method.clone(), head.headers.clone());
@@ -208,7 +210,9 @@ struct Observed {
     route: Arc<Route>,
     /// The path that the client asked for.
     path: String,
-    connection: Connection,
+    /// The connection that it came on, where that is evidence.
+    on: Option<u64>,
+    sender: Option<String>,
 }
 
 impl Observed {
@@ -231,8 +235,9 @@ impl Observed {
         let submission = Submission {
             id: Some(id),
             caller: Some(caller),
-            connection: Some(self.connection.number),
-            sender: self.connection.peer.map(|address| address.to_string()),
+            connection: self.on,
+            remembers: true,
+            sender: self.sender.clone(),
             lanes: lanes.clone(),
             policy: Some(Arc::clone(&self.route.config.policy)),
             ..Submission::default()
@@ -254,7 +259,7 @@ impl Observed {
         let read = Read {
             caller,
             target,
-            connection: self.connection.number,
+            connection: self.on,
         };
         let real = self.catch_up(&sight, read, &lanes, sent, &answer).await;
         let Some(story) = self.observer.watch.story(id) else {
