@@ -1,6 +1,7 @@
 //! The one loop that performs what an exchange decides.
 
 use std::future::Future;
+use std::time::Duration;
 
 use http::Request;
 use tiebreak_core::delivery::{Delivery, NotSent};
@@ -15,6 +16,9 @@ use crate::inflight::{Registered, Registration, Waiting};
 use crate::lanes::{Standing, Ticket};
 use crate::presence::Presence;
 use crate::story::Recorder;
+
+/// So long the news that a client has gone may take, from the thread that serves its connection.
+const NEWS: Duration = Duration::from_millis(5);
 
 /// What the loop holds for its exchange.
 pub(crate) struct Driver<'a> {
@@ -90,7 +94,13 @@ impl Driver<'_> {
     async fn perform(&mut self, effect: Effect, deadline: Option<Time>) -> Input {
         let engine = self.engine;
         match effect {
-            Effect::Register(registrant) => self.register(&registrant),
+            Effect::Register(registrant) => {
+                if engine.inflight().may_be_left(&registrant) {
+                    // A client that hangs up and repeats at once comes on two connections, whose news race each other.
+                    tokio::time::sleep(NEWS).await;
+                }
+                self.register(&registrant)
+            }
             Effect::Await => {
                 let Some(waiting) = &self.waiting else {
                     return Input::Awaited(None);

@@ -11,6 +11,7 @@ pub mod figures;
 mod inflight;
 pub mod lanes;
 mod presence;
+pub mod prover;
 pub mod reads;
 pub mod service;
 pub mod story;

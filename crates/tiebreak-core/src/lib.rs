@@ -21,6 +21,7 @@ pub mod outcome;
 pub mod policy;
 pub mod precondition;
 pub mod problem;
+pub mod proof;
 pub mod record;
 pub mod remedy;
 pub mod repeat;

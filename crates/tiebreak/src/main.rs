@@ -4,6 +4,7 @@ mod admin;
 mod config;
 mod console;
 mod dialects_cmd;
+mod doubts;
 mod exit;
 mod explain;
 mod fields;
@@ -34,6 +35,8 @@ enum Command {
     Serve(Box<gateway::ServeArgs>),
     /// Push the lines of a file to an HTTP API, each of them once
     Submit(Box<submit::SubmitArgs>),
+    /// Look at writes in doubt, and settle them
+    Doubts(doubts::DoubtsArgs),
     /// Check a configuration file, or show what is in force
     Config(config::ConfigArgs),
     /// Explain an HTTP conflict: which one it is, why, and what to do
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Serve(args) => gateway::run(&args),
         Command::Submit(args) => submit::run(&args),
+        Command::Doubts(args) => doubts::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Probe(args) => probe::run(&args),

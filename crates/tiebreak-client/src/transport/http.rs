@@ -84,7 +84,12 @@ impl HttpTransport {
             }
         };
         let (mut head, body) = response.into_parts();
+        // It is about the message, though it is dropped with the rest from requests, whose trailers go no further.
+        let trailer = head.headers.get(header::TRAILER).cloned();
         strip_hop_by_hop(&mut head.headers);
+        if let Some(names) = trailer {
+            head.headers.insert(header::TRAILER, names);
+        }
         let lease = Lease {
             sender: Some(sender),
             to: Arc::clone(to),

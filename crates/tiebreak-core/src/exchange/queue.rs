@@ -76,9 +76,9 @@ impl Exchange {
                 self.unknown = None;
                 self.attempts = 0;
                 match other {
-                    Some(record) => self.known(now, record),
-                    // It was proven not to have been sent, and its key is free.
-                    None => self.plan_and_send(now),
+                    Some(record) if record.is_in_the_way(now) => self.known(now, record),
+                    // It was proven not to have been applied, and its key is free.
+                    Some(_) | None => self.plan_and_send(now),
                 }
             }
         }

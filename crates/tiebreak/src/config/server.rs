@@ -17,6 +17,10 @@ use crate::gateway::{Address, Forwarding, Limits};
 pub(crate) struct Server {
     /// Where it listens.
     pub(crate) listen: Vec<Address>,
+    /// The certificate chain for TLS, a PEM file.
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key, a PEM file.
+    pub(crate) tls_key: Option<PathBuf>,
     /// What the origin is told of clients.
     pub(crate) forwarded: Forwarding,
     /// The bounds on clients.
@@ -41,6 +45,8 @@ impl Default for Server {
     fn default() -> Server {
         Server {
             listen: vec![Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 4090)))],
+            tls_cert: None,
+            tls_key: None,
             forwarded: Forwarding::Forwarded,
             limits: Limits::default(),
             upstream: None,
@@ -86,6 +92,16 @@ pub(crate) const SETTINGS: &[Setting<Server>] = &[
                 several => show_list(several.iter().map(String::as_str)),
             })
         },
+    ),
+    at_start(
+        "tls_cert",
+        |s, node| node.text().map(|path| s.tls_cert = Some(path.into())),
+        |s| s.tls_cert.as_ref().map(|path| show_text(&path.display().to_string())),
+    ),
+    at_start(
+        "tls_key",
+        |s, node| node.text().map(|path| s.tls_key = Some(path.into())),
+        |s| s.tls_key.as_ref().map(|path| show_text(&path.display().to_string())),
     ),
     at_start(
         "forwarded",

@@ -394,6 +394,59 @@ fn observing_needs_something_to_observe() {
 }
 
 #[test]
+fn settings_of_keys_are_checked() {
+    check(
+        r#"
+[[route]]
+path = "/payments"
+key = "derive"
+key_field = "no field"
+key_window = "0s"
+key_reuse_status = 200
+
+[[route]]
+path = "/forms"
+key = "required"
+key_window = "5s"
+
+[[route]]
+path = "/free"
+key = "off"
+key_running_status = 425
+"#,
+        expect![[r#"
+            file.toml:4:7: route "/payments": key: expected one of "required", "accepted", "derived" and "off", found "derive"
+             4 | key = "derive"
+               |       ^^^^^^^^
+               did you mean "derived"?
+            file.toml:5:13: route "/payments": key_field: expected the name of a header field, such as "Idempotency-Key", found "no field"
+             5 | key_field = "no field"
+               |             ^^^^^^^^^^
+            file.toml:6:14: route "/payments": key_window: expected a duration longer than nothing, found "0s"
+             6 | key_window = "0s"
+               |              ^^^^
+            file.toml:7:20: route "/payments": key_reuse_status: expected a whole number from 400 to 499, found 200
+             7 | key_reuse_status = 200
+               |                    ^^^
+            file.toml:12:1: warning: route "/forms": key_window: it has no effect: only derived keys have a window, and others are kept as `remember` says
+             12 | key_window = "5s"
+                | ^^^^^^^^^^
+               take it out, or set key = "derived"
+            file.toml:17:1: warning: route "/free": key_running_status: it has no effect: key is "off", so keys are the origin's business alone
+             17 | key_running_status = 425
+                | ^^^^^^^^^^^^^^^^^^
+               take it out, or set key = "accepted"
+        "#]],
+    );
+    let config = config("[[route]]\npath = \"/pay\"\nkey = \"required\"\nkey_field = \"PayPal-Request-Id\"\n");
+    let keys = &config.routes[0].policy.keys;
+    assert_eq!(
+        (keys.rule, keys.field.as_str()),
+        (tiebreak_core::policy::KeyRule::Required, "paypal-request-id")
+    );
+}
+
+#[test]
 fn flags_go_before_the_file_and_routes_before_both() {
     let flag = |option, setting, value: &str| Flag {
         option,
@@ -434,6 +487,8 @@ principal = "X-User"
     assert_eq!(faults.told(None, text), "");
     expect![[r#"
         listen = "127.0.0.1:2"                   # --listen
+        # tls_cert is not set                    # default
+        # tls_key is not set                     # default
         forwarded = "forwarded"                  # default
         # upstream is not set                    # default
         ledger = "tiebreak.ledger"               # default
@@ -459,6 +514,11 @@ principal = "X-User"
         [defaults]
         etag = "version"                         # default
         honours_keys = true                      # default
+        key = "accepted"                         # default
+        key_field = "idempotency-key"            # default
+        key_window = "10s"                       # default
+        key_reuse_status = 422                   # default
+        key_running_status = 409                 # default
         unguarded = "allow"                      # default
         least = "D"                              # default
         on_duplicate = "stop"                    # default

@@ -11,6 +11,12 @@ pub(crate) struct ClientArgs {
     /// Where to listen: HOST:PORT, [IPV6]:PORT or unix:FILE; may be given more than once [default: 127.0.0.1:4090]
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
+    /// Speak TLS on TCP, with the certificate chain in this PEM file; it is read anew when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<String>,
+    /// The private key of the certificate, a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<String>,
     /// What the API is told of clients: Forwarded (RFC 7239), X-Forwarded-*, both or none [default: forwarded]
     #[arg(long, value_name = "WHICH", value_parser = ["forwarded", "x", "both", "none"])]
     forwarded: Option<String>,
@@ -52,6 +58,8 @@ impl ClientArgs {
         let number = super::args::number;
         vec![
             ("--listen", "listen", listen),
+            ("--tls-cert", "tls_cert", self.tls_cert.clone().map(Value::Text)),
+            ("--tls-key", "tls_key", self.tls_key.clone().map(Value::Text)),
             ("--forwarded", "forwarded", self.forwarded.clone().map(Value::Text)),
             ("--max-connections", "max_connections", count(self.max_connections)),
             (

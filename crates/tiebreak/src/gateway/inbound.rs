@@ -15,6 +15,16 @@ pub(super) fn refuse(request: &Request<Incoming>) -> Option<Problem> {
             "this is a gateway to one origin, not a proxy; it opens no tunnels",
         ));
     }
+    if request.uri().path().is_empty()
+        || (request.uri().authority().is_none()
+            && !headers.contains_key(header::HOST)
+            && request.version() == http::Version::HTTP_2)
+    {
+        return Some(Problem::new(
+            Kind::BadRequest,
+            "the request names no path, or no host (RFC 9113 §8.3.1)",
+        ));
+    }
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
@@ -85,4 +95,14 @@ pub(super) fn to_http1(request: &mut Request<Incoming>) {
     {
         request.headers_mut().insert(header::COOKIE, cookie);
     }
+}
+
+/// Whether the client takes trailer fields (RFC 9110 §10.1.4).
+pub(super) fn takes_trailers(headers: &HeaderMap) -> bool {
+    let named = |value: &HeaderValue| {
+        value
+            .to_str()
+            .is_ok_and(|v| v.split(',').any(|t| t.trim().eq_ignore_ascii_case("trailers")))
+    };
+    headers.get_all(header::TE).iter().any(named)
 }

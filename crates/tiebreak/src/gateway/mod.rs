@@ -41,4 +41,4 @@ pub(crate) use forwarding::Forwarding;
 pub(crate) use limits::Limits;
 pub(crate) use listen::Address;
 pub(crate) use serve::run;
-pub(crate) use upstream::{EmbeddedTransport, Remote};
+pub(crate) use upstream::{EmbeddedTransport, Remote, is_embedded};

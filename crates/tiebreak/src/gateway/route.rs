@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use super::body::{Content, problem};
 use super::forwarding::{Forwarding, Peer};
 use super::limits::{Limits, Places};
+use super::listen::Tls;
 use super::observe::{self, Observer};
 use super::routing::{Route, Routing};
 use super::{inbound, read, write};
@@ -37,6 +38,8 @@ pub(super) struct Gateway {
     pub(super) observer: Option<Arc<Observer>>,
     /// What the origin is told of clients.
     pub(super) forwarding: Forwarding,
+    /// What TCP connections are encrypted with, if they are.
+    pub(super) tls: Option<Arc<Tls>>,
     /// The bounds on clients.
     pub(super) limits: Limits,
     /// The writes of each caller that are on their way.
@@ -107,7 +110,13 @@ impl Gateway {
         }
         let version = request.version();
         inbound::to_http1(&mut request);
+        let trailers = inbound::takes_trailers(request.headers());
         strip_hop_by_hop(request.headers_mut());
+        if trailers {
+            request
+                .headers_mut()
+                .insert(header::TE, HeaderValue::from_static("trailers"));
+        }
         if self.observer.is_none() {
             request.headers_mut().remove("tiebreak");
         }
@@ -119,6 +128,8 @@ impl Gateway {
         if let Some(observer) = &self.observer {
             return Box::pin(observe::forward(&self, observer, &route, request, connection)).await;
         }
+        // Of an answer to a write, what is decided upon is kept, and that has no trailers.
+        request.headers_mut().remove(header::TE);
         // Boxed: the many reads need not carry the room that a write takes.
         Box::pin(write::perform(self, route, request, connection)).await
     }

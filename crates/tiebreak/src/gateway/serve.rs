@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, watch};
 use super::args::ServeArgs;
 use super::forwarding::Forwarding;
 use super::limits::Places;
-use super::listen::{self, Address, Listeners};
+use super::listen::{self, Address, Listeners, Tls};
 use super::observe::{ObservedTransport, Observer, Sink};
 use super::reload::{self, Reload};
 use super::route::Gateway;
@@ -25,7 +25,7 @@ use super::routing::Routing;
 use super::upstream::GatewayTransport;
 use crate::admin::{self, Desk};
 use crate::config::{Config, Server};
-use crate::exit::{FAILED, Failure};
+use crate::exit::{FAILED, Failure, USAGE};
 use crate::stores;
 
 /// Runs `tiebreak serve`.
@@ -44,10 +44,22 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let config = Config::load(args.config(), &args.flags())?;
     let server = &config.server.values;
     let embedded = embedded(&config)?;
+    let tls = match (&server.tls_cert, &server.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let tls = Tls::open(certificate, key).map_err(|why| Failure::new(USAGE, why))?;
+            Some(Arc::new(tls))
+        }
+        (None, None) => None,
+        _ => {
+            let why = "set up TLS: `tls_cert` and `tls_key` belong together; give both, or neither";
+            return Err(Failure::new(USAGE, why));
+        }
+    };
     let listeners = Listeners::open(&server.listen)
         .await
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(args.admin())?;
+    let prover = args.admin().prover(server.upstream.as_deref())?;
     // Who only looks on keeps no record: nothing is claimed.
     let record = if server.observe {
         Path::new(stores::MEMORY)
@@ -93,6 +105,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         } else {
             server.forwarded
         },
+        tls: tls.clone(),
         limits: server.limits.clone(),
         running: Arc::default(),
     });
@@ -100,12 +113,15 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let (Some(console), Some(watch)) = (console, gateway.engine.options().watch.clone()) {
         let upstream = server.upstream.clone().unwrap_or_else(|| "embedded".into());
         let engine = Arc::clone(&gateway.engine);
-        console.serve(Desk::new(engine, watch, upstream, stopped.clone()))?;
+        console.serve(Desk::new(engine, watch, upstream, stopped.clone(), prover))?;
     }
     let hangups = reload::hangups()?;
     for address in listeners.told() {
         match address {
-            Address::Tcp(address) => eprintln!("tiebreak: listening on http://{address}, {}", told(server)),
+            Address::Tcp(address) => {
+                let scheme = if tls.is_some() { "https" } else { "http" };
+                eprintln!("tiebreak: listening on {scheme}://{address}, {}", told(server));
+            }
             Address::Unix(_) => eprintln!("tiebreak: listening on {address}, {}", told(server)),
         }
     }
@@ -115,6 +131,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         );
     }
     let stopping = tokio::spawn(signals(stop));
+    let renewing = tls.map(|tls| tokio::spawn(tls.watch()));
     let purging = tokio::spawn(purge(Arc::clone(&gateway)));
     let reloads = Reload {
         gateway: Arc::clone(&gateway),
@@ -127,6 +144,9 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     listen::serve(listeners, Arc::clone(&gateway), stopped).await;
     reloading.abort();
     purging.abort();
+    if let Some(renewing) = renewing {
+        renewing.abort();
+    }
     stopping.abort();
     if let Some(observer) = &gateway.observer {
         observer.sink.summary();

@@ -52,7 +52,11 @@ impl Gateway {
                 .next()
                 .unwrap_or_else(|| panic!("the gateway ended: {said:?}"))
                 .unwrap();
-            if let Some(rest) = line.split("listening on http://").nth(1) {
+            if let Some(rest) = line
+                .split("listening on http")
+                .nth(1)
+                .and_then(|rest| rest.split("://").nth(1))
+            {
                 break rest.split(',').next().unwrap().to_owned();
             }
             if let Some(rest) = line.split("console on http://").nth(1) {

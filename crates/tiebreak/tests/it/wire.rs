@@ -298,6 +298,21 @@ async fn what_was_in_order_before_a_refused_request_is_answered_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_target_in_absolute_form_is_forwarded_in_origin_form() {
+    let origin = Recorder::start().await;
+    let gateway = Gateway::start(&["--upstream", &origin.url, "--ledger", "memory"]);
+    for method in ["GET", "PUT"] {
+        for (target, sent) in [("http://a", "/"), ("http://a:80/x?y", "/x?y"), ("http://A?y", "/?y")] {
+            let request = format!("{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            let answer = exchange(&gateway.authority, &[request.as_bytes()]).await;
+            assert_eq!(status(&answer), "204", "{request}: {answer}");
+            let line = format!("{method} {sent} HTTP/1.1\r\n");
+            assert!(origin.seen().contains(&line), "{line} {}", origin.seen());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fields_of_one_connection_are_not_forwarded() {
     let origin = Recorder::start().await;
     let gateway = Gateway::start(&["--upstream", &origin.url, "--ledger", "memory"]);

@@ -5,6 +5,7 @@
 //! | `address` | where to listen |
 //! | `connection` | one connection: which HTTP it speaks |
 //! | `guard` | its bytes: heads held back until they are judged, slow clients given up |
+//! | `tls` | TLS, with files that are read anew when they change |
 //! | `framing`, `chunks` | where requests begin and end, read strictly |
 
 mod address;
@@ -12,6 +13,7 @@ mod chunks;
 mod connection;
 mod framing;
 mod guard;
+mod tls;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::address::Address;
 use self::address::{Listener, Stream};
+pub(crate) use self::tls::Tls;
 use super::forwarding::Peer;
 use super::limits::{Place, Places};
 use super::route::{Connection, Gateway};
@@ -105,7 +108,8 @@ pub(super) async fn serve(listeners: Listeners, gateway: Arc<Gateway>, mut stop:
         let place = match place(&total, &places, &stream) {
             Ok(place) => place,
             Err(why) => {
-                if let Ok(permit) = Arc::clone(&turned_away).try_acquire_owned() {
+                // Over TLS there is nobody yet to say it to.
+                if let (None, Ok(permit)) = (&gateway.tls, Arc::clone(&turned_away).try_acquire_owned()) {
                     tokio::spawn(async move {
                         turn_away(stream, why).await;
                         drop(permit);
@@ -232,20 +236,34 @@ fn worker(n: usize, gateway: &Arc<Gateway>, stop: &watch::Receiver<bool>) -> Wor
 
 async fn connection(accepted: Accepted, worker: usize, gateway: Arc<Gateway>, stop: watch::Receiver<bool>) {
     let Accepted { stream, number, place } = accepted;
-    let from = |address| Connection {
-        number,
-        worker,
-        peer: Arc::new(Peer::new(address, false)),
+    let tls = gateway.tls.clone().filter(|_| matches!(stream, Stream::Tcp(..)));
+    let from = |address| {
+        let peer = Arc::new(Peer::new(address, tls.is_some()));
+        Connection { number, worker, peer }
     };
     let served = match stream {
-        Stream::Tcp(stream, address) => match TcpStream::from_std(stream) {
-            Ok(stream) => {
-                let _ = stream.set_nodelay(true);
-                connection::serve(stream, gateway, from(Some(address)), stop).await;
-                Ok(())
+        Stream::Tcp(stream, address) => {
+            let from = from(Some(address));
+            match (TcpStream::from_std(stream), tls.as_ref().map(|tls| tls.acceptor())) {
+                (Ok(stream), None) => {
+                    let _ = stream.set_nodelay(true);
+                    connection::serve(stream, gateway, from, stop).await;
+                    Ok(())
+                }
+                (Ok(stream), Some(acceptor)) => {
+                    let _ = stream.set_nodelay(true);
+                    // A client that takes longer holds a place for nothing.
+                    let handshake = tokio::time::timeout(gateway.limits.head_timeout, acceptor.accept(stream));
+                    match handshake.await {
+                        Ok(Ok(stream)) => Box::pin(connection::serve(stream, gateway, from, stop)).await,
+                        Ok(Err(error)) => tracing::debug!(number, %error, "a TLS handshake failed"),
+                        Err(_) => tracing::debug!(number, "a TLS handshake took too long"),
+                    }
+                    Ok(())
+                }
+                (Err(error), _) => Err(error),
             }
-            Err(error) => Err(error),
-        },
+        }
         Stream::Unix(stream) => match UnixStream::from_std(stream) {
             Ok(stream) => {
                 connection::serve(stream, gateway, from(None), stop).await;
