@@ -123,7 +123,7 @@ impl Engine {
         judge: Arc<Judge>,
     ) -> Engine {
         Engine {
-            lanes: Lanes::new(options.lanes, clock),
+            lanes: Lanes::of(options.lanes, clock, &ledger),
             reads: Reads::new(options.reads),
             random: Random::new(options.seed),
             inflight: Arc::default(),
@@ -216,6 +216,7 @@ impl Engine {
             policy: Arc::clone(&policy),
             base: submission.base,
             check_first: submission.check_first,
+            shared: self.ledger.shared().is_some(),
             seed,
         };
         let story = self.options.watch.as_ref().map(|watch| {
@@ -240,6 +241,7 @@ impl Engine {
             abandoned: false,
             ticket: None,
             registration: None,
+            life: None,
             waiting: None,
             story,
         };

@@ -88,6 +88,8 @@ pub struct Context {
     pub base: Option<Representation>,
     /// Whether to read the target before writing (bulk jobs).
     pub check_first: bool,
+    /// Whether other gateways write to the same ledger: what they have claimed is waited for.
+    pub shared: bool,
     /// Seed of the jitter.
     pub seed: u64,
 }
@@ -122,6 +124,8 @@ pub struct Exchange {
     attempts: u32,
     /// How often in a row it had to wait.
     rounds: u32,
+    /// How often in a row it has looked what became of another gateway's claim.
+    looks: u32,
     /// An attempt of which nothing is known, if there was one.
     unknown: Option<Unknown>,
     /// Whether the origin showed that it has performed an attempt of this write already.
@@ -170,6 +174,7 @@ enum Next {
     Refetch,
     Prove,
     Check,
+    LookUp,
 }
 
 impl Exchange {
@@ -195,6 +200,7 @@ impl Exchange {
             plan: None,
             attempts: 0,
             rounds: 0,
+            looks: 0,
             unknown: None,
             performed: false,
             quiet_since: Time::default(),
@@ -241,6 +247,7 @@ impl Exchange {
             (Stage::LookingUp, Input::Found(None)) => self.queue(),
             (Stage::LookingUp, Input::Found(Some(record))) => self.known(now, record),
             (Stage::Queueing, Input::LaneFull | Input::Elapsed) => self.never_had_a_turn(),
+            (Stage::Queueing | Stage::AwaitingTurn, Input::LedgerFailed(failure)) => self.ledger_down(now, &failure),
             (Stage::Queueing, Input::CallerGone) => self.abandoned(),
             (Stage::AwaitingTurn | Stage::Waiting(_), Input::CallerGone) => self.abandoned_later(now),
             (Stage::Rereading, Input::Found(record)) => self.reread(now, record),
@@ -256,10 +263,12 @@ impl Exchange {
             (Stage::Checking, Input::Elapsed) => self.checked(now, Delivery::Unknown(Unknown::Timeout)),
             (Stage::Claiming, Input::Granted(fence)) => self.granted(now, fence),
             (Stage::Sending, Input::Delivered(delivery)) => self.delivered(now, delivery),
+            (Stage::Sending, Input::LedgerFailed(failure)) => self.withheld(now, &failure),
             (Stage::Sending, Input::Elapsed) => self.delivered(now, Delivery::Unknown(Unknown::Timeout)),
             (Stage::Waiting(next), Input::Elapsed) => match next {
                 Next::Send => self.once_more(now),
                 Next::Check => self.check(now),
+                Next::LookUp => self.look_up_again(),
                 Next::Refetch => self.refetch(now),
                 Next::Prove => self.prove(now),
             },

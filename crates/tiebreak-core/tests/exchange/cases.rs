@@ -170,6 +170,7 @@ impl Case {
             candidates: self.candidates(),
             base: None,
             check_first: self.check_first,
+            shared: false,
             seed: 11,
         };
         Exchange::new(Arc::new(write), context, Arc::new(Judge::standard()))

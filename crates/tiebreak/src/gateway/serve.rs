@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::sync::{Arc, RwLock};
 
 use tiebreak_client::caller::Callers;
-use tiebreak_client::clock::Clock;
 use tiebreak_client::story::{StoryLimits, Watch};
 use tiebreak_client::transport::Transport;
 use tiebreak_client::transport::http::HttpTransport;
@@ -64,10 +63,12 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let record = if server.observe {
         Path::new(stores::MEMORY)
     } else {
-        &server.ledger
+        server.ledger.as_path()
     };
-    let ledger = stores::open_ledger(record)?;
-    let callers = Arc::new(Callers::new(&stores::secret_of(record)?));
+    let callers = Arc::new(Callers::new(&stores::secret_of(record, args.shared())?));
+    let late_after = config.cautious().late_after;
+    let opened = stores::open_ledger(record, args.shared(), late_after).await?;
+    let ledger = opened.ledger;
     let mut watch = console.as_ref().map(admin::Bound::watch);
     let observer = observer(server, &mut watch)?;
     let transport: Arc<dyn Transport> = match &observer {
@@ -82,7 +83,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     };
     let engine = Engine::new(
         options,
-        Clock::system(),
+        opened.clock,
         ledger.clone(),
         transport,
         Arc::new(Judge::standard()),

@@ -7,9 +7,12 @@ mod admin;
 mod azurite;
 mod bad_days;
 mod bounds;
+#[path = "../../../tiebreak-ledger/tests/postgres/cluster.rs"]
+mod cluster;
 mod config;
 mod doors;
 mod doubts;
+mod fleet;
 mod gateway;
 mod http;
 mod http2;
