@@ -229,6 +229,9 @@ impl Exchange {
 
     /// It exists already. A bulk job that read before writing looks again; otherwise the caller decides.
     fn exists(&mut self, now: Time) -> Step {
+        if self.sought.is_some() {
+            return self.seek(now);
+        }
         let plan = self.plan.as_deref();
         let checks = plan.is_some_and(|p| matches!(p.on_stale, Stale::CheckAgain));
         let adopts =
@@ -279,7 +282,9 @@ impl Exchange {
             }
             None => match (next, self.unknown) {
                 (_, Some(unknown)) => self.in_doubt(now, unknown),
-                (Next::Send | Next::Refetch | Next::Prove | Next::Check | Next::LookUp, None) => self.tell(now),
+                (Next::Send | Next::Refetch | Next::Prove | Next::Check | Next::Seek | Next::LookUp, None) => {
+                    self.tell(now)
+                }
             },
         }
     }

@@ -8,6 +8,7 @@
 //! | `begin` | key, ledger look-up, repeats that join or replay |
 //! | `queue` | lanes and claim |
 //! | `plan` | which precondition guards the attempt, and what it is merged from |
+//! | `create` | looked for by its natural key, before it is sent and when its answer is lost |
 //! | `deliver` | what the answer means and what is done about it |
 //! | `rebase` | fetch, merge, send again under the new version |
 //! | `prove` | nobody answered: did it land? |
@@ -18,6 +19,7 @@
 mod answer;
 mod backoff;
 mod begin;
+mod create;
 mod deliver;
 mod effect;
 mod finish;
@@ -47,6 +49,7 @@ use crate::judge::{Earlier, Judge};
 use crate::key::{KeyDigest, KeyTrace};
 use crate::lane::LaneId;
 use crate::merge::{Edit, Representation};
+use crate::natural_key::Sought;
 use crate::policy::Policy;
 use crate::precondition::Preconditions;
 use crate::record::{Fence, Record, WriteId};
@@ -107,6 +110,8 @@ pub struct Exchange {
     preconditions: Preconditions,
     /// The version that the write names in its content or query, where the origin keeps versions there.
     stated: Option<Stated>,
+    /// The natural key of what it creates, where the route says how that is found.
+    sought: Option<Box<Sought>>,
     stage: Stage,
     started: Time,
     jitter: Jitter,
@@ -150,6 +155,7 @@ enum Stage {
     ClaimingAhead,
     AwaitingTurn,
     Checking,
+    Seeking,
     Claiming,
     Sending,
     Waiting(Next),
@@ -174,6 +180,7 @@ enum Next {
     Refetch,
     Prove,
     Check,
+    Seek,
     LookUp,
 }
 
@@ -189,6 +196,7 @@ impl Exchange {
             judge,
             preconditions: Preconditions::default(),
             stated: None,
+            sought: None,
             decided: None,
             stage: Stage::New,
             started: Time::default(),
@@ -208,6 +216,7 @@ impl Exchange {
             seen: None,
         };
         exchange.read_versions();
+        exchange.read_key();
         exchange
     }
 
@@ -261,6 +270,8 @@ impl Exchange {
             (Stage::AwaitingTurn, Input::Elapsed) => self.never_had_a_turn(),
             (Stage::Checking, Input::Fetched(delivery)) => self.checked(now, delivery),
             (Stage::Checking, Input::Elapsed) => self.checked(now, Delivery::Unknown(Unknown::Timeout)),
+            (Stage::Seeking, Input::Fetched(delivery)) => self.sought_out(now, delivery),
+            (Stage::Seeking, Input::Elapsed) => self.sought_out(now, Delivery::Unknown(Unknown::Timeout)),
             (Stage::Claiming, Input::Granted(fence)) => self.granted(now, fence),
             (Stage::Sending, Input::Delivered(delivery)) => self.delivered(now, delivery),
             (Stage::Sending, Input::LedgerFailed(failure)) => self.withheld(now, &failure),
@@ -268,6 +279,7 @@ impl Exchange {
             (Stage::Waiting(next), Input::Elapsed) => match next {
                 Next::Send => self.once_more(now),
                 Next::Check => self.check(now),
+                Next::Seek => self.seek(now),
                 Next::LookUp => self.look_up_again(),
                 Next::Refetch => self.refetch(now),
                 Next::Prove => self.prove(now),

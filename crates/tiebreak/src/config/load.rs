@@ -287,6 +287,13 @@ impl Reader<'_> {
                 policy.merge.volatile.push(place);
             }
         }
+        let origin = self.upstreams.iter().find(|u| u.name == route.upstream);
+        if let (Some(key), Some(remote)) = (
+            &mut policy.natural_key,
+            origin.and_then(|u| u.settings.values.remote.as_ref()),
+        ) {
+            remote.base().clone_into(&mut key.prefix);
+        }
         route.policy = Arc::new(policy.clone());
         Arc::new(route)
     }

@@ -11,6 +11,7 @@ use tiebreak_core::policy::{KeyRule, OnDuplicate, OnOverlap, OnStale, Policy, Un
 use tiebreak_core::validator::EtagKind;
 
 use super::fault::{Wrong, each};
+use super::identity::{read_natural_key, read_version, show_natural_key, show_version};
 use super::lane::LaneTemplate;
 use super::node::{Node, Value};
 use super::pattern::Pattern;
@@ -65,7 +66,7 @@ impl Route {
     }
 }
 
-const ETAG: [(&str, EtagKind); 3] = [
+pub(super) const ETAG: [(&str, EtagKind); 3] = [
     ("auto", EtagKind::Auto),
     ("version", EtagKind::Version),
     ("digest", EtagKind::Digest),
@@ -196,6 +197,8 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
             .collect();
         (!places.is_empty()).then(|| show_list(places.iter().map(String::as_str)))
     }),
+    setting("version", read_version, show_version),
+    setting("natural_key", read_natural_key, show_natural_key),
     setting("lane", read_lanes, |r| {
         (!r.lanes.is_empty()).then(|| show_list(r.lanes.iter().map(LaneTemplate::as_str)))
     }),

@@ -19,6 +19,77 @@ fn config(text: &str) -> Config {
 }
 
 #[test]
+fn versions_and_natural_keys_are_read_and_shown() {
+    let text = r#"
+upstream = "http://127.0.0.1:1/v2"
+[defaults]
+version = "couchdb"
+[[route]]
+path = "/c"
+version = { at = "/metadata/resourceVersion", kind = "version", absent = "overwrites" }
+[[route]]
+path = "/users"
+version = "/v"
+natural_key = { members = ["/email"], look_up = "/users?email={/email}", items = "/items", location = "/users/{/id}" }
+"#;
+    let config = config(text);
+    let shown = |route: &Route, name: &str| {
+        let setting = route::SETTINGS.iter().find(|s| s.name == name).unwrap();
+        (setting.show)(&route.settings.values).unwrap()
+    };
+    assert_eq!(
+        shown(&config.rest, "version"),
+        r#"{ at = "/_rev", answered_at = "/rev", query = "rev", kind = "version", absent = "creates" }"#
+    );
+    assert_eq!(
+        shown(&config.routes[0], "version"),
+        r#"{ at = "/metadata/resourceVersion", kind = "version", absent = "overwrites" }"#
+    );
+    assert_eq!(
+        config.routes[1].policy.merge.version.len(),
+        1,
+        "the route's own goes before the default"
+    );
+    assert_eq!(
+        shown(&config.routes[1], "natural_key"),
+        r#"{ members = ["/email"], look_up = "/users?email={/email}", items = "/items", location = "/users/{/id}" }"#
+    );
+    assert_eq!(config.routes[1].policy.natural_key.as_ref().unwrap().prefix, "/v2");
+}
+
+#[test]
+fn mistakes_in_versions_and_natural_keys_say_what_to_do() {
+    let said = faults(
+        r#"
+upstream = "http://127.0.0.1:1"
+[defaults]
+version = "couch"
+[[route]]
+path = "/a"
+version = { kind = "version", absence = "creates" }
+natural_key = { members = "/email", look_up = "/users?email={email}" }
+[[route]]
+path = "/b"
+version = { kind = "version" }
+natural_key = "/email"
+[[route]]
+path = "/c"
+natural_key = { members = [], look_up = "/users" }
+"#,
+    );
+    for expected in [
+        "file.toml:4:11: [defaults] version: \"couch\" is no dialect that keeps versions in the content",
+        "there is no `absence` here; expected one of `at`,",
+        "failed to read `email` as a JSON Pointer",
+        "it does not say where documents have their version",
+        "expected a table such as { members = \"/email\"",
+        "it names no members that are unique",
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+}
+
+#[test]
 fn every_mistake_is_named_at_once() {
     check(
         r#"
@@ -527,6 +598,8 @@ principal = "X-User"
         # identity is not set                    # default
         # together is not set                    # default
         # volatile is not set                    # default
+        # version is not set                     # default
+        # natural_key is not set                 # default
         # lane is not set                        # default
         # principal is not set                   # default
         attempts = 3                             # file.toml:10

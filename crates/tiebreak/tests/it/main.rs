@@ -7,9 +7,10 @@ mod admin;
 mod azurite;
 mod bad_days;
 mod bounds;
-#[path = "../../../tiebreak-ledger/tests/postgres/cluster.rs"]
+mod browser;
 mod cluster;
 mod config;
+mod console;
 mod doors;
 mod doubts;
 mod fleet;
