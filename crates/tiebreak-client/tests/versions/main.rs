@@ -7,4 +7,5 @@
 )]
 
 mod body;
+mod own;
 mod world;
