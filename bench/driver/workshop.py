@@ -85,10 +85,15 @@ class Workshop:
         return self.start("origin", [self.load_binary, "origin", "--listen", f"127.0.0.1:{port}", "--service-us",
                                      service_us], port)
 
-    def gateway(self, upstream, wait=True):
+    @staticmethod
+    def source(name):
+        """A file of the benchmarks' own."""
+        return ROOT / "bench" / name
+
+    def gateway(self, upstream, wait=True, env=None):
         port = free_port()
         argv = gateway.serve(self.tiebreak, port, upstream.url, self.path("gateway.ledger"))
-        return self.start("tiebreak", argv, port, wait=wait)
+        return self.start("tiebreak", argv, port, env=env, wait=wait)
 
     def load(self, *argv):
         """Runs a load generator; its result."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Not a server: runs a Node script with PouchDB 9.0.0 as a client of the CouchDB API (and a store in memory).
+# Not a server: runs a Node script with PouchDB 9.0.0: a client of the CouchDB API, and a store in memory.
 #   scripts/peers/pouchdb.sh SCRIPT ARGUMENT...
 set -euo pipefail
 NAME=pouchdb

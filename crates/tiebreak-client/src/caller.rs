@@ -134,6 +134,15 @@ impl Callers {
         }
     }
 
+    /// What tells an anonymous sender from others: what its door knows of it (its address) and how its browser introduces
+    /// itself. `None` where the door knows nothing.
+    #[must_use]
+    pub fn sender(&self, known: Option<&str>, headers: &HeaderMap) -> Option<Digest> {
+        let field = |name| headers.get(name).map_or(&b""[..], |v| v.as_bytes());
+        let browser = [field(header::USER_AGENT), field(header::ACCEPT_LANGUAGE)];
+        Some(self.digest(&[b"sender of a request", known?.as_bytes(), browser[0], browser[1]]))
+    }
+
     fn digest(&self, parts: &[&[u8]]) -> Digest {
         let mut mac = self.keyed.clone();
         for part in parts {

@@ -5,25 +5,28 @@ use std::future::Future;
 use http::Request;
 use tiebreak_core::delivery::{Delivery, NotSent};
 use tiebreak_core::exchange::{
-    Answer, Effect, Entry, Exchange, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Step,
+    Answer, Effect, Entry, Exchange, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Registrant, Step,
 };
 use tiebreak_core::time::Time;
 use tiebreak_ledger::{Claimed, LedgerError, Pending, ResolvedBy};
-use tokio::sync::oneshot;
 
 use crate::engine::Engine;
-use crate::inflight::Registration;
+use crate::inflight::{Registered, Registration, Waiting};
 use crate::lanes::{Standing, Ticket};
+use crate::presence::Presence;
 use crate::story::Recorder;
 
 /// What the loop holds for its exchange.
 pub(crate) struct Driver<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) exchange: Exchange,
-    /// Resolves when the client has gone.
-    pub(crate) gone: Option<oneshot::Receiver<()>>,
+    pub(crate) client: Presence,
+    /// Whether the exchange was told that its client has gone.
+    pub(crate) abandoned: bool,
     pub(crate) ticket: Option<Ticket>,
     pub(crate) registration: Option<Registration>,
+    /// The exchange whose answer it waits for.
+    pub(crate) waiting: Option<Waiting>,
     pub(crate) story: Option<Recorder>,
 }
 
@@ -64,11 +67,16 @@ impl Driver<'_> {
 
     fn end(mut self, answer: Answer, exit: Option<LaneExit>) -> Answer {
         self.leave(exit);
-        if let Some(registration) = self.registration.take() {
-            registration.publish(&answer);
+        let now = self.engine.clock().now();
+        // Whoever joined a write that its client took with it performs its own.
+        if let Some(registration) = self.registration.take().filter(|_| !self.abandoned) {
+            registration.publish(&answer, self.client.is_gone(), now);
+        }
+        if let Some(waiting) = self.waiting.take().filter(|_| self.client.is_gone()) {
+            waiting.unheard(now);
         }
         if let Some(story) = self.story.take() {
-            story.answered(self.engine.clock().now(), &answer);
+            story.answered(now, &answer);
         }
         answer
     }
@@ -82,18 +90,16 @@ impl Driver<'_> {
     async fn perform(&mut self, effect: Effect, deadline: Option<Time>) -> Input {
         let engine = self.engine;
         match effect {
-            Effect::Register(key, fingerprint) => match engine.inflight().register(key, fingerprint) {
-                Ok(registration) => {
-                    self.registration = Some(registration);
-                    Input::Registered
-                }
-                Err(running) => Input::Running(running),
-            },
-            Effect::Await(key) => {
-                self.within(deadline, engine.inflight().answer(key), |a| {
+            Effect::Register(registrant) => self.register(&registrant),
+            Effect::Await => {
+                let Some(waiting) = &self.waiting else {
+                    return Input::Awaited(None);
+                };
+                let answer = self.within(deadline, waiting.answer(), |a| {
                     Input::Awaited(a.map(|a| Box::new((*a).clone())))
-                })
-                .await
+                });
+                let input = Self::unless_gone(&self.client, self.may_be_abandoned(), answer).await;
+                self.told(input)
             }
             Effect::LookUp(sought) => {
                 let now = engine.clock().now();
@@ -153,6 +159,30 @@ impl Driver<'_> {
         }
     }
 
+    fn register(&mut self, registrant: &Registrant) -> Input {
+        let engine = self.engine;
+        self.waiting = None;
+        match engine
+            .inflight()
+            .register(registrant, &self.client, engine.clock().now())
+        {
+            Registered::Mine(registration) => {
+                self.registration = Some(registration);
+                Input::Registered
+            }
+            Registered::Running(fingerprint, waiting) => {
+                self.waiting = Some(waiting);
+                Input::Running(fingerprint)
+            }
+            Registered::Repeats(waiting) => {
+                self.waiting = Some(waiting);
+                Input::Repeats
+            }
+            Registered::RepeatsSomething => Input::RepeatsSomething,
+            Registered::Undelivered(answer) => Input::Undelivered(Box::new((*answer).clone())),
+        }
+    }
+
     /// Waits for a place in the lanes, unless the client goes away first.
     async fn turn(&mut self, near: bool, deadline: Option<Time>) -> Input {
         let Some(ticket) = &mut self.ticket else {
@@ -171,32 +201,36 @@ impl Driver<'_> {
                 None => standing.await,
             }
         };
-        Self::unless_gone(&mut self.gone, self.exchange.can_be_abandoned(), standing).await
+        let abandons = self.exchange.can_be_abandoned() && !self.abandoned;
+        let input = Self::unless_gone(&self.client, abandons, standing).await;
+        self.told(input)
     }
 
     async fn unless_abandoned(&mut self, work: impl Future<Output = Input>) -> Input {
-        let abandons = self.exchange.can_be_abandoned();
-        Self::unless_gone(&mut self.gone, abandons, work).await
+        let input = Self::unless_gone(&self.client, self.may_be_abandoned(), work).await;
+        self.told(input)
+    }
+
+    fn may_be_abandoned(&self) -> bool {
+        self.exchange.can_be_abandoned() && !self.abandoned
+    }
+
+    /// Remembers that the exchange is told of its client's going.
+    fn told(&mut self, input: Input) -> Input {
+        self.abandoned |= matches!(input, Input::CallerGone);
+        input
     }
 
     /// Does `work`, unless the client goes away first and may take the write with it.
-    async fn unless_gone(
-        gone: &mut Option<oneshot::Receiver<()>>,
-        abandons: bool,
-        work: impl Future<Output = Input>,
-    ) -> Input {
-        let Some(client) = gone.as_mut().filter(|_| abandons) else {
+    async fn unless_gone(client: &Presence, abandons: bool, work: impl Future<Output = Input>) -> Input {
+        if !abandons {
             return work.await;
-        };
-        let input = tokio::select! {
+        }
+        tokio::select! {
             biased;
             input = work => input,
-            _ = client => Input::CallerGone,
-        };
-        if matches!(input, Input::CallerGone) {
-            *gone = None;
+            () = client.gone() => Input::CallerGone,
         }
-        input
     }
 
     async fn within<T>(

@@ -1,18 +1,20 @@
 //! The engine that all doors share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::exchange::{Answer, Context, Exchange};
-use tiebreak_core::fingerprint::Fingerprint;
+use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::judge::Judge;
-use tiebreak_core::key::{IdempotencyKey, KeyDigest};
+use tiebreak_core::key::{IdempotencyKey, KeyDigest, KeyTrace};
 use tiebreak_core::lane::{LaneId, lanes_about};
 use tiebreak_core::merge::Representation;
 use tiebreak_core::method::removes_target;
-use tiebreak_core::outcome::Outcome;
-use tiebreak_core::policy::Policy;
+use tiebreak_core::outcome::{Outcome, Report};
+use tiebreak_core::policy::{KeyRule, Policy};
 use tiebreak_core::record::{Held, State, WriteId};
+use tiebreak_core::repeat::Likeness;
 use tiebreak_core::request::WriteRequest;
 use tiebreak_core::validator::EntityTag;
 use tiebreak_ledger::{Ledger, LedgerError, MAX_PAGE};
@@ -23,6 +25,7 @@ use crate::clock::Clock;
 use crate::driver::Driver;
 use crate::inflight::Inflight;
 use crate::lanes::{LaneLimits, Lanes};
+use crate::presence::Presence;
 use crate::reads::{Read, ReadLimits, Reads};
 use crate::story::{Begun, Watch};
 use crate::transport::Transport;
@@ -65,10 +68,16 @@ impl Default for EngineOptions {
 pub struct Submission {
     /// Who writes; `None`: anonymous.
     pub caller: Option<CallerId>,
-    /// The idempotency key that came with it.
+    /// A key of the door's own (bulk jobs); otherwise the policy says which field holds the client's.
     pub key: Option<IdempotencyKey>,
+    /// What the door knows of the sender beside its credential, such as its address: tells anonymous callers apart. `None`:
+    /// nothing; then what an anonymous caller sends without a key is nobody's repeat.
+    pub sender: Option<String>,
     /// The connection that it came over, as the door numbers them.
     pub connection: Option<u64>,
+    /// Whether the door serves reads too, so that what the caller wrote counts among what it has seen, also where no
+    /// connection is known.
+    pub remembers: bool,
     /// The conflict domains that its route declares, besides its target.
     pub lanes: Vec<LaneId>,
     /// What applies to it, if not the engine's policy.
@@ -168,18 +177,21 @@ impl Engine {
     /// restart turns into a doubt: a door whose client may go away spawns it as a task of its own.
     pub async fn write(&self, request: WriteRequest, submission: Submission) -> Answer {
         let caller = submission.caller.unwrap_or(CallerId::ANONYMOUS);
-        let scope = [
-            request.target.authority(),
-            request.method.as_str(),
-            request.target.path(),
-        ];
-        let key = submission.key.as_ref().map(|k| KeyDigest::of(caller, k, &scope));
-        // A key that a door made itself is nobody else's.
-        let sent = submission
-            .key
-            .filter(|key| IdempotencyKey::of(&request.headers) == Ok(Some(key.clone())));
-        let (random, seed) = self.random.draw();
         let policy = submission.policy.unwrap_or_else(|| Arc::clone(&self.options.policy));
+        let fingerprint = Fingerprint::of(&request);
+        let sender = self
+            .options
+            .callers
+            .sender(submission.sender.as_deref(), &request.headers);
+        let keyed = match submission.key {
+            Some(own) => Keyed::by_door(caller, &own, &request),
+            None => match IdempotencyKey::sent(&request.headers, &policy.keys) {
+                Ok(Some(sent)) => Keyed::by_client(caller, &sent, &request, &self.options.callers),
+                Ok(None) => Keyed::by_route(caller, sender, fingerprint, &policy),
+                Err(problem) => return Answer::ours(problem, Report::unsent()),
+            },
+        };
+        let (random, seed) = self.random.draw();
         let resource = policy.resource(&request.target);
         let mut lanes = lanes_about(&request, &resource);
         if !submission.lanes.is_empty() {
@@ -190,9 +202,11 @@ impl Engine {
         let context = Context {
             id: WriteId::new(self.clock.now(), random),
             caller,
-            key,
-            trace: sent.map(|k| self.options.callers.trace(&k, &scope)),
-            fingerprint: Fingerprint::of(&request),
+            key: keyed.key,
+            trace: keyed.trace,
+            derived: keyed.derived,
+            likeness: Likeness::of(caller, sender, fingerprint),
+            fingerprint,
             lanes,
             candidates: self
                 .reads
@@ -209,33 +223,35 @@ impl Engine {
                 Begun {
                     id: context.id,
                     caller,
-                    keyed: key.is_some(),
+                    keyed: context.key.is_some(),
                     lanes: &context.lanes,
                     at: self.clock.now(),
                 },
             )
         });
-        let connection = submission.connection;
+        let (connection, remembers) = (submission.connection, submission.remembers);
         let request = Arc::new(request);
         let exchange = Exchange::new(Arc::clone(&request), context, Arc::clone(&self.judge));
         let driver = Driver {
             engine: self,
             exchange,
-            gone: submission.gone,
+            client: Presence::new(submission.gone),
+            abandoned: false,
             ticket: None,
             registration: None,
+            waiting: None,
             story,
         };
         let answer = driver.run().await;
         if answer.pooled {
             self.reads.note_pooled(caller, self.clock.now());
         }
-        if let Some(connection) = connection {
-            let read = Read {
-                caller,
-                target: resource.as_str().to_owned(),
-                connection,
-            };
+        let read = Read {
+            caller,
+            target: resource.as_str().to_owned(),
+            connection,
+        };
+        if remembers || read.connection.is_some() {
             self.note_own(read, &policy, &request, &answer);
         }
         answer
@@ -312,6 +328,51 @@ impl Engine {
     pub(crate) fn inflight(&self) -> &Arc<Inflight> {
         &self.inflight
     }
+}
+
+/// The key of a write, by whoever gave it one.
+#[derive(Debug, Default)]
+struct Keyed {
+    key: Option<KeyDigest>,
+    trace: Option<KeyTrace>,
+    derived: Option<Duration>,
+}
+
+impl Keyed {
+    fn by_door(caller: CallerId, own: &IdempotencyKey, request: &WriteRequest) -> Keyed {
+        Keyed {
+            key: Some(KeyDigest::of(caller, own, &scope(request))),
+            ..Keyed::default()
+        }
+    }
+
+    fn by_client(caller: CallerId, sent: &IdempotencyKey, request: &WriteRequest, callers: &Callers) -> Keyed {
+        Keyed {
+            trace: Some(callers.trace(sent, &scope(request))),
+            ..Keyed::by_door(caller, sent, request)
+        }
+    }
+
+    fn by_route(caller: CallerId, sender: Option<Digest>, fingerprint: Fingerprint, policy: &Policy) -> Keyed {
+        let key = match policy.keys.rule {
+            KeyRule::Derived => KeyDigest::derived(caller, sender, fingerprint),
+            KeyRule::Required | KeyRule::Accepted | KeyRule::Off => None,
+        };
+        Keyed {
+            key,
+            trace: None,
+            derived: key.map(|_| policy.keys.window),
+        }
+    }
+}
+
+/// Within which a caller's key stands for one write.
+fn scope(request: &WriteRequest) -> [&str; 3] {
+    [
+        request.target.authority(),
+        request.method.as_str(),
+        request.target.path(),
+    ]
 }
 
 /// Where ids and jitter come from.

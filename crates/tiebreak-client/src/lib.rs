@@ -10,6 +10,8 @@ pub mod engine;
 pub mod figures;
 mod inflight;
 pub mod lanes;
+mod presence;
+pub mod prover;
 pub mod reads;
 pub mod service;
 pub mod story;

@@ -53,8 +53,8 @@ pub struct Read {
     pub caller: CallerId,
     /// The target URI.
     pub target: String,
-    /// The connection, as the door numbers them.
-    pub connection: u64,
+    /// The connection, as the door numbers them; `None` where being on one connection is no evidence (HTTP/2).
+    pub connection: Option<u64>,
 }
 
 /// What was served, by caller and target.
@@ -128,7 +128,7 @@ impl Reads {
         let State { targets, bytes, .. } = &mut *state;
         let mut drop_from = |found: &mut Target| {
             let before = found.bytes;
-            let own = |served: &Served| served.connection == Some(read.connection);
+            let own = |served: &Served| served.connection.is_some() && served.connection == read.connection;
             while let Some(at) = found.reads.iter().position(own) {
                 found.remove(at);
             }
@@ -163,7 +163,7 @@ impl Reads {
         // An older read of the same version on the same connection says nothing more than this one.
         let same = |s: &Served| {
             s.sent == sent
-                && s.connection == Some(read.connection)
+                && s.connection == read.connection
                 && s.etag == etag
                 && match (&s.content, &content) {
                     (Some(a), Some(b)) => a.is(b) || etag.is_some(),
@@ -177,7 +177,7 @@ impl Reads {
             etag,
             content,
             at: now,
-            connection: Some(read.connection),
+            connection: read.connection,
             written_since: false,
             sent,
         });

@@ -9,14 +9,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
 use tiebreak_core::exchange::Answer;
-use tiebreak_core::guarantee::Guarantee;
-use tiebreak_core::key::IdempotencyKey;
 use tiebreak_core::method::is_safe;
 use tiebreak_core::outcome::{Outcome, Report};
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::request::{Target, WriteRequest};
+use tokio::sync::oneshot;
 
-use crate::caller::Callers;
+use crate::caller::{Callers, credential_of};
 use crate::engine::{Engine, Submission};
 
 /// Sends writes through an [`Engine`]; requests have absolute URIs. Safe methods are not for it: they get a 405, since there is
@@ -48,7 +47,9 @@ impl tower_service::Service<Request<Bytes>> for WriteService {
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
         let (engine, callers) = (Arc::clone(&self.engine), Arc::clone(&self.callers));
         Box::pin(async move {
-            let work = async move { perform(&engine, &callers, request).await };
+            // Dropped with this future: then nobody waits for the answer any more.
+            let (here, gone) = oneshot::channel();
+            let work = async move { perform(&engine, &callers, request, gone).await };
             // A task of its own: a caller that drops the future must not cut an exchange in the middle.
             let answer = tokio::spawn(work).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "an exchange ended in a panic");
@@ -60,12 +61,13 @@ impl tower_service::Service<Request<Bytes>> for WriteService {
                     Outcome::InDoubt,
                 )
             });
+            drop(here);
             Ok(into_response(answer))
         })
     }
 }
 
-async fn perform(engine: &Engine, callers: &Callers, request: Request<Bytes>) -> Answer {
+async fn perform(engine: &Engine, callers: &Callers, request: Request<Bytes>, gone: oneshot::Receiver<()>) -> Answer {
     let (head, content) = request.into_parts();
     if is_safe(&head.method) {
         let detail = "this service sends writes only; send safe methods with your own client";
@@ -80,18 +82,14 @@ async fn perform(engine: &Engine, callers: &Callers, request: Request<Bytes>) ->
             );
         }
     };
-    let key = match IdempotencyKey::of(&head.headers) {
-        Ok(key) => key,
-        Err(error) => {
-            return refusal(
-                Problem::new(Kind::KeyInvalid, format!("failed to {error}")),
-                Outcome::NotSent,
-            );
-        }
-    };
+    let mut credential = credential_of(&head.headers);
+    // A key is no credential, whatever the field is called.
+    credential.remove(&engine.options().policy.keys.field);
     let submission = Submission {
-        caller: Some(callers.of(&head.headers)),
-        key,
+        caller: Some(callers.of(&credential)),
+        // All that comes this way is one program's.
+        sender: Some("this program".to_owned()),
+        gone: Some(gone),
         ..Submission::default()
     };
     engine
@@ -110,12 +108,7 @@ async fn perform(engine: &Engine, callers: &Callers, request: Request<Bytes>) ->
 fn refusal(problem: Problem, outcome: Outcome) -> Answer {
     let report = Report {
         outcome,
-        attempts: 0,
-        guarantee: Guarantee::D,
-        id: None,
-        class: None,
-        rebased: false,
-        unguarded: false,
+        ..Report::unsent()
     };
     Answer::ours(problem, report)
 }

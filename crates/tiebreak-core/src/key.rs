@@ -1,9 +1,15 @@
 //! Idempotency keys (draft-ietf-httpapi-idempotency-key-header).
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::caller::CallerId;
-use crate::fingerprint::Digest;
+use crate::fingerprint::{Digest, Fingerprint};
+use crate::policy::{KeyPolicy, KeyRule};
+use crate::problem::{Kind, Problem};
+use crate::repeat::Likeness;
+
+/// The field that carries the key where nothing else is said.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The longest key accepted, in bytes.
 pub const MAX_KEY: usize = 255;
@@ -21,6 +27,9 @@ pub enum KeyError {
     /// Over [`MAX_KEY`] bytes.
     #[error("read the idempotency key: it has {0} bytes, at most {MAX_KEY} are accepted")]
     TooLong(usize),
+    /// More than one field.
+    #[error("read the idempotency key: it was sent more than once; send one")]
+    Several,
     /// Neither a structured-field string nor a bare token.
     #[error(
         "read the idempotency key: it is neither a quoted string nor a bare token; send it like \"8e03978e-40d5-43dd-bc93-6894a57f9324\""
@@ -52,14 +61,47 @@ impl IdempotencyKey {
         IdempotencyKey::new(value)
     }
 
-    /// The key of a request, if it has one: of several fields the first.
+    /// The key that a request carries in `Idempotency-Key`, if it does.
     ///
     /// # Errors
-    /// If it is none; see [`IdempotencyKey::parse`].
+    /// If it carries several, or one that is none; see [`IdempotencyKey::parse`].
     pub fn of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, KeyError> {
-        let field = headers.get("idempotency-key");
-        let key = field.map(|value| IdempotencyKey::parse(&String::from_utf8_lossy(value.as_bytes())));
-        key.transpose()
+        IdempotencyKey::in_field(headers, &IDEMPOTENCY_KEY)
+    }
+
+    /// The key that a request carries in `field`, if it does.
+    ///
+    /// # Errors
+    /// If it carries several, or one that is none; see [`IdempotencyKey::parse`].
+    pub fn in_field(headers: &HeaderMap, field: &HeaderName) -> Result<Option<IdempotencyKey>, KeyError> {
+        let mut fields = headers.get_all(field).iter();
+        match (fields.next(), fields.next()) {
+            (None, _) => Ok(None),
+            (Some(one), None) => IdempotencyKey::parse(&String::from_utf8_lossy(one.as_bytes())).map(Some),
+            (Some(_), Some(_)) => Err(KeyError::Several),
+        }
+    }
+
+    /// The key that the client of a request sent, as far as the route cares for it.
+    ///
+    /// # Errors
+    /// The problem to answer with, if it is malformed, or missing where it is required.
+    pub fn sent(headers: &HeaderMap, policy: &KeyPolicy) -> Result<Option<IdempotencyKey>, Problem> {
+        if policy.rule == KeyRule::Off {
+            return Ok(None);
+        }
+        match IdempotencyKey::in_field(headers, &policy.field) {
+            Ok(None) if policy.rule == KeyRule::Required => {
+                let detail = format!(
+                    "writes to this address must carry {}; nothing was sent; \
+                     send a new unique value for each write, and the same value when you repeat it",
+                    policy.field
+                );
+                Err(Problem::new(Kind::KeyMissing, detail))
+            }
+            Ok(key) => Ok(key),
+            Err(error) => Err(Problem::new(Kind::KeyInvalid, format!("failed to {error}"))),
+        }
     }
 
     /// Takes a key from elsewhere than a header field.
@@ -151,6 +193,14 @@ impl KeyDigest {
         parts.extend(scope.iter().map(|s| s.as_bytes()));
         KeyDigest(Digest::of(&parts))
     }
+
+    /// The key of a write whose route derives keys from the content. `sender` tells anonymous callers apart; without it an
+    /// anonymous write has none, since one person's outcome would be another's.
+    #[must_use]
+    pub fn derived(caller: CallerId, sender: Option<Digest>, fingerprint: Fingerprint) -> Option<KeyDigest> {
+        let like = Likeness::of(caller, sender, fingerprint)?;
+        Some(KeyDigest(Digest::of(&[b"derived", &like.0.0])))
+    }
 }
 
 #[cfg(test)]
@@ -177,6 +227,38 @@ mod tests {
         assert_eq!(IdempotencyKey::of(&headers), IdempotencyKey::new("a").map(Some));
         headers.insert("idempotency-key", http::HeaderValue::from_bytes(b"\xff").unwrap());
         assert_eq!(IdempotencyKey::of(&headers), Err(KeyError::Malformed));
+        headers.insert("idempotency-key", "a".parse().unwrap());
+        headers.append("idempotency-key", "a".parse().unwrap());
+        assert_eq!(IdempotencyKey::of(&headers), Err(KeyError::Several));
+    }
+
+    #[test]
+    fn what_a_route_makes_of_a_key() {
+        let own = HeaderName::from_static("paypal-request-id");
+        let ours = |rule, field: &HeaderName| KeyPolicy {
+            rule,
+            field: field.clone(),
+            ..KeyPolicy::default()
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert("idempotency-key", "a".parse().unwrap());
+        headers.insert("paypal-request-id", "b".parse().unwrap());
+        let sent = |headers: &HeaderMap, policy: &KeyPolicy| match IdempotencyKey::sent(headers, policy) {
+            Ok(key) => key.map(|k| k.0),
+            Err(problem) => Some(problem.kind().slug().to_owned()),
+        };
+        for rule in [KeyRule::Required, KeyRule::Accepted, KeyRule::Derived] {
+            assert_eq!(sent(&headers, &ours(rule, &IDEMPOTENCY_KEY)).as_deref(), Some("a"));
+            assert_eq!(sent(&headers, &ours(rule, &own)).as_deref(), Some("b"));
+            let missing = (rule == KeyRule::Required).then_some("key-missing");
+            assert_eq!(sent(&HeaderMap::new(), &ours(rule, &own)).as_deref(), missing);
+        }
+        assert_eq!(sent(&headers, &ours(KeyRule::Off, &own)), None);
+        headers.insert("paypal-request-id", "\"".parse().unwrap());
+        assert_eq!(
+            sent(&headers, &ours(KeyRule::Accepted, &own)).as_deref(),
+            Some("key-invalid")
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::guarantee::Guarantee;
 use crate::record::WriteId;
+use crate::time::Time;
 use crate::verdict::Class;
 
 /// What became of a write.
@@ -72,6 +73,25 @@ pub struct Report {
     pub rebased: bool,
     /// Whether no base guarded it, so that it may have overwritten another writer's change.
     pub unguarded: bool,
+    /// Until when the key is remembered; `None`: it has none, it is free again, or it is kept for ever.
+    pub key_expires: Option<Time>,
+}
+
+impl Report {
+    /// Of a write that was refused before anything was sent or claimed.
+    #[must_use]
+    pub fn unsent() -> Report {
+        Report {
+            outcome: Outcome::NotSent,
+            attempts: 0,
+            guarantee: Guarantee::D,
+            id: None,
+            class: None,
+            rebased: false,
+            unguarded: false,
+            key_expires: None,
+        }
+    }
 }
 
 impl fmt::Display for Report {
@@ -94,6 +114,10 @@ impl fmt::Display for Report {
         }
         if self.unguarded {
             f.write_str("; unguarded")?;
+        }
+        if let Some(at) = self.key_expires {
+            // A date (RFC 9651 §3.3.7): seconds since 1970.
+            write!(f, "; key-expires=@{}", at.0 / 1_000)?;
         }
         Ok(())
     }

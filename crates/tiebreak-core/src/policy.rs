@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use http::HeaderName;
+
 use crate::body_version::BodyVersion;
 use crate::guarantee::Guarantee;
+use crate::key::IDEMPOTENCY_KEY;
 use crate::merge::{MergeRules, Representation};
 use crate::request::Target;
 use crate::validator::{EntityTag, EtagKind};
@@ -52,6 +55,47 @@ pub enum Unguarded {
     Refuse,
 }
 
+/// How a write comes to its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyRule {
+    /// Its client must send one.
+    Required,
+    /// Its client may send one.
+    #[default]
+    Accepted,
+    /// As `Accepted`; without one, the same content from the same caller within [`KeyPolicy::window`] is the same write.
+    Derived,
+    /// What its client sends is the origin's business alone.
+    Off,
+}
+
+/// What a route makes of idempotency keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPolicy {
+    /// See [`KeyRule`].
+    pub rule: KeyRule,
+    /// How long a derived key is remembered.
+    pub window: Duration,
+    /// The field that carries the key, from the client and to the origin.
+    pub field: HeaderName,
+    /// The status that says: this key was used for another request.
+    pub reuse_status: u16,
+    /// The status that says: the first request with this key is still running.
+    pub running_status: u16,
+}
+
+impl Default for KeyPolicy {
+    fn default() -> KeyPolicy {
+        KeyPolicy {
+            rule: KeyRule::default(),
+            window: Duration::from_secs(10),
+            field: IDEMPOTENCY_KEY,
+            reuse_status: 422,
+            running_status: 409,
+        }
+    }
+}
+
 /// What a route allows and demands. The defaults are those of a route that nobody configured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
@@ -65,9 +109,11 @@ pub struct Policy {
     pub unguarded: Unguarded,
     /// What the origin's entity tags are worth.
     pub etag: EtagKind,
+    /// See [`KeyPolicy`].
+    pub keys: KeyPolicy,
     /// Where the origin keeps versions, if in the content; set by [`Policy::with_body_version`].
     pub body_version: Option<BodyVersion>,
-    /// Whether the origin honours `Idempotency-Key`, so that the same key may be sent again.
+    /// Whether the origin honours the key, so that the same key may be sent again.
     pub honours_keys: bool,
     /// The weakest guarantee with which a write is sent.
     pub least: Guarantee,
@@ -98,6 +144,7 @@ impl Default for Policy {
             merge: MergeRules::default(),
             unguarded: Unguarded::default(),
             etag: EtagKind::default(),
+            keys: KeyPolicy::default(),
             body_version: None,
             honours_keys: false,
             least: Guarantee::D,

@@ -73,6 +73,12 @@ kinds! {
     UnsupportedMediaType = 415, "unsupported-media-type", "The media type is not supported here";
     /// The content is too large.
     TooLarge = 413, "too-large", "The content is too large";
+    /// The head of the request is too large.
+    HeadTooLarge = 431, "head-too-large", "The head of the request is too large";
+    /// The request came too slowly.
+    TooSlow = 408, "too-slow", "The request came too slowly";
+    /// Something was asked for that the gateway does not do.
+    NotSupported = 501, "not-supported", "This is not done here";
     /// The guarantee demanded cannot be given.
     GuaranteeTooWeak = 412, "guarantee-too-weak", "The guarantee that is demanded cannot be given";
     /// The write has no base, and this gateway refuses such writes.
@@ -122,7 +128,8 @@ impl Kind {
             | Kind::Invalid
             | Kind::BadRequest
             | Kind::UnsupportedMediaType
-            | Kind::TooLarge => Class::Invalid,
+            | Kind::TooLarge
+            | Kind::HeadTooLarge => Class::Invalid,
             Kind::NotFound
             | Kind::MethodNotAllowed
             | Kind::GuaranteeTooWeak
@@ -133,6 +140,8 @@ impl Kind {
             | Kind::LedgerUnavailable
             | Kind::StoreUnavailable
             | Kind::Busy
+            | Kind::TooSlow
+            | Kind::NotSupported
             | Kind::Stopping => Class::Other,
         }
     }
@@ -141,7 +150,12 @@ impl Kind {
     #[must_use]
     pub fn proves_refusal(self) -> bool {
         match self {
-            Kind::OriginUnreachable | Kind::LedgerUnavailable | Kind::Busy | Kind::Stopping => true,
+            Kind::OriginUnreachable
+            | Kind::LedgerUnavailable
+            | Kind::Busy
+            | Kind::TooSlow
+            | Kind::NotSupported
+            | Kind::Stopping => true,
             // These are answers to the write itself; their status says that it was refused.
             Kind::Overlap
             | Kind::BaseUnknown
@@ -161,6 +175,7 @@ impl Kind {
             | Kind::MethodNotAllowed
             | Kind::UnsupportedMediaType
             | Kind::TooLarge
+            | Kind::HeadTooLarge
             | Kind::GuaranteeTooWeak
             | Kind::Unguarded
             | Kind::StillBusy => false,

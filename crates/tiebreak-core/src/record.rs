@@ -206,6 +206,15 @@ pub struct Settlement {
     pub at: Time,
 }
 
+impl Settlement {
+    /// Whether nobody needs to be kept from sending the write again: a doubt about it was settled as *not applied*, and
+    /// there is no answer of the origin to give again (status 0).
+    #[must_use]
+    pub fn frees_key(&self) -> bool {
+        self.outcome == Outcome::Refused && self.status == 0
+    }
+}
+
 /// Why a write is in doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Doubt {
@@ -239,6 +248,18 @@ pub struct Record {
     pub fence: Fence,
     /// Its state.
     pub state: State,
+}
+
+impl Record {
+    /// Whether it keeps the same write under the same key from being sent: not once it is settled and its time is over, or its
+    /// settlement [frees its key](Settlement::frees_key).
+    #[must_use]
+    pub fn is_in_the_way(&self, now: Time) -> bool {
+        match &self.state {
+            State::Settled(settlement) => !settlement.frees_key() && self.claim.expires.is_none_or(|at| at > now),
+            State::Claimed | State::InDoubt(_) => true,
+        }
+    }
 }
 
 #[cfg(test)]

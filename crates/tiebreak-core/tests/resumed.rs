@@ -73,6 +73,8 @@ impl Rerun {
             caller: CallerId::ANONYMOUS,
             key,
             trace: None,
+            derived: None,
+            likeness: None,
             fingerprint,
             lanes,
             policy: Arc::new(Policy {

@@ -12,6 +12,7 @@ pub mod contract;
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod search;
 pub mod sqlite;
 mod words;
 
@@ -21,6 +22,8 @@ use std::pin::Pin;
 use tiebreak_core::key::KeyTrace;
 use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, Sought, WriteId};
 use tiebreak_core::time::Time;
+
+use search::{Found, Query};
 
 /// The most records that [`Ledger::doubts`] returns at once.
 pub const MAX_PAGE: usize = 1_000;
@@ -162,7 +165,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// Forgets a claimed write that was never applied (not sent, or refused for a passing reason): its key is free again.
     fn release(&self, id: WriteId, fence: Fence) -> Pending<'_, ()>;
 
-    /// Ends a doubt: the record becomes settled. `by` and `reason` are kept with it ([`Ledger::resolution`]).
+    /// Ends a doubt: the record becomes settled. `by` and `reason` are kept with it ([`Ledger::resolution`]). A settlement that
+    /// [frees its key](Settlement::frees_key) stands in nobody's way.
     fn resolve(&self, id: WriteId, settlement: Settlement, by: ResolvedBy, reason: String) -> Pending<'_, Record>;
 
     /// Ends a doubt about a write that is proven *not* to have been applied and takes it up again in one step:
@@ -178,6 +182,12 @@ pub trait Ledger: Send + Sync + 'static {
     /// Open doubts in order of arrival, after `after` (exclusive; [`LedgerError::NotFound`] if it is
     /// unknown), at most `limit` and at most 1,000 ([`MAX_PAGE`]).
     fn doubts(&self, after: Option<WriteId>, limit: usize) -> Pending<'_, Vec<Record>>;
+
+    /// The records that `query` asks for, those that came last first, as their ids say, from before `before` (which need not
+    /// be there any more): at most `limit` and at most [`MAX_FOUND`](search::MAX_FOUND), after looking at no more than about
+    /// [`MAX_LOOKED_AT`](search::MAX_LOOKED_AT). [`Found::next`](search::Found::next) says where to go on, also where
+    /// nothing was found so far. Never holds up a change.
+    fn search(&self, query: Query, before: Option<WriteId>, limit: usize) -> Pending<'_, Found>;
 
     /// Deletes settled records whose time is over; doubts and claims never. Returns how many. Works in slices, so
     /// that claims do not wait.

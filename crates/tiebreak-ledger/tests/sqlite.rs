@@ -15,5 +15,7 @@ mod images;
 mod kill;
 #[path = "sqlite/lost.rs"]
 mod lost;
+#[path = "sqlite/search.rs"]
+mod search;
 #[path = "sqlite/support.rs"]
 mod support;

@@ -11,6 +11,7 @@ use tiebreak_core::key::KeyTrace;
 use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, Sought, State, WriteId};
 use tiebreak_core::time::Time;
 use tiebreak_ledger::memory::{Fault, MemoryLedger, Op};
+use tiebreak_ledger::search::{Found, Query};
 use tiebreak_ledger::{Claimed, Ledger, LedgerError, Pending, Resolution, ResolvedBy, Stats};
 
 use crate::dice::Dice;
@@ -166,6 +167,11 @@ impl Ledger for SimLedger {
     fn traced(&self, trace: KeyTrace, limit: usize) -> Pending<'_, Vec<Record>> {
         self.aim(Op::Read);
         self.later(self.memory.traced(trace, limit), |_| None)
+    }
+
+    fn search(&self, query: Query, before: Option<WriteId>, limit: usize) -> Pending<'_, Found> {
+        self.aim(Op::Read);
+        self.later(self.memory.search(query, before, limit), |_| None)
     }
 
     fn claim(&self, claim: Claim) -> Pending<'_, Claimed> {

@@ -133,7 +133,7 @@ impl Writer {
             let read = Read {
                 caller: self.caller_id(),
                 target: request.uri().to_string(),
-                connection,
+                connection: Some(connection),
             };
             let now = self.world.clock.now();
             engine.reads().note(read, response.etag(), Some(representation), now);

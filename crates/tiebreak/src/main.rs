@@ -4,9 +4,12 @@ mod admin;
 mod config;
 mod console;
 mod dialects_cmd;
+mod doubts;
 mod exit;
 mod explain;
+mod fields;
 mod gateway;
+mod probe;
 mod stores;
 mod submit;
 
@@ -32,10 +35,14 @@ enum Command {
     Serve(Box<gateway::ServeArgs>),
     /// Push the lines of a file to an HTTP API, each of them once
     Submit(Box<submit::SubmitArgs>),
+    /// Look at writes in doubt, and settle them
+    Doubts(doubts::DoubtsArgs),
     /// Check a configuration file, or show what is in force
     Config(config::ConfigArgs),
     /// Explain an HTTP conflict: which one it is, why, and what to do
     Explain(explain::ExplainArgs),
+    /// Find out what an origin honours, on a scratch resource, and print the route's configuration
+    Probe(Box<probe::ProbeArgs>),
     /// List dialect packs, or check packs of your own
     Dialects(dialects_cmd::DialectsArgs),
 }
@@ -49,8 +56,10 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Serve(args) => gateway::run(&args),
         Command::Submit(args) => submit::run(&args),
+        Command::Doubts(args) => doubts::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Explain(args) => explain::run(args),
+        Command::Probe(args) => probe::run(&args),
         Command::Dialects(args) => dialects_cmd::run(args),
     }
 }

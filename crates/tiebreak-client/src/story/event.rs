@@ -13,7 +13,7 @@ use tiebreak_core::verdict::{Class, Confidence, Evidence};
 /// One thing that happened. Small, since each write has several: what is seldom or large is boxed.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// Another exchange with the same key is running; this one waits for its outcome.
+    /// Another exchange with the same key, or which this one repeats, is running; this one waits for its outcome.
     Joined,
     /// The ledger knows the write: under this id, in this state (`claimed`, `settled`, `in-doubt`).
     Known(Box<(WriteId, &'static str)>),

@@ -77,7 +77,7 @@ impl Recorder {
         }
         self.overdue = || Some(Event::Elapsed);
         match effect {
-            Effect::Await(_) => {
+            Effect::Await => {
                 self.watch.figures.step(Step::Joined);
                 self.note(Event::Joined);
             }
@@ -180,6 +180,9 @@ impl Recorder {
             Input::Begin
             | Input::Registered
             | Input::Running(_)
+            | Input::Repeats
+            | Input::RepeatsSomething
+            | Input::Undelivered(_)
             | Input::Awaited(_)
             | Input::Found(None)
             | Input::Near => {}

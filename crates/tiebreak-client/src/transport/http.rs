@@ -83,7 +83,12 @@ impl HttpTransport {
             }
         };
         let (mut head, body) = response.into_parts();
+        // It is about the message, though it is dropped with the rest from requests, whose trailers go no further.
+        let trailer = head.headers.get(header::TRAILER).cloned();
         strip_hop_by_hop(&mut head.headers);
+        if let Some(names) = trailer {
+            head.headers.insert(header::TRAILER, names);
+        }
         let lease = Lease {
             sender: Some(sender),
             to: Arc::clone(to),
@@ -163,9 +168,10 @@ fn on_the_wire<B>(mut request: Request<B>) -> Request<B> {
 }
 
 /// The fields that concern one connection only (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [&str; 7] = [
+const HOP_BY_HOP: [&str; 8] = [
     "connection",
     "keep-alive",
+    "http2-settings",
     "proxy-connection",
     "te",
     "transfer-encoding",

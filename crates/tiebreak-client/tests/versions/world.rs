@@ -150,7 +150,7 @@ impl World {
         let read = Read {
             caller: CallerId::ANONYMOUS,
             target: format!("{ORIGIN}{path}"),
-            connection,
+            connection: Some(connection),
         };
         let etag = self.policy.tag_of(response.etag(), content.as_ref());
         self.engine.reads().note(read, etag, content, self.engine.clock().now());

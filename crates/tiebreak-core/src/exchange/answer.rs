@@ -96,6 +96,7 @@ impl Answer {
             class: settlement.class,
             rebased: false,
             unguarded: false,
+            key_expires: record.claim.key.and(record.claim.expires),
         };
         Answer {
             status: StatusCode::from_u16(settlement.status).unwrap_or(StatusCode::OK),
@@ -121,8 +122,10 @@ impl Answer {
 
 /// The response fields that the ledger keeps for a replay: what a client needs to go on, and nothing that
 /// could be a secret.
-const KEPT: [&str; 12] = [
+const KEPT: [&str; 15] = [
     "content-type",
+    "content-encoding",
+    "content-disposition",
     "content-language",
     "content-location",
     "location",
@@ -131,6 +134,7 @@ const KEPT: [&str; 12] = [
     "link",
     "allow",
     "accept-patch",
+    "preference-applied",
     "retry-after",
     "cache-control",
     "vary",

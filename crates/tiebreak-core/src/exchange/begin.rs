@@ -2,12 +2,13 @@
 
 use crate::exchange::answer::Answer;
 use crate::exchange::reply::{answer, step, step_until};
-use crate::exchange::{Effect, Exchange, LedgerFailure, Stage, Step};
+use crate::exchange::{Effect, Exchange, LedgerFailure, Registrant, Stage, Step};
 use crate::fingerprint::Fingerprint;
 use crate::outcome::Outcome;
 use crate::precondition::Preconditions;
 use crate::problem::{Kind, Problem};
 use crate::record::{Record, Sought, State};
+use crate::repeat::Repeat;
 use crate::time::Time;
 
 impl Exchange {
@@ -21,39 +22,71 @@ impl Exchange {
     }
 
     pub(super) fn register(&mut self) -> Step {
-        let Some(key) = self.context.key else {
-            return self.queue();
+        let registrant = match (self.context.key, self.context.likeness) {
+            (Some(key), _) => Registrant::Key(key, self.context.fingerprint),
+            (None, Some(likeness)) => Registrant::Keyless(likeness, Repeat::of(&self.write.headers)),
+            (None, None) => return self.queue(),
         };
         self.stage = Stage::Registering;
-        step(Effect::Register(key, self.context.fingerprint))
+        step(Effect::Register(registrant))
     }
 
     pub(super) fn look_up(&mut self) -> Step {
+        if self.context.key.is_none() {
+            // A doubt that stands in its way is found by its claim.
+            return self.queue();
+        }
         self.stage = Stage::LookingUp;
         step(Effect::LookUp(self.sought()))
     }
 
     /// The same key is on its way already: wait for its outcome instead of sending it again.
-    pub(super) fn join(&mut self, _now: Time, fingerprint: Fingerprint) -> Step {
-        let Some(key) = self.context.key else {
-            return self.queue();
-        };
+    pub(super) fn join(&mut self, fingerprint: Fingerprint) -> Step {
         if fingerprint != self.context.fingerprint {
             return self.key_reused();
         }
+        self.wait_for_the_other()
+    }
+
+    pub(super) fn wait_for_the_other(&mut self) -> Step {
         self.stage = Stage::Joining;
-        step_until(Effect::Await(key), self.gives_up_at())
+        step_until(Effect::Await, self.gives_up_at())
+    }
+
+    /// The other exchange's outcome is this one's.
+    pub(super) fn joined(&mut self, answer_: Answer) -> Step {
+        let mut joined = answer_.joined();
+        if self.context.caller.is_anonymous() {
+            // Whoever gets a session with it is the one who asked first.
+            joined.headers.remove(http::header::SET_COOKIE);
+        }
+        answer(joined, None)
     }
 
     pub(super) fn still_running(&mut self) -> Step {
-        let detail = "the first request with this key is still running; ask again with the same key and content later";
-        self.refuse(Problem::new(Kind::InProgress, detail))
+        let detail = match self.context.key {
+            Some(_) => {
+                "the first request with this key is still running; ask again with the same key and content later"
+            }
+            None => "the request that this one repeats is still running; nothing was sent again; repeat it later",
+        };
+        let status = self.context.policy.keys.running_status;
+        self.refuse(Problem::new(Kind::InProgress, detail).with_status(status))
+    }
+
+    /// A marked repeat of one of several equal writes. Nothing is lost by asking its client to come again.
+    pub(super) fn repeats_something(&mut self) -> Step {
+        let detail = "this request says that it is a repeat, and several writes like it are running, so it cannot be told which one \
+                      it repeats; nothing was sent; repeat it later, or send an idempotency key with each write";
+        let status = self.context.policy.keys.running_status;
+        self.refuse(Problem::new(Kind::InProgress, detail).with_status(status))
     }
 
     fn key_reused(&mut self) -> Step {
         let detail = "this idempotency key was used for a request with another method, target or content; \
                       use a new key for a new request";
-        self.refuse(Problem::new(Kind::KeyReuse, detail))
+        let status = self.context.policy.keys.reuse_status;
+        self.refuse(Problem::new(Kind::KeyReuse, detail).with_status(status))
     }
 
     fn sought(&self) -> Sought {

@@ -183,7 +183,7 @@ impl Exchange {
         if self.earlier() == Earlier::MayHaveApplied && class == Class::KeyReuse {
             // Nobody else has the key that this write brought along: an attempt of ours, with content that was
             // merged into another version, is what it was used for. A caller's own key may have been used before.
-            if self.write.headers.contains_key("idempotency-key") {
+            if self.write.headers.contains_key(&self.context.policy.keys.field) {
                 return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
             }
             self.performed = true;

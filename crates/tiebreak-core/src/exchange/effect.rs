@@ -11,6 +11,7 @@ use crate::key::KeyDigest;
 use crate::lane::LaneId;
 use crate::merge::Representation;
 use crate::record::{Claim, Doubt, Fence, Record, Settlement, Sought, WriteId};
+use crate::repeat::{Likeness, Repeat};
 use crate::request::Target;
 use crate::response::Response;
 use crate::time::Time;
@@ -28,10 +29,10 @@ pub struct Step {
 /// What the driver is to do. Each effect yields exactly one [`Input`].
 #[derive(Debug)]
 pub enum Effect {
-    /// Register the key among the exchanges of this process → `Registered` or `Running`.
-    Register(KeyDigest, Fingerprint),
-    /// Wait for the exchange that has the key → `Awaited`.
-    Await(KeyDigest),
+    /// Register among the exchanges of this process → `Registered`, `Running`, `Repeats`, `RepeatsSomething` or `Undelivered`.
+    Register(Registrant),
+    /// Wait for the exchange that runs with this key, or that this one repeats → `Awaited`.
+    Await,
     /// Look the key up in the ledger → `Found` or `LedgerFailed`.
     LookUp(Sought),
     /// Read a record again → `Found` or `LedgerFailed`.
@@ -89,6 +90,15 @@ pub enum Effect {
     },
 }
 
+/// As what an exchange registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registrant {
+    /// As the one that runs with this key.
+    Key(KeyDigest, Fingerprint),
+    /// Without a key: as a write of its own, unless it repeats one that runs ([`crate::repeat::choose`]).
+    Keyless(Likeness, Repeat),
+}
+
 /// What is recorded at the end.
 #[derive(Debug, Clone)]
 pub enum Entry {
@@ -120,10 +130,16 @@ pub struct Outgoing {
 pub enum Input {
     /// Begin.
     Begin,
-    /// The key is ours.
+    /// The key is ours, or it is a write of its own.
     Registered,
     /// Another exchange of this process has the key, with this fingerprint.
     Running(Fingerprint),
+    /// It repeats another exchange of this process, which nobody else waits for.
+    Repeats,
+    /// It repeats one of several, and it cannot be told which.
+    RepeatsSomething,
+    /// It repeats one that has succeeded and whose client went away before its answer, which is this, came.
+    Undelivered(Box<Answer>),
     /// The other exchange ended; `None`: without an answer.
     Awaited(Option<Box<Answer>>),
     /// What the ledger knows.
@@ -148,7 +164,7 @@ pub enum Input {
     Recorded,
     /// The deadline has passed.
     Elapsed,
-    /// The client has gone. Ends a write that has no key and was not sent; otherwise never said.
+    /// The client has gone. Ends a write that has no key and was not sent, and one that waits for another; otherwise never said.
     CallerGone,
 }
 

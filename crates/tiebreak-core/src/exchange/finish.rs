@@ -13,7 +13,12 @@ use crate::time::Time;
 
 impl Exchange {
     /// Makes what the write came to durable, then answers.
-    pub(super) fn settle(&mut self, now: Time, answer_: Answer, exit: LaneExit) -> Step {
+    pub(super) fn settle(&mut self, now: Time, mut answer_: Answer, exit: LaneExit) -> Step {
+        let expires = self
+            .resumed
+            .as_ref()
+            .map_or(self.expires, |record| record.claim.expires);
+        answer_.report.key_expires = self.context.key.and(expires);
         let settlement = self.settlement(now, &answer_);
         let entry = match (self.fence, &self.resumed) {
             (Some(fence), _) => Entry::Settle(self.context.id, fence, settlement),

@@ -30,9 +30,12 @@ mod tell;
 mod versions;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use answer::Answer;
-pub use effect::{Carried, DoubtMark, Effect, Entry, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Step};
+pub use effect::{
+    Carried, DoubtMark, Effect, Entry, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Registrant, Step,
+};
 pub use tell::MergedFields;
 
 use crate::base::{BaseDecision, Candidates};
@@ -47,6 +50,7 @@ use crate::merge::{Edit, Representation};
 use crate::policy::Policy;
 use crate::precondition::Preconditions;
 use crate::record::{Fence, Record, WriteId};
+use crate::repeat::Likeness;
 use crate::request::WriteRequest;
 use crate::response::Response;
 use crate::time::Time;
@@ -66,6 +70,10 @@ pub struct Context {
     pub key: Option<KeyDigest>,
     /// The trace of the key that its client sent.
     pub trace: Option<KeyTrace>,
+    /// How long the key is remembered where it was derived from the content; `None`: it was not.
+    pub derived: Option<Duration>,
+    /// What a repeat of it would have in common with it; `None`: nothing that would tell it from a stranger's.
+    pub likeness: Option<Likeness>,
     /// Its fingerprint.
     pub fingerprint: Fingerprint,
     /// Its lanes, sorted.
@@ -105,6 +113,8 @@ pub struct Exchange {
     place: Place,
     /// The fence, once claimed.
     fence: Option<Fence>,
+    /// When the key that it claimed may be forgotten.
+    expires: Option<Time>,
     /// The doubt of an earlier exchange that this one took up.
     resumed: Option<Box<Record>>,
     plan: Option<Box<Plan>>,
@@ -180,6 +190,7 @@ impl Exchange {
             view: LaneView::default(),
             place: Place::Outside,
             fence: None,
+            expires: None,
             resumed: None,
             plan: None,
             attempts: 0,
@@ -194,10 +205,11 @@ impl Exchange {
         exchange
     }
 
-    /// Whether a client that goes away may take the write with it: it has no key and was not sent.
+    /// Whether a client that goes away may take the write with it: it has no key and was not sent, or waits for another.
     #[must_use]
     pub fn can_be_abandoned(&self) -> bool {
-        self.context.key.is_none() && self.resumed.is_none() && self.attempts == 0 && self.unknown.is_none()
+        let unsent = self.resumed.is_none() && self.attempts == 0 && self.unknown.is_none();
+        unsent && (self.context.key.is_none() || matches!(self.stage, Stage::Joining))
     }
 
     /// What an exchange that is dropped in the middle leaves in its lanes: a request of which nothing is known and which
@@ -218,8 +230,12 @@ impl Exchange {
         match (stage, input) {
             (Stage::New, Input::Begin) => self.begin(now),
             (Stage::Registering, Input::Registered) => self.look_up(),
-            (Stage::Registering, Input::Running(fingerprint)) => self.join(now, fingerprint),
-            (Stage::Joining, Input::Awaited(Some(answer))) => reply::answer(answer.joined(), None),
+            (Stage::Registering, Input::Running(fingerprint)) => self.join(fingerprint),
+            (Stage::Registering, Input::Repeats) => self.wait_for_the_other(),
+            (Stage::Registering, Input::RepeatsSomething) => self.repeats_something(),
+            (Stage::Registering, Input::Undelivered(answer)) => self.joined(*answer),
+            (Stage::Joining, Input::Awaited(Some(answer))) => self.joined(*answer),
+            (Stage::Joining, Input::CallerGone) => self.abandoned(),
             (Stage::Joining, Input::Awaited(None)) => self.register(),
             (Stage::Joining, Input::Elapsed) => self.still_running(),
             (Stage::LookingUp, Input::Found(None)) => self.queue(),

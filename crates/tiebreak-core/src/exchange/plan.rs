@@ -9,6 +9,7 @@ use crate::base::{self, BaseDecision, BaseUnknown, How, Question};
 use crate::exchange::answer::Answer;
 use crate::exchange::{Carried, Exchange};
 use crate::guarantee::Guarantee;
+use crate::key::IDEMPOTENCY_KEY;
 use crate::merge::{self, Document, Edit, Holds, MergeFailure, Merged, Representation};
 use crate::method::acts_on_target;
 use crate::outcome::Outcome;
@@ -563,12 +564,14 @@ impl Exchange {
 
     /// The key that this write brings along where the origin honours keys and the caller sent none.
     fn own_key(&self) -> Vec<(HeaderName, HeaderValue)> {
-        let name = HeaderName::from_static("idempotency-key");
+        let name = self.context.policy.keys.field.clone();
         if !self.context.policy.honours_keys || self.is_signed() || self.write.headers.contains_key(&name) {
             return Vec::new();
         }
         let id = self.resumed.as_ref().map_or(self.context.id, |r| r.claim.id);
-        HeaderValue::from_str(&format!("\"{id}\""))
+        // Only the standard field is known to hold a structured-field string.
+        let quote = if name == IDEMPOTENCY_KEY { "\"" } else { "" };
+        HeaderValue::from_str(&format!("{quote}{id}{quote}"))
             .map(|value| vec![(name, value)])
             .unwrap_or_default()
     }

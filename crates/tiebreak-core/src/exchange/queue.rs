@@ -76,9 +76,9 @@ impl Exchange {
                 self.unknown = None;
                 self.attempts = 0;
                 match other {
-                    Some(record) => self.known(now, record),
-                    // It was proven not to have been sent, and its key is free.
-                    None => self.plan_and_send(now),
+                    Some(record) if record.is_in_the_way(now) => self.known(now, record),
+                    // It was proven not to have been applied, and its key is free.
+                    Some(_) | None => self.plan_and_send(now),
                 }
             }
         }
@@ -160,11 +160,14 @@ impl Exchange {
         self.fence = Some(fence);
         if let Some(record) = self.resumed.take() {
             self.context.id = record.claim.id;
+            self.expires = record.claim.expires;
         }
         self.dispatch(now)
     }
 
-    fn claim_of(&self, now: Time, held: Option<String>) -> Claim {
+    fn claim_of(&mut self, now: Time, held: Option<String>) -> Claim {
+        let remember = self.context.derived.or(self.context.policy.remember);
+        self.expires = remember.map(|d| now.after(d));
         Claim {
             id: self.context.id,
             key: self.context.key,
@@ -177,7 +180,7 @@ impl Exchange {
             attempt: self.attempts + 1,
             held,
             at: now,
-            expires: self.context.policy.remember.map(|d| now.after(d)),
+            expires: self.expires,
         }
     }
 

@@ -35,7 +35,8 @@ impl Exchange {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.write.headers {
             let about_content = name.as_str().starts_with("content-") || name == header::EXPECT;
-            let conditional = name.as_str().starts_with("if-") || name == "idempotency-key" || name == "prefer";
+            let conditional =
+                name.as_str().starts_with("if-") || name == self.context.policy.keys.field || name == "prefer";
             // A method override would make a write of this read.
             let overrides = name.as_str().starts_with("x-http-method") || name == "x-method-override" || name == "if";
             if !about_content && !conditional && !overrides {

@@ -160,6 +160,8 @@ impl Case {
             caller: CALLER,
             key: self.key.then_some(KeyDigest(Digest([9; 32]))),
             trace: None,
+            derived: None,
+            likeness: None,
             fingerprint: Fingerprint::of(&write),
             lanes: default_lanes(&write),
             policy: Arc::new(self.policy()),

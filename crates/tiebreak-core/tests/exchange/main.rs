@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cases;
+mod keys;
 mod sequences;
 mod tables;
 mod watch;

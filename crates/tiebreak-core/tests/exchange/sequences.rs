@@ -157,7 +157,7 @@ impl Node {
         let granted = || Input::Granted(Fence(self.fences + 1));
         let mut out = match &self.effect {
             Effect::Register(..) => vec![choice("registered", Input::Registered)],
-            Effect::Await(_) | Effect::Answer { .. } => Vec::new(),
+            Effect::Await | Effect::Answer { .. } => Vec::new(),
             Effect::LookUp(..) => vec![choice("looked up", Input::Found(case.record().map(Box::new)))],
             Effect::Get(_) => vec![
                 choice("still in doubt", Input::Found(case.record().map(Box::new))),

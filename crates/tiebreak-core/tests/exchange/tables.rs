@@ -43,7 +43,7 @@ fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) {
             }),
             Effect::Answer { .. } => break,
             Effect::Register(..) => Input::Registered,
-            Effect::Await(_) => Input::Awaited(None),
+            Effect::Await => Input::Awaited(None),
             Effect::LookUp(..) | Effect::Get(_) => Input::Found(case.record().map(Box::new)),
             Effect::EnterLanes { .. } | Effect::AwaitTurn => Input::Turn(case.view()),
             Effect::Claim(_) | Effect::Amend { .. } | Effect::Retake { .. } => granted(),
@@ -69,7 +69,7 @@ fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) {
 
 fn tell(effect: &Effect) -> String {
     match effect {
-        Effect::Register(..) | Effect::Get(_) | Effect::EnterLanes { .. } | Effect::AwaitTurn | Effect::Await(_) => {
+        Effect::Register(..) | Effect::Get(_) | Effect::EnterLanes { .. } | Effect::AwaitTurn | Effect::Await => {
             String::new()
         }
         Effect::LookUp(..) => "look up".into(),
@@ -99,6 +99,7 @@ fn tell(effect: &Effect) -> String {
         Effect::Answer { answer, .. } => {
             let mut report = answer.report.clone();
             report.id = None;
+            report.key_expires = None;
             let kind = answer
                 .problem
                 .as_ref()

@@ -7,6 +7,7 @@ mod expiry;
 mod lookup;
 mod making;
 mod race;
+mod searching;
 mod settling;
 mod trace;
 
@@ -79,6 +80,7 @@ rules! {
         a_released_key_is_free,
         a_doubt_keeps_its_key,
         a_resolved_doubt_is_settled_and_says_why,
+        a_doubt_settled_as_not_applied_frees_its_key,
         a_retaken_doubt_is_claimed_and_still_in_the_way,
         what_was_never_claimed_is_not_found,
         a_large_settlement_is_cut_and_says_so,
@@ -101,6 +103,11 @@ rules! {
         the_callers_own_record_comes_before_anothers,
         a_trace_goes_with_its_record,
         operators_find_a_key_whoever_used_it,
+    },
+    searching::{
+        the_newest_come_first_and_pages_follow,
+        what_is_given_must_hold,
+        no_more_than_the_bound_are_found_at_once,
     },
     crash::{
         everything_acknowledged_is_there_after_a_crash,

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use tiebreak_core::delivery::Unknown;
-use tiebreak_core::record::{Fence, Sought, State};
+use tiebreak_core::outcome::Outcome;
+use tiebreak_core::record::{Fence, Settlement, Sought, State};
 
 use super::making::{NOW, alike, caller, doubt, doubted, fingerprint, granted, id, key, keyed, keyless, record};
-use super::making::{settled, settlement, taken};
+use super::making::{of_another, settled, settlement, taken};
 use super::{BOUNDS, Opening, Store};
 use crate::{LedgerError, Resolution, ResolvedBy};
 
@@ -244,4 +245,33 @@ pub(super) async fn counts_follow_the_states(mut store: Box<dyn Store>) {
     assert_eq!(ledger.release(id(1), fence).await, Ok(()));
     assert_eq!(ledger.purge(super::making::later(1_000)).await, Ok(2));
     assert_eq!(counts().await, (1, 0, 0));
+}
+
+pub(super) async fn a_doubt_settled_as_not_applied_frees_its_key(mut store: Box<dyn Store>) {
+    let ledger = store.open(Opening::First).await;
+    doubted(&ledger, keyed(1, 1), Unknown::Closed).await;
+    let not_applied = Settlement {
+        outcome: Outcome::Refused,
+        ..settlement(0)
+    };
+    let resolved = ledger.resolve(id(1), not_applied, ResolvedBy::Person, "not in the books".into());
+    assert!(resolved.await.is_ok());
+    let other = of_another(3, 1, 1);
+    for sought in [keyed(2, 1).sought(), other.sought()] {
+        assert_eq!(ledger.look_up(sought, NOW).await, Ok(None));
+    }
+    let mut again = keyed(2, 1);
+    again.fingerprint = fingerprint(1);
+    granted(&ledger, again).await;
+    for how in [Opening::AfterCrash, Opening::AfterClose] {
+        let ledger = store.open(how).await;
+        let found = ledger.look_up(keyed(2, 1).sought(), NOW).await;
+        assert_eq!(
+            found.map(|r| r.map(|r| r.claim.id)),
+            Ok(Some(id(2))),
+            "its successor holds the key"
+        );
+        let reason = ledger.resolution(id(1)).await.map(|r| r.map(|r| r.reason));
+        assert_eq!(reason, Ok(Some("not in the books".into())), "what was said is kept");
+    }
 }

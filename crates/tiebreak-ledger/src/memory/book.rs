@@ -11,6 +11,7 @@ use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, Sought, Sta
 use tiebreak_core::time::Time;
 
 use crate::bounds::Bounds;
+use crate::search::{Found, MAX_FOUND, MAX_LOOKED_AT, Query};
 use crate::{Claimed, LedgerError, MAX_PAGE, Resolution, Stats};
 
 #[derive(Debug, Clone)]
@@ -44,12 +45,12 @@ impl Book {
             .key
             .and_then(|k| self.keys.get(&k))
             .map(|row| &self.rows[row].record)
-            .filter(|record| !over(record, now));
+            .filter(|record| record.is_in_the_way(now));
         let by_doubt = || Some(&self.rows[self.doubts.get(&(sought.caller, sought.fingerprint))?.first()?].record);
         let by_trace = || {
             let anybody = self.with_trace(sought.trace?);
             let mut others = anybody.filter(|r| sought.is_used_by_another(&r.claim));
-            others.find(|record| !over(record, now))
+            others.find(|record| record.is_in_the_way(now))
         };
         by_key.or_else(by_doubt).or_else(by_trace).cloned()
     }
@@ -201,6 +202,25 @@ impl Book {
         let records = self.rows.range(after + 1..).map(|(_, entry)| &entry.record);
         let open = records.filter(|r| matches!(r.state, State::InDoubt(_)));
         Ok(open.take(limit.min(MAX_PAGE)).cloned().collect())
+    }
+
+    pub(super) fn search(&self, query: &Query, before: Option<WriteId>, limit: usize) -> Found {
+        let limit = limit.min(MAX_FOUND);
+        let (low, high) = query.ids(before);
+        let mut found = Found::default();
+        let between = if low < high { low..high } else { low..low };
+        for (looked_at, (id, row)) in self.ids.range(between).rev().enumerate() {
+            if found.records.len() == limit || looked_at == MAX_LOOKED_AT {
+                return found;
+            }
+            let record = &self.rows[row].record;
+            if query.matches(record) {
+                found.records.push(record.clone());
+            }
+            found.next = Some(*id);
+        }
+        found.next = None;
+        found
     }
 
     pub(super) fn purge(&mut self, now: Time) -> u64 {

@@ -13,6 +13,7 @@ use tiebreak_core::time::Time;
 use self::book::Book;
 pub use self::fault::{Fault, Op};
 use crate::bounds::Bounds;
+use crate::search::{Found, Query};
 use crate::{Claimed, Ledger, LedgerError, Pending, Resolution, ResolvedBy, Stats};
 
 /// A ledger in memory. Clones share one store, as tasks of one process do; [`MemoryLedger::reopen`] gives what the
@@ -227,6 +228,10 @@ impl Ledger for MemoryLedger {
 
     fn doubts(&self, after: Option<WriteId>, limit: usize) -> Pending<'_, Vec<Record>> {
         self.perform(Op::Read, |book| book.doubts(after, limit))
+    }
+
+    fn search(&self, query: Query, before: Option<WriteId>, limit: usize) -> Pending<'_, Found> {
+        self.perform(Op::Read, |book| Ok(book.search(&query, before, limit)))
     }
 
     fn purge(&self, now: Time) -> Pending<'_, u64> {

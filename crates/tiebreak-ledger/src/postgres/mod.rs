@@ -18,6 +18,7 @@ mod owner;
 mod perform;
 mod row;
 mod schema;
+mod searching;
 mod standing;
 mod statements;
 mod tls;
@@ -41,6 +42,7 @@ pub use self::options::{Address, BadAddress, Options};
 use self::owner::Tenure;
 use self::row::millis;
 use self::writer::Writer;
+use crate::search::{Found, Query};
 use crate::words::parse_resolver;
 use crate::{Claimed, Ledger, LedgerError, MAX_PAGE, Pending, Resolution, ResolvedBy, Stats};
 
@@ -430,6 +432,14 @@ impl Ledger for PgLedger {
                 .collect::<Result<_, _>>()
                 .map_err(Trouble::Rule)
         }))
+    }
+
+    fn search(&self, query: Query, before: Option<WriteId>, limit: usize) -> Pending<'_, Found> {
+        Box::pin(async move {
+            let query = &query;
+            self.read(move |session| async move { searching::search(&session, query, before, limit).await })
+                .await
+        })
     }
 
     fn purge(&self, now: Time) -> Pending<'_, u64> {

@@ -106,7 +106,8 @@ fn resolve() -> String {
         "UPDATE writes w
          SET state = 'settled', owner = NULL, doubtful = false, outcome = $2, status = $3, fields = $4, content = $5,
              truncated = $6, class = $7, evidence = $8, guarantee = $9, attempts = $10, settled_at = $11,
-             resolved_by = $12, resolution = $13
+             resolved_by = $12, resolution = $13,
+             slot = CASE WHEN $2 = 'refused' AND $3 = 0 THEN NULL ELSE slot END
          WHERE w.id = $1 AND w.state = 'doubted'
          RETURNING {RECORD}"
     )
@@ -159,6 +160,8 @@ pub(super) struct Reading {
     pub(super) get: Statement,
     pub(super) doubts: Statement,
     pub(super) traced: Statement,
+    pub(super) search: Statement,
+    pub(super) looked_at: Statement,
     pub(super) purge: Statement,
 }
 
@@ -166,6 +169,20 @@ pub(super) struct Reading {
 const PURGE: &str = "
 DELETE FROM writes WHERE id IN (
     SELECT id FROM writes WHERE state = 'settled' AND expires <= $1 ORDER BY expires LIMIT 500 FOR UPDATE SKIP LOCKED)";
+
+/// Along the primary key, which begins with a time, from the newest back; no more than `$8` rows are looked at.
+fn search() -> String {
+    format!(
+        "SELECT {RECORD} FROM (SELECT * FROM writes WHERE id >= $1 AND id < $2 ORDER BY id DESC LIMIT $8) w
+         WHERE ($3::text IS NULL OR strpos(w.target, $3) > 0) AND ($4::text IS NULL OR w.state = $4)
+           AND ($5::text IS NULL OR (w.state = 'settled' AND w.outcome = $5))
+           AND ($6::text IS NULL OR (w.state = 'settled' AND w.class = $6))
+         ORDER BY w.id DESC LIMIT $7"
+    )
+}
+
+/// The last of the rows that such a search looks at.
+const LOOKED_AT: &str = "SELECT id FROM writes WHERE id >= $1 AND id < $2 ORDER BY id DESC OFFSET $3 LIMIT 1";
 
 impl Reading {
     pub(super) async fn prepare(client: &Client) -> Result<Reading, Trouble> {
@@ -177,6 +194,8 @@ impl Reading {
         let traced = format!("SELECT {RECORD} FROM writes w WHERE w.trace = $1 ORDER BY w.row DESC LIMIT $2");
         Ok(Reading {
             traced: prepare(&traced).await?,
+            search: prepare(&search()).await?,
+            looked_at: prepare(LOOKED_AT).await?,
             look_up: prepare(&look_up()).await?,
             get: prepare(&get).await?,
             doubts: prepare(&doubts).await?,

@@ -58,7 +58,7 @@ impl Places {
         for row in &self.keys {
             match row::by_row(conn, *row)? {
                 Some(record) if record.claim.key == sought.key => {
-                    if !over(&record, now) {
+                    if record.is_in_the_way(now) {
                         return Ok(Some(record));
                     }
                     break;
@@ -81,7 +81,7 @@ impl Places {
         }
         for row in &self.traces {
             match row::by_row(conn, *row)? {
-                Some(record) if sought.is_used_by_another(&record.claim) && !over(&record, now) => {
+                Some(record) if sought.is_used_by_another(&record.claim) && record.is_in_the_way(now) => {
                     return Ok(Some(record));
                 }
                 _ => {}
@@ -102,10 +102,6 @@ pub(super) fn traced(conn: &Connection, rows: &[i64], trace: KeyTrace, limit: us
         found.extend(record.filter(|r| r.claim.trace.is_some_and(|t| t.digest == trace.digest)));
     }
     Ok(found)
-}
-
-fn over(record: &Record, now: Time) -> bool {
-    matches!(record.state, State::Settled(_)) && record.claim.expires.is_some_and(|at| at <= now)
 }
 
 /// The row of the record with this id.

@@ -16,6 +16,7 @@ mod recovery;
 mod reserve;
 mod row;
 mod schema;
+mod searching;
 mod writer;
 
 use std::path::Path;
@@ -40,6 +41,7 @@ pub use self::options::{Options, Pretend};
 use self::queue::{Queue, Refused};
 use self::reserve::Reserve;
 use crate::bounds::Bounds;
+use crate::search::{Found, Query};
 use crate::{Claimed, Ledger, LedgerError, Pending, Resolution, ResolvedBy, Stats};
 
 /// A ledger in an SQLite file. Dropping it finishes what was submitted.
@@ -342,6 +344,10 @@ impl Ledger for SqliteLedger {
 
     fn doubts(&self, after: Option<WriteId>, limit: usize) -> Pending<'_, Vec<Record>> {
         self.read(move |conn| finding::doubts(conn, after, limit))
+    }
+
+    fn search(&self, query: Query, before: Option<WriteId>, limit: usize) -> Pending<'_, Found> {
+        self.read(move |conn| searching::search(conn, &query, before, limit).map_err(|e| error::using(&e)))
     }
 
     fn purge(&self, now: Time) -> Pending<'_, u64> {

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use clap::Args;
 
 use super::guard::{Guard, Token};
+use super::prover::Prover;
 use crate::exit::{Failure, USAGE};
 
 /// Where it listens unless told otherwise.
@@ -17,8 +18,8 @@ const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 409
 /// A shorter token can be guessed.
 const SHORTEST_TOKEN: usize = 16;
 
-/// No token is longer than this; a larger file is something else.
-const LONGEST_TOKEN: u64 = 4096;
+/// No secret is longer than this; a larger file is something else.
+const LONGEST_SECRET: u64 = 16 * 1024;
 
 /// Options of the admin listener.
 #[derive(Debug, Clone, Args)]
@@ -38,6 +39,9 @@ pub(crate) struct AdminArgs {
     /// A member or query parameter whose values the console never shows, besides passwords, tokens and the like (repeatable)
     #[arg(long, value_name = "NAME")]
     admin_conceal: Vec<String>,
+    /// A file with header lines (`Authorization: Bearer …`) with which targets of doubts may be read to prove them
+    #[arg(long, value_name = "FILE")]
+    prover_credential_file: Option<PathBuf>,
 }
 
 /// The value of `--admin`.
@@ -71,6 +75,12 @@ pub(super) struct Asked {
 }
 
 impl AdminArgs {
+    /// The prover credential, for the origin at `upstream` alone.
+    pub(crate) fn prover(&self, upstream: Option<&str>) -> Result<Option<Prover>, Failure> {
+        let file = self.prover_credential_file.as_deref();
+        file.map(|file| Prover::read(file, upstream)).transpose()
+    }
+
     /// Names of members and parameters that are never shown.
     pub(super) fn conceal(&self) -> &[String] {
         &self.admin_conceal
@@ -84,6 +94,7 @@ impl AdminArgs {
             None => DEFAULT,
         };
         let token = self.admin_token_file.as_deref().map(read_token).transpose()?;
+        let token = token.map(|text| Token::new(&text));
         if !address.ip().is_loopback() {
             if token.is_none() {
                 let why = format!(
@@ -107,8 +118,24 @@ impl AdminArgs {
 }
 
 /// Reads the token: one line in a file that only its owner can read.
-fn read_token(path: &Path) -> Result<Token, Failure> {
+pub(crate) fn read_token(path: &Path) -> Result<String, Failure> {
+    let text = read_private(path, "the token file")?;
     let fail = |why: String| Failure::new(USAGE, format!("use the token file {}: {why}", path.display()));
+    let token = text.trim();
+    if token.chars().any(char::is_control) {
+        return Err(fail("it must hold one line, the token".into()));
+    }
+    if token.len() < SHORTEST_TOKEN {
+        return Err(fail(format!(
+            "its token has fewer than {SHORTEST_TOKEN} characters; make one with: openssl rand -hex 32"
+        )));
+    }
+    Ok(token.to_owned())
+}
+
+/// The text of a file that only its owner can read; `what` names it.
+pub(super) fn read_private(path: &Path, what: &str) -> Result<String, Failure> {
+    let fail = |why: String| Failure::new(USAGE, format!("use {what} {}: {why}", path.display()));
     let mut file = std::fs::File::open(path).map_err(|e| fail(e.to_string()))?;
     let mode = file.metadata().map_err(|e| fail(e.to_string()))?.mode();
     if mode & 0o077 != 0 {
@@ -118,16 +145,12 @@ fn read_token(path: &Path) -> Result<Token, Failure> {
         )));
     }
     let mut text = String::new();
-    let read = (&mut file).take(LONGEST_TOKEN + 1).read_to_string(&mut text);
+    let read = (&mut file).take(LONGEST_SECRET + 1).read_to_string(&mut text);
     read.map_err(|e| fail(e.to_string()))?;
-    let token = text.trim();
-    if text.len() as u64 > LONGEST_TOKEN || token.chars().any(char::is_control) {
-        return Err(fail("it must hold one line, the token".into()));
-    }
-    if token.len() < SHORTEST_TOKEN {
+    if text.len() as u64 > LONGEST_SECRET {
         return Err(fail(format!(
-            "its token has fewer than {SHORTEST_TOKEN} characters; make one with: openssl rand -hex 32"
+            "it has more than {LONGEST_SECRET} bytes; is it the right file?"
         )));
     }
-    Ok(Token::new(token))
+    Ok(text)
 }

@@ -20,6 +20,9 @@ const COOKIE: &str = "tiebreak-console";
 /// Paths that need no token: that the process lives is no secret, and the way in must be open.
 const OPEN: [&str; 3] = ["/healthz", "/readyz", "/login"];
 
+/// Below this are the console's own files, the same in every copy of Tiebreak.
+const FILES: &str = "/assets/";
+
 /// Carried by every answer. Pages are ours alone: nothing from elsewhere, nothing inline, no frame around them.
 const FIELDS: [(HeaderName, &str); 6] = [
     (
@@ -121,7 +124,8 @@ impl Guard {
             let detail = "this request comes from another site's page; open the console itself";
             return Some(refusal(StatusCode::FORBIDDEN, detail));
         }
-        if self.admits(headers) || OPEN.contains(&request.uri().path()) {
+        let path = request.uri().path();
+        if self.admits(headers) || OPEN.contains(&path) || path.starts_with(FILES) {
             return None;
         }
         let looks = headers

@@ -13,31 +13,43 @@
 //! | `live` | `/api/live`, `/api/history`: what happens now, and the last hour |
 //! | `recent` | `/api/stories`: the writes that came last |
 //! | `stories` | what happened to a write, as JSON |
+//! | `writes` | `/api/writes`: searching the ledger, and all that is known of one write |
+//! | `records` | a record of the ledger, as JSON |
+//! | `doubts` | `/api/doubts`: open doubts, and what ends them |
+//! | `prover` | the credential with which targets of doubts are read |
+//! | `explain` | `/api/explain`: pasted text, explained |
 //!
 //! A handler gets [`Desk`], which is all that the listener knows of the gateway.
 
 mod args;
 mod counts;
+pub(crate) mod doubts;
+mod explain;
 mod guard;
 mod health;
 mod listen;
 mod live;
 mod login;
 mod metrics;
+mod prover;
 mod recent;
+pub(crate) mod records;
 mod refusal;
 pub(crate) mod stories;
+pub(crate) mod writes;
 
 use std::sync::Arc;
 
 use axum::Router;
 use tiebreak_client::Engine;
 use tiebreak_client::story::Watch;
+use tiebreak_core::judge::Judge;
 use tiebreak_core::time::Time;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
-pub(crate) use args::AdminArgs;
+pub(crate) use args::{AdminArgs, read_token};
 pub(crate) use listen::{Bound, bind};
+pub(crate) use prover::Prover;
 
 /// What the admin listener knows of the gateway.
 #[derive(Debug)]
@@ -50,6 +62,11 @@ pub(crate) struct Desk {
     pub(crate) stopping: watch::Receiver<bool>,
     /// What the engine records.
     pub(crate) watch: Arc<Watch>,
+    /// The operator's credential for reading targets of doubts.
+    prover: Option<Prover>,
+    judge: Arc<Judge>,
+    /// One text is explained at a time.
+    explaining: Arc<Semaphore>,
     /// Since when.
     started: Time,
     live: live::Live,
@@ -62,6 +79,7 @@ impl Desk {
         watch: Arc<Watch>,
         upstream: String,
         stopping: watch::Receiver<bool>,
+        prover: Option<Prover>,
     ) -> Desk {
         Desk {
             started: engine.clock().now(),
@@ -69,6 +87,9 @@ impl Desk {
             upstream,
             stopping,
             watch,
+            prover,
+            judge: Arc::new(Judge::standard()),
+            explaining: Arc::new(Semaphore::new(1)),
             live: live::Live::default(),
         }
     }
@@ -82,6 +103,9 @@ fn router(desk: Arc<Desk>, guard: Arc<guard::Guard>) -> Router {
         .merge(counts::routes())
         .merge(live::routes())
         .merge(recent::routes())
+        .merge(writes::routes())
+        .merge(doubts::routes())
+        .merge(explain::routes())
         .merge(crate::console::routes());
     routes
         .with_state(desk)

@@ -79,7 +79,7 @@ impl Said {
 
     fn of(event: &Event) -> Said {
         match event {
-            Event::Joined => Said::plain("joined", "the same key is on its way already; waits for its outcome"),
+            Event::Joined => Said::plain("joined", "the same write is on its way already; waits for its outcome"),
             Event::Known(known) => {
                 let (id, state) = &**known;
                 let text = match *state {

@@ -2,19 +2,29 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tiebreak_origin::StaleStatus;
 
 use super::fault::Wrong;
 use super::node::{Node, Value};
-use super::reading::{show_size, show_text};
+use super::reading::{show_duration, show_list, show_size, show_text, show_word};
 use super::setting::Setting;
+use crate::gateway::{Address, Forwarding, Limits};
 
 /// The settings of the gateway as a whole.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
     /// Where it listens.
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Vec<Address>,
+    /// The certificate chain for TLS, a PEM file.
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key, a PEM file.
+    pub(crate) tls_key: Option<PathBuf>,
+    /// What the origin is told of clients.
+    pub(crate) forwarded: Forwarding,
+    /// The bounds on clients.
+    pub(crate) limits: Limits,
     /// The URL of the origin, or the name of an upstream; `None`: the embedded origin.
     pub(crate) upstream: Option<String>,
     /// The ledger's file, or `memory`.
@@ -23,8 +33,6 @@ pub(crate) struct Server {
     pub(crate) data: PathBuf,
     /// How the embedded origin answers a stale `If-Match`.
     pub(crate) stale_status: StaleStatus,
-    /// At most so many client connections.
-    pub(crate) max_connections: usize,
     /// Bytes of content that all writes together may hold in memory; see [`super::Config::memory`].
     pub(crate) memory: Option<usize>,
 }
@@ -32,12 +40,15 @@ pub(crate) struct Server {
 impl Default for Server {
     fn default() -> Server {
         Server {
-            listen: SocketAddr::from(([127, 0, 0, 1], 4090)),
+            listen: vec![Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 4090)))],
+            tls_cert: None,
+            tls_key: None,
+            forwarded: Forwarding::Forwarded,
+            limits: Limits::default(),
             upstream: None,
             ledger: "tiebreak.ledger".into(),
             data: "tiebreak.origin".into(),
             stale_status: StaleStatus::Conflict,
-            max_connections: 10_000,
             memory: None,
         }
     }
@@ -62,15 +73,34 @@ pub(crate) const SETTINGS: &[Setting<Server>] = &[
     at_start(
         "listen",
         |s, node| {
-            s.listen = node.text()?.parse().map_err(|_| {
-                Wrong::expected(
-                    "an address and a port, such as \"127.0.0.1:4090\" or \"[::1]:4090\"",
-                    node,
-                )
-            })?;
-            Ok(())
+            s.listen = node.list()?.iter().map(address).collect::<Result<_, _>>()?;
+            match s.listen.is_empty() {
+                true => Err(Wrong::expected("at least one address", node)),
+                false => Ok(()),
+            }
         },
-        |s| Some(show_text(&s.listen.to_string())),
+        |s| {
+            let told: Vec<String> = s.listen.iter().map(ToString::to_string).collect();
+            Some(match &told[..] {
+                [one] => show_text(one),
+                several => show_list(several.iter().map(String::as_str)),
+            })
+        },
+    ),
+    at_start(
+        "tls_cert",
+        |s, node| node.text().map(|path| s.tls_cert = Some(path.into())),
+        |s| s.tls_cert.as_ref().map(|path| show_text(&path.display().to_string())),
+    ),
+    at_start(
+        "tls_key",
+        |s, node| node.text().map(|path| s.tls_key = Some(path.into())),
+        |s| s.tls_key.as_ref().map(|path| show_text(&path.display().to_string())),
+    ),
+    at_start(
+        "forwarded",
+        |s, node| node.word(Forwarding::WORDS).map(|which| s.forwarded = which),
+        |s| Some(show_word(Forwarding::WORDS, s.forwarded)),
     ),
     Setting {
         name: "upstream",
@@ -110,8 +140,51 @@ pub(crate) const SETTINGS: &[Setting<Server>] = &[
     ),
     at_start(
         "max_connections",
-        |s, node| node.count(1..=1_000_000).map(|n| s.max_connections = n),
-        |s| Some(s.max_connections.to_string()),
+        |s, node| node.count(1..=1_000_000).map(|n| s.limits.max_connections = n),
+        |s| Some(s.limits.max_connections.to_string()),
+    ),
+    at_start(
+        "max_connections_per_address",
+        |s, node| {
+            node.count(1..=1_000_000)
+                .map(|n| s.limits.max_connections_per_address = n)
+        },
+        |s| Some(s.limits.max_connections_per_address.to_string()),
+    ),
+    at_start(
+        "max_writes_per_caller",
+        |s, node| node.count(1..=1_000_000).map(|n| s.limits.max_writes_per_caller = n),
+        |s| Some(s.limits.max_writes_per_caller.to_string()),
+    ),
+    at_start(
+        "max_head",
+        |s, node| node.size(1 << 10..=1 << 20).map(|n| s.limits.max_head = n),
+        |s| Some(show_size(s.limits.max_head as u64)),
+    ),
+    at_start(
+        "head_timeout",
+        |s, node| bound(node).map(|d| s.limits.head_timeout = d),
+        |s| Some(show_duration(s.limits.head_timeout)),
+    ),
+    at_start(
+        "stall_timeout",
+        |s, node| bound(node).map(|d| s.limits.stall_timeout = d),
+        |s| Some(show_duration(s.limits.stall_timeout)),
+    ),
+    at_start(
+        "min_rate",
+        |s, node| node.count(1..=1_000_000_000).map(|n| s.limits.min_rate = n),
+        |s| Some(s.limits.min_rate.to_string()),
+    ),
+    at_start(
+        "idle_timeout",
+        |s, node| bound(node).map(|d| s.limits.idle_timeout = d),
+        |s| Some(show_duration(s.limits.idle_timeout)),
+    ),
+    at_start(
+        "drain_timeout",
+        |s, node| bound(node).map(|d| s.limits.drain_timeout = d),
+        |s| Some(show_duration(s.limits.drain_timeout)),
     ),
     at_start(
         "memory",
@@ -119,3 +192,19 @@ pub(crate) const SETTINGS: &[Setting<Server>] = &[
         |s| s.memory.map(|n| show_size(n as u64)),
     ),
 ];
+
+fn address(node: &Node) -> Result<Address, Wrong> {
+    let wrong = |_| {
+        let expected = "an address and a port, such as \"127.0.0.1:4090\" or \"[::1]:4090\", or \"unix:\" and a file";
+        Wrong::expected(expected, node)
+    };
+    node.text()?.parse().map_err(wrong)
+}
+
+/// A time that a client is given: some.
+fn bound(node: &Node) -> Result<Duration, Wrong> {
+    match node.duration()? {
+        Duration::ZERO => Err(Wrong::expected("a duration over zero", node)),
+        some => Ok(some),
+    }
+}

@@ -48,7 +48,7 @@ upstream = "billing"
 remember = "always"
 "#,
         expect![[r#"
-            file.toml:2:10: listen: expected an address and a port, such as "127.0.0.1:4090" or "[::1]:4090", found "localhost"
+            file.toml:2:10: listen: expected an address and a port, such as "127.0.0.1:4090" or "[::1]:4090", or "unix:" and a file, found "localhost"
              2 | listen = "localhost"
                |          ^^^^^^^^^^^
             file.toml:3:1: there is no setting `upstraem` here
@@ -412,11 +412,22 @@ principal = "X-User"
     assert_eq!(faults.told(None, text), "");
     expect![[r#"
         listen = "127.0.0.1:2"                   # --listen
+        # tls_cert is not set                    # default
+        # tls_key is not set                     # default
+        forwarded = "forwarded"                  # default
         # upstream is not set                    # default
         ledger = "tiebreak.ledger"               # default
         data = "tiebreak.origin"                 # default
         stale_status = 409                       # default
         max_connections = 7                      # file.toml:3
+        max_connections_per_address = 5000       # default
+        max_writes_per_caller = 4096             # default
+        max_head = "64KiB"                       # default
+        head_timeout = "10s"                     # default
+        stall_timeout = "30s"                    # default
+        min_rate = 1024                          # default
+        idle_timeout = "1m"                      # default
+        drain_timeout = "90s"                    # default
         # memory is not set                      # default
 
         [upstreams.billing]

@@ -1,10 +1,10 @@
 //! The command line of `tiebreak serve`. Each flag stands for a setting of the same meaning, and goes before the file.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::client_args::ClientArgs;
 use crate::admin::AdminArgs;
 use crate::config::{Flag, Node, Value};
 
@@ -14,9 +14,6 @@ pub(crate) struct ServeArgs {
     /// A configuration file; flags go before what it says for all routes (`tiebreak config check FILE` checks it)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to listen [default: 127.0.0.1:4090]
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<SocketAddr>,
     /// The API to stand in front of; without it an embedded JSON origin serves
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
@@ -50,9 +47,8 @@ pub(crate) struct ServeArgs {
     /// At most so many MiB of content in one write [default: 16]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1024))]
     max_content: Option<u32>,
-    /// At most so many client connections [default: 10000]
-    #[arg(long, value_name = "N")]
-    max_connections: Option<u32>,
+    #[command(flatten)]
+    clients: ClientArgs,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -70,14 +66,7 @@ impl ServeArgs {
     /// The flags that were given, each with its setting.
     pub(crate) fn flags(&self) -> Vec<Flag> {
         let text = |text: &Option<String>| text.clone().map(Value::Text);
-        // A bare number is not text in a file.
-        let number = |text: &Option<String>| {
-            let digits = |t: &String| t.bytes().all(|b| b.is_ascii_digit()) && !t.is_empty();
-            text.clone()
-                .map(|t| if digits(&t) { Value::Integer(t) } else { Value::Text(t) })
-        };
         let all = [
-            ("--listen", "listen", self.listen.map(|a| Value::Text(a.to_string()))),
             ("--upstream", "upstream", text(&self.upstream)),
             ("--ledger", "ledger", text(&self.ledger)),
             ("--data", "data", text(&self.data)),
@@ -101,13 +90,9 @@ impl ServeArgs {
                 "max_content",
                 self.max_content.map(|n| Value::Text(format!("{n}MiB"))),
             ),
-            (
-                "--max-connections",
-                "max_connections",
-                self.max_connections.map(|n| Value::Integer(n.to_string())),
-            ),
         ];
         all.into_iter()
+            .chain(self.clients.given())
             .filter_map(|(option, setting, value)| {
                 value.map(|value| Flag {
                     option,
@@ -117,4 +102,11 @@ impl ServeArgs {
             })
             .collect()
     }
+}
+
+/// The value of an option that takes a bare number too, which is not text in a file.
+pub(super) fn number(text: &Option<String>) -> Option<Value> {
+    let digits = |t: &String| t.bytes().all(|b| b.is_ascii_digit()) && !t.is_empty();
+    text.clone()
+        .map(|t| if digits(&t) { Value::Integer(t) } else { Value::Text(t) })
 }

@@ -8,7 +8,7 @@ use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use tiebreak_client::transport::http::Streamed;
-use tiebreak_core::problem::{MEDIA_TYPE, Problem};
+use tiebreak_core::problem::{Kind, MEDIA_TYPE, Problem};
 
 /// The content of an answer.
 #[derive(Debug)]
@@ -157,5 +157,10 @@ pub(super) fn problem(problem: &Problem) -> Response<Content> {
     response
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(MEDIA_TYPE));
+    if problem.kind() == Kind::Busy {
+        response
+            .headers_mut()
+            .insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("1"));
+    }
     response
 }

@@ -2,18 +2,27 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `listen` | connections in, draining at the end |
-//! | `args`, `serve` | the command line, and what it starts |
+//! | `listen` | connections in, what is malformed refused, draining at the end |
+//! | `limits` | the bounds on clients |
+//! | `inbound` | what is made of every request first |
+//! | `forwarding` | what the origin is told of clients |
+//! | `args`, `client_args`, `serve` | the command line, and what it starts |
 //! | `route` | which request is a read, which a write |
 //! | `routing` | which route of the configuration a request takes |
 //! | `reload` | SIGHUP: the configuration is read anew |
 //! | `read` | safe methods: streamed through, and remembered |
+//! | `content` | the content of a write, taken in within bounds |
 //! | `write` | writes: through the engine |
 //! | `upstream` | the origin: over HTTP, or embedded |
 //! | `body` | what goes back to the client |
 
 mod args;
 mod body;
+mod client_args;
+mod content;
+mod forwarding;
+mod inbound;
+mod limits;
 mod listen;
 mod read;
 mod reload;
@@ -24,5 +33,8 @@ mod upstream;
 mod write;
 
 pub(crate) use args::ServeArgs;
+pub(crate) use forwarding::Forwarding;
+pub(crate) use limits::Limits;
+pub(crate) use listen::Address;
 pub(crate) use serve::run;
-pub(crate) use upstream::{EmbeddedTransport, Remote};
+pub(crate) use upstream::{EmbeddedTransport, Remote, is_embedded};

@@ -15,7 +15,8 @@ use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::validator::EntityTag;
 
 use super::body::{Content, Remembered, problem, whole};
-use super::route::{Connection, Gateway, add_via};
+use super::forwarding::add_via;
+use super::route::{Connection, Gateway};
 use super::routing::Route;
 use super::upstream::{Remote, Upstream};
 
@@ -29,7 +30,7 @@ pub(super) async fn forward(
     match &route.upstream {
         Upstream::Http(remote) => over_http(gateway, &route, remote, request, connection).await,
         Upstream::Embedded(origin) => {
-            let reader = Reader::of(gateway, &route, &request, connection);
+            let reader = Reader::of(gateway, &route, &request, &connection);
             let (head, body) = request.into_parts();
             let content = match Limited::new(body, route.config.settings.values.max_content)
                 .collect()
@@ -62,7 +63,7 @@ async fn over_http(
     request: Request<Incoming>,
     connection: Connection,
 ) -> Response<Content> {
-    let reader = Reader::of(gateway, route, &request, connection);
+    let reader = Reader::of(gateway, route, &request, &connection);
     let (mut head, body) = request.into_parts();
     let Some(path) = head.uri.path_and_query().and_then(|asked| remote.path(asked)) else {
         return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
@@ -70,7 +71,6 @@ async fn over_http(
     head.uri = Uri::from(path);
     head.version = http::Version::HTTP_11;
     head.headers.insert(header::HOST, remote.host.clone());
-    add_via(&mut head.headers);
     let body = if body.is_end_stream() {
         Either::Left(Full::new(Bytes::new()))
     } else {
@@ -103,7 +103,7 @@ async fn over_http(
         }
     };
     let (mut head, body) = response.into_parts();
-    add_via(&mut head.headers);
+    add_via(&mut head.headers, head.version);
     match reader {
         Some(reader) if reader.wants(head.status, &head.headers) => {
             let limit = gateway.engine.options().reads.content;
@@ -175,7 +175,7 @@ struct Reader {
     /// Where the credential is, if there is one.
     credential: HeaderMap,
     target: PathAndQuery,
-    connection: u64,
+    connection: Option<u64>,
 }
 
 impl Reader {
@@ -184,7 +184,7 @@ impl Reader {
         gateway: &Arc<Gateway>,
         route: &Arc<Route>,
         request: &Request<Incoming>,
-        connection: Connection,
+        connection: &Connection,
     ) -> Option<Reader> {
         if request.method() != Method::GET || request.headers().contains_key(header::RANGE) {
             return None;
@@ -194,7 +194,7 @@ impl Reader {
             route: Arc::clone(route),
             credential: route.credential(request.headers()),
             target: request.uri().path_and_query()?.clone(),
-            connection: connection.number,
+            connection: connection.evidence(request.version()),
         })
     }
 

@@ -9,13 +9,16 @@ use hyper::body::Incoming;
 use tiebreak_client::Engine;
 use tiebreak_client::caller::Callers;
 use tiebreak_client::transport::http::{HttpTransport, strip_hop_by_hop};
+use tiebreak_core::caller::CallerId;
 use tiebreak_core::method::is_safe;
-use tiebreak_core::problem::{Kind, Problem};
 use tokio::sync::Semaphore;
 
 use super::body::{Content, problem};
+use super::forwarding::{Forwarding, Peer};
+use super::limits::{Limits, Places};
+use super::listen::Tls;
 use super::routing::{Route, Routing};
-use super::{read, write};
+use super::{inbound, read, write};
 
 /// What all connections of a gateway share.
 #[derive(Debug)]
@@ -30,17 +33,34 @@ pub(super) struct Gateway {
     pub(super) callers: Arc<Callers>,
     /// Bytes of content that all writes together may hold in memory.
     pub(super) memory: Arc<Semaphore>,
+    /// What the origin is told of clients.
+    pub(super) forwarding: Forwarding,
+    /// What TCP connections are encrypted with, if they are.
+    pub(super) tls: Option<Arc<Tls>>,
+    /// The bounds on clients.
+    pub(super) limits: Limits,
+    /// The writes of each caller that are on their way.
+    pub(super) writing: Arc<Places<CallerId>>,
     /// Exchanges on their way.
     pub(super) running: Arc<Running>,
 }
 
 /// A client connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Connection {
     /// Its number, never used again.
     pub(super) number: u64,
     /// The thread that serves it.
     pub(super) worker: usize,
+    pub(super) peer: Arc<Peer>,
+}
+
+impl Connection {
+    /// Its number, where being on one connection says something about who reads and writes: requests of many workers share
+    /// one HTTP/2 connection as a rule.
+    pub(super) fn evidence(&self, version: http::Version) -> Option<u64> {
+        (version <= http::Version::HTTP_11).then_some(self.number)
+    }
 }
 
 /// Counts the exchanges on their way, so that stopping can wait for the last one.
@@ -76,17 +96,34 @@ impl Gateway {
         mut request: Request<Incoming>,
         connection: Connection,
     ) -> Response<Content> {
-        if let Some(refusal) = refuse(&request) {
-            return problem(&refusal);
+        if let Some(refusal) = inbound::refuse(&request) {
+            let mut refused = problem(&refusal);
+            if request.version() < http::Version::HTTP_2 {
+                // What follows may be meant for another reader.
+                let close = HeaderValue::from_static("close");
+                refused.headers_mut().insert(header::CONNECTION, close);
+            }
+            return refused;
         }
+        let version = request.version();
+        inbound::to_http1(&mut request);
+        let trailers = inbound::takes_trailers(request.headers());
         strip_hop_by_hop(request.headers_mut());
+        if trailers {
+            request
+                .headers_mut()
+                .insert(header::TE, HeaderValue::from_static("trailers"));
+        }
         request.headers_mut().remove("tiebreak");
+        self.forwarding.mark(request.headers_mut(), &connection.peer, version);
         let route = self.route(&request);
         if is_safe(request.method()) && !overrides_method(request.headers()) {
             return read::forward(&self, route, request, connection).await;
         }
+        // Of an answer to a write, what is decided upon is kept, and that has no trailers.
+        request.headers_mut().remove(header::TE);
         // Boxed: the many reads need not carry the room that a write takes.
-        Box::pin(write::perform(self, route, request, connection.number)).await
+        Box::pin(write::perform(self, route, request, connection)).await
     }
 }
 
@@ -95,31 +132,4 @@ fn overrides_method(headers: &HeaderMap) -> bool {
     ["x-http-method", "x-http-method-override", "x-method-override"]
         .iter()
         .any(|name| headers.contains_key(*name))
-}
-
-/// Requests that mean different things to different readers, or that are none of ours.
-fn refuse(request: &Request<Incoming>) -> Option<Problem> {
-    let headers = request.headers();
-    if request.method() == http::Method::CONNECT {
-        return Some(Problem::new(
-            Kind::MethodNotAllowed,
-            "this is a gateway to one origin, not a proxy; it opens no tunnels",
-        ));
-    }
-    if headers.get_all(header::HOST).iter().count() > 1 {
-        return Some(Problem::new(
-            Kind::BadRequest,
-            "the request has more than one Host field; send one (RFC 9112 §3.2)",
-        ));
-    }
-    if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
-        let detail = "the request has both Content-Length and Transfer-Encoding; send one of them (RFC 9112 §6.1)";
-        return Some(Problem::new(Kind::BadRequest, detail));
-    }
-    None
-}
-
-/// Says on the way in and on the way out that a gateway was passed (RFC 9110 §7.6.3).
-pub(super) fn add_via(headers: &mut HeaderMap) {
-    headers.append(header::VIA, HeaderValue::from_static("1.1 tiebreak"));
 }

@@ -63,10 +63,11 @@ impl Route {
             }
         }
         if named.is_empty() {
-            credential_of(headers)
-        } else {
-            named
+            named = credential_of(headers);
+            // A key is no credential, whatever the field is called.
+            named.remove(&self.config.policy.keys.field);
         }
+        named
     }
 
     /// Whose request it is; from what [`Route::credential`] gave.

@@ -14,14 +14,15 @@ use tiebreak_origin::{Origin, OriginOptions};
 use tokio::sync::{Semaphore, watch};
 
 use super::args::ServeArgs;
-use super::listen;
+use super::limits::Places;
+use super::listen::{self, Address, Listeners, Tls};
 use super::reload::Reload;
 use super::route::Gateway;
 use super::routing::Routing;
 use super::upstream::GatewayTransport;
 use crate::admin::{self, Desk};
 use crate::config::{Config, Server};
-use crate::exit::{FAILED, Failure};
+use crate::exit::{FAILED, Failure, USAGE};
 use crate::stores;
 
 /// Runs `tiebreak serve`.
@@ -41,10 +42,22 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let server = &config.server.values;
     let embedded = embedded(&config)?;
     let transport: Arc<dyn Transport> = Arc::new(GatewayTransport::new(embedded.clone()));
-    let listener = listen::bind(server.listen)
+    let tls = match (&server.tls_cert, &server.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let tls = Tls::open(certificate, key).map_err(|why| Failure::new(USAGE, why))?;
+            Some(Arc::new(tls))
+        }
+        (None, None) => None,
+        _ => {
+            let why = "set up TLS: `tls_cert` and `tls_key` belong together; give both, or neither";
+            return Err(Failure::new(USAGE, why));
+        }
+    };
+    let listeners = Listeners::open(&server.listen)
         .await
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(args.admin())?;
+    let prover = args.admin().prover(server.upstream.as_deref())?;
     let ledger = stores::open_ledger(&server.ledger)?;
     let callers = Arc::new(Callers::new(&stores::secret_of(&server.ledger)?));
     let options = EngineOptions {
@@ -71,24 +84,34 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         writers: (0..threads().div_ceil(2)).map(|_| writer()).collect::<Result<_, _>>()?,
         callers,
         memory: Arc::new(Semaphore::new(config.memory())),
+        writing: Places::new(server.limits.max_writes_per_caller),
+        forwarding: server.forwarded,
+        tls: tls.clone(),
+        limits: server.limits.clone(),
         running: Arc::default(),
     });
-    let address = listener
-        .local_addr()
-        .map_err(|e| Failure::new(FAILED, format!("listen on {}: {e}", server.listen)))?;
     let (stop, stopped) = watch::channel(false);
     if let (Some(console), Some(watch)) = (console, gateway.engine.options().watch.clone()) {
         let upstream = server.upstream.clone().unwrap_or_else(|| "embedded".into());
         let engine = Arc::clone(&gateway.engine);
-        console.serve(Desk::new(engine, watch, upstream, stopped.clone()))?;
+        console.serve(Desk::new(engine, watch, upstream, stopped.clone(), prover))?;
     }
-    eprintln!("tiebreak: listening on http://{address}, {}", told(server));
+    for address in listeners.told() {
+        match address {
+            Address::Tcp(address) => {
+                let scheme = if tls.is_some() { "https" } else { "http" };
+                eprintln!("tiebreak: listening on {scheme}://{address}, {}", told(server));
+            }
+            Address::Unix(_) => eprintln!("tiebreak: listening on {address}, {}", told(server)),
+        }
+    }
     if doubts > 0 {
         eprintln!(
             "tiebreak: {doubts} writes are in doubt from before; each is looked at again when its caller repeats it"
         );
     }
     let stopping = tokio::spawn(signals(stop));
+    let renewing = tls.map(|tls| tokio::spawn(tls.watch()));
     let purging = tokio::spawn(purge(Arc::clone(&gateway)));
     let reload = Reload {
         gateway: Arc::clone(&gateway),
@@ -98,9 +121,12 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         embedded,
     };
     let reloading = tokio::spawn(reload.at_each_signal());
-    listen::serve(listener, Arc::clone(&gateway), server.max_connections, stopped).await;
+    listen::serve(listeners, Arc::clone(&gateway), stopped).await;
     reloading.abort();
     purging.abort();
+    if let Some(renewing) = renewing {
+        renewing.abort();
+    }
     stopping.abort();
     ledger.close().await.map_err(|e| Failure::new(FAILED, e.to_string()))
 }

@@ -69,7 +69,13 @@ impl Remote {
     pub(super) fn path(&self, asked: &PathAndQuery) -> Option<PathAndQuery> {
         // `OPTIONS *` asks about the server as a whole (RFC 9110 §7.1).
         if self.base.is_empty() || asked.as_str() == "*" {
-            return Some(asked.clone());
+            // The path of `http://host` is empty, and reads as a slash; it has to be written as one too.
+            let root = asked.as_str() == "/";
+            return Some(if root {
+                PathAndQuery::from_static("/")
+            } else {
+                asked.clone()
+            });
         }
         format!("{}{asked}", self.base).parse().ok()
     }
@@ -107,6 +113,11 @@ impl Upstream {
             Some(_) => None,
         }
     }
+}
+
+/// Whether a target is of the embedded origin.
+pub(crate) fn is_embedded(target: &str) -> bool {
+    target.strip_prefix(EMBEDDED).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The authority under which the embedded origin is known to the engine.

@@ -6,17 +6,17 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tiebreak_client::service::into_response;
 use tiebreak_client::{Answer, Submission};
-use tiebreak_core::key::IdempotencyKey;
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::request::{Target, WriteRequest};
 use tokio::sync::oneshot;
 
 use super::body::{Content, problem, whole};
-use super::route::{Gateway, Running, add_via};
+use super::content::{self, busy};
+use super::forwarding::add_via;
+use super::route::{Connection, Gateway, Running};
 use super::routing::Route;
 use super::upstream::Upstream;
 
@@ -27,9 +27,8 @@ pub(super) async fn perform(
     gateway: Arc<Gateway>,
     route: Arc<Route>,
     request: Request<Incoming>,
-    connection: u64,
+    connection: Connection,
 ) -> Response<Content> {
-    let max_content = route.config.settings.values.max_content;
     let (mut head, body) = request.into_parts();
     let Some(path) = head.uri.path_and_query() else {
         return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
@@ -38,36 +37,17 @@ pub(super) async fn perform(
         Ok(target) => target,
         Err(error) => return problem(&Problem::new(Kind::BadRequest, format!("failed to {error}"))),
     };
-    let key = match IdempotencyKey::of(&head.headers) {
-        Ok(key) => key,
-        Err(error) => return problem(&Problem::new(Kind::KeyInvalid, format!("failed to {error}"))),
-    };
-    let length = head
-        .headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|n| n > max_content) {
-        return problem(&too_large(max_content));
-    }
-    // Content of unknown length counts as the longest that is accepted.
-    let size = u32::try_from(length.unwrap_or(max_content)).unwrap_or(u32::MAX);
-    let Ok(memory) = Arc::clone(&gateway.memory).try_acquire_many_owned(size) else {
-        return problem(&Problem::new(
-            Kind::Busy,
-            "too much content is waiting already; nothing was sent, try again later",
-        ));
-    };
-    let content = match Limited::new(body, max_content).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return problem(&too_large(max_content)),
-        Err(_) => {
-            return problem(&Problem::new(
-                Kind::BadRequest,
-                "the content ended early; nothing was sent",
-            ));
-        }
-    };
     let caller = route.caller(&gateway.callers, &route.credential(&head.headers));
+    let Some(place) = gateway.writing.take(caller) else {
+        return problem(
+            &busy("as many of your writes are on their way as this gateway takes from one caller").with_status(429),
+        );
+    };
+    let max_content = route.config.settings.values.max_content;
+    let (content, memory) = match content::take_in(&gateway, max_content, &head.headers, body).await {
+        Ok(taken) => taken,
+        Err(refusal) => return problem(&refusal),
+    };
     let prefers = prefers_rebase(&head.headers);
     if let Some(Ok(there)) = destination(&route, &head.headers) {
         head.headers.insert("destination", there);
@@ -75,7 +55,6 @@ pub(super) async fn perform(
     head.headers.remove(header::HOST);
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::EXPECT);
-    add_via(&mut head.headers);
     let write = WriteRequest {
         method: head.method,
         target,
@@ -85,8 +64,9 @@ pub(super) async fn perform(
     let (here, gone) = oneshot::channel();
     let submission = Submission {
         caller: Some(caller),
-        key,
-        connection: Some(connection),
+        connection: connection.evidence(head.version),
+        remembers: true,
+        sender: connection.peer.address().map(|address| address.to_string()),
         lanes: route.lanes(head.uri.path(), &write),
         policy: Some(Arc::clone(&route.config.policy)),
         gone: Some(gone),
@@ -96,7 +76,7 @@ pub(super) async fn perform(
     let shared = Arc::clone(&gateway);
     // All writes to one target run on one thread, so that a lane moves on without waking another.
     let task = gateway.writer_for(write.target.path()).spawn(async move {
-        let (_running, _memory) = (running, memory);
+        let (_running, _memory, _place) = (running, memory, place);
         shared.engine.write(write, submission).await
     });
     let answered = task.await;
@@ -118,13 +98,6 @@ fn destination(route: &Route, headers: &HeaderMap) -> Option<Result<HeaderValue,
     let value = headers.get("destination")?.to_str().ok()?;
     let here = headers.get(header::HOST)?.to_str().ok()?;
     Some(HeaderValue::from_str(&route.upstream.destination(value, here)?))
-}
-
-fn too_large(limit: usize) -> Problem {
-    Problem::new(
-        Kind::TooLarge,
-        format!("the content of a write may have at most {limit} bytes here; nothing was sent"),
-    )
 }
 
 fn prefers_rebase(headers: &HeaderMap) -> bool {
@@ -156,7 +129,7 @@ fn respond(route: &Route, answer: Answer, prefers: bool) -> Response<Content> {
         }
     }
     if matches!(route.upstream, Upstream::Http(_)) {
-        add_via(headers);
+        add_via(headers, http::Version::HTTP_11);
     }
     response
 }

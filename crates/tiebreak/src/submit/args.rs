@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, Method};
 use tiebreak_core::json::Pointer;
 use tiebreak_core::policy::{OnDuplicate, Policy};
 use tiebreak_core::validator::EtagKind;
@@ -236,19 +236,7 @@ impl SubmitArgs {
 
     /// The fields that go with every request.
     pub(super) fn fields(&self) -> Result<HeaderMap, String> {
-        let mut headers = HeaderMap::new();
-        for given in &self.header {
-            match given.strip_prefix('@') {
-                None => add_field(&mut headers, given)?,
-                Some(path) => {
-                    let text = std::fs::read_to_string(path).map_err(|e| format!("read --header @{path}: {e}"))?;
-                    for line in text.lines().filter(|l| !l.trim().is_empty()) {
-                        add_field(&mut headers, line)?;
-                    }
-                }
-            }
-        }
-        Ok(headers)
+        crate::fields::read(&self.header)
     }
 
     /// Collections of the embedded origin and the files with their schemas.
@@ -295,20 +283,6 @@ impl SubmitArgs {
             ..Policy::default()
         }
     }
-}
-
-/// Adds one field; what is wrong is said without its value.
-fn add_field(headers: &mut HeaderMap, text: &str) -> Result<(), String> {
-    let malformed = || "read a --header; write it like \"Authorization: Bearer …\"".to_owned();
-    let (name, value) = text.split_once(':').ok_or_else(malformed)?;
-    let name: HeaderName = name.trim().parse().map_err(|_| malformed())?;
-    let mut value: HeaderValue = value
-        .trim()
-        .parse()
-        .map_err(|_| format!("use the value of --header {name}"))?;
-    value.set_sensitive(true);
-    headers.append(name, value);
-    Ok(())
 }
 
 #[cfg(test)]
@@ -373,7 +347,7 @@ mod tests {
     #[test]
     fn a_bad_field_is_refused_without_its_value() {
         for bad in ["Bearer-secret", "X Y: secret", "X: sec\u{1}ret"] {
-            let why = add_field(&mut HeaderMap::new(), bad).unwrap_err();
+            let why = crate::fields::read(&[bad.to_owned()]).unwrap_err();
             assert!(!why.contains("secret") && !why.contains("ret\""), "{why}");
         }
     }

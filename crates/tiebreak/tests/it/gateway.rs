@@ -49,8 +49,10 @@ impl Gateway {
                 .next()
                 .unwrap_or_else(|| panic!("the gateway ended: {said:?}"))
                 .unwrap();
-            if let Some(rest) = line.split("http://").nth(1)
-                && line.contains("listening")
+            if let Some(rest) = line
+                .split("listening on http")
+                .nth(1)
+                .and_then(|rest| rest.split("://").nth(1))
             {
                 break rest.split(',').next().unwrap().to_owned();
             }
@@ -71,6 +73,13 @@ impl Gateway {
             admin,
             folder: Some(folder),
         }
+    }
+
+    /// Asks it to stop as `kill` does, and waits until it has.
+    pub fn stop(mut self) -> std::process::ExitStatus {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        self.process.wait().unwrap()
     }
 
     /// Kills it as `kill -9` does; gives back its folder.

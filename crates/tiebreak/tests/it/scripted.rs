@@ -35,6 +35,8 @@ pub enum Fault {
     Unavailable,
     /// Never performed; the connection ends without an answer.
     Dropped,
+    /// Never performed, and never answered.
+    Hangs,
 }
 
 impl Fault {
@@ -44,13 +46,14 @@ impl Fault {
             Fault::Late(by) => format!("late {}", by.as_millis()),
             Fault::Unavailable => "unavailable".into(),
             Fault::Dropped => "dropped".into(),
+            Fault::Hangs => "hangs".into(),
         }
     }
 
     fn parse(word: &str) -> Option<Fault> {
         match word.split_once(' ') {
             Some(("late", ms)) => Some(Fault::Late(Duration::from_millis(ms.parse().ok()?))),
-            _ => [Fault::LostAnswer, Fault::Unavailable, Fault::Dropped]
+            _ => [Fault::LostAnswer, Fault::Unavailable, Fault::Dropped, Fault::Hangs]
                 .into_iter()
                 .find(|f| f.word() == word),
         }
@@ -156,6 +159,7 @@ async fn answer(state: Arc<Shared>, request: Request<Incoming>) -> Result<Respon
     match fault {
         None => Ok(perform()),
         Some(Fault::Dropped) => Err(HangUp),
+        Some(Fault::Hangs) => std::future::pending().await,
         Some(Fault::LostAnswer) => {
             perform();
             Err(HangUp)
@@ -195,6 +199,9 @@ impl Shared {
                 Some(current) => self.represent(StatusCode::OK, &current),
                 None => status(404),
             };
+        }
+        if method == Method::OPTIONS {
+            return status(405);
         }
         let stale = field("if-match").is_some_and(|wanted| tag.as_deref() != Some(wanted));
         let exists = field("if-none-match") == Some("*") && current.is_some();

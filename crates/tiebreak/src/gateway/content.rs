@@ -1,0 +1,96 @@
+//! The content of a write, taken in whole, within bounds on size, memory and time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tiebreak_core::problem::{Kind, Problem};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+
+use super::route::Gateway;
+
+/// Content that takes no longer than this may come as slowly as it likes.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Reads the content of a request, and holds the memory that it takes. Whatever can be refused without the content has been
+/// refused before: asking for it is what tells a client that waits for `100 Continue` to send it.
+pub(super) async fn take_in(
+    gateway: &Gateway,
+    max: usize,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|n| n > max) {
+        return Err(too_large(max));
+    }
+    // Content of unknown length counts as the longest that is accepted.
+    let expected = if body.is_end_stream() { 0 } else { length.unwrap_or(max) };
+    let Ok(memory) = Arc::clone(&gateway.memory).try_acquire_many_owned(u32::try_from(expected).unwrap_or(u32::MAX))
+    else {
+        return Err(busy(
+            "too much content is waiting already; nothing was sent, try again later",
+        ));
+    };
+    if body.is_end_stream() {
+        return Ok((Bytes::new(), memory));
+    }
+    Ok((read(gateway, max, body).await?, memory))
+}
+
+async fn read(gateway: &Gateway, max: usize, mut body: Incoming) -> Result<Bytes, Problem> {
+    let begun = Instant::now();
+    let (stall, rate) = (gateway.limits.stall_timeout, gateway.limits.min_rate);
+    let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+    loop {
+        let so_far = first.len() + all.len();
+        let fair = begun + GRACE + Duration::from_secs_f64(so_far as f64 / rate as f64);
+        let until = fair.min(Instant::now() + stall);
+        let Ok(frame) = timeout_at(until, body.frame()).await else {
+            return Err(Problem::new(
+                Kind::TooSlow,
+                "the content came too slowly; nothing was sent, send it again over a better connection",
+            ));
+        };
+        let Some(frame) = frame else { break };
+        let Ok(frame) = frame else {
+            return Err(Problem::new(
+                Kind::BadRequest,
+                "the content ended early, or is malformed; nothing was sent",
+            ));
+        };
+        // Trailers of a write are left out (RFC 9110 §6.5.1 allows it): they come after what was to be decided upon.
+        let Ok(data) = frame.into_data() else { continue };
+        if so_far + data.len() > max {
+            return Err(too_large(max));
+        }
+        match (first.is_empty(), all.is_empty()) {
+            (true, true) => first = data,
+            (false, true) => {
+                all.extend_from_slice(&std::mem::take(&mut first));
+                all.extend_from_slice(&data);
+            }
+            _ => all.extend_from_slice(&data),
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(
+        Kind::TooLarge,
+        format!("the content of a write may have at most {limit} bytes here; nothing was sent"),
+    )
+}
+
+/// One more cannot be taken now.
+pub(super) fn busy(why: &str) -> Problem {
+    Problem::new(Kind::Busy, why)
+}
