@@ -119,21 +119,16 @@ fn whole(
     current: &Representation,
     rules: &MergeRules,
 ) -> Result<Merged, MergeFailure> {
-    if base.same_bytes(current) {
-        // Nobody changed it, so there is nothing to merge, whatever kind of content it is.
-        let same = match (ours.document(), current.document()) {
-            (Ok(o), Ok(t)) => same_value(o.value(), t.value()),
-            _ => ours.same_bytes(current),
-        };
-        return Ok(Merged {
-            content: ours.content().clone(),
-            document: None,
-            changed: !same,
-            settled: Vec::new(),
-        });
-    }
     match (base.document()?, ours.document()?, current.document()?) {
         (Document::Json(b), Document::Json(o), Document::Json(t)) => {
+            if base.content() == current.content() {
+                return Ok(Merged {
+                    content: ours.content().clone(),
+                    document: None,
+                    changed: !same_value(o, t),
+                    settled: Vec::new(),
+                });
+            }
             let (merged, settled) = settle(three_way::merge(b, o, t, rules), rules)?;
             // Three documents always merge to one: a root is never absent.
             let merged = merged.unwrap_or(Value::Null);
