@@ -72,7 +72,7 @@ impl Callers {
     /// With a secret of the operator's that is kept outside the ledger: whoever has only the ledger cannot
     /// test guesses of credentials against it.
     #[must_use]
-    pub fn new(secret: &[u8; 32]) -> Callers {
+    pub fn new(secret: &[u8]) -> Callers {
         let keyed = Hmac::new_from_slice(secret).expect("HMAC takes keys of any length");
         Callers { keyed }
     }

@@ -1,20 +1,26 @@
 //! The one loop that performs what an exchange decides.
 
 use std::future::Future;
+use std::task::Poll;
+use std::time::Duration;
 
 use http::Request;
-use tiebreak_core::delivery::{Delivery, NotSent};
+use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
 use tiebreak_core::exchange::{
     Answer, Effect, Entry, Exchange, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Registrant, Step,
 };
 use tiebreak_core::time::Time;
 use tiebreak_ledger::{Claimed, LedgerError, Pending, ResolvedBy};
+use tokio::time::Instant;
 
 use crate::engine::Engine;
 use crate::inflight::{Registered, Registration, Waiting};
 use crate::lanes::{Standing, Ticket};
 use crate::presence::Presence;
 use crate::story::Recorder;
+
+/// So long the news that a client has gone may take, from the thread that serves its connection.
+const NEWS: Duration = Duration::from_millis(5);
 
 /// What the loop holds for its exchange.
 pub(crate) struct Driver<'a> {
@@ -25,6 +31,8 @@ pub(crate) struct Driver<'a> {
     pub(crate) abandoned: bool,
     pub(crate) ticket: Option<Ticket>,
     pub(crate) registration: Option<Registration>,
+    /// The life of this gateway in which the write was claimed or had its turn, whichever came first; where the ledger is shared.
+    pub(crate) life: Option<u64>,
     /// The exchange whose answer it waits for.
     pub(crate) waiting: Option<Waiting>,
     pub(crate) story: Option<Recorder>,
@@ -90,7 +98,13 @@ impl Driver<'_> {
     async fn perform(&mut self, effect: Effect, deadline: Option<Time>) -> Input {
         let engine = self.engine;
         match effect {
-            Effect::Register(registrant) => self.register(&registrant),
+            Effect::Register(registrant) => {
+                if engine.inflight().may_be_left(&registrant) {
+                    // A client that hangs up and repeats at once comes on two connections, whose news race each other.
+                    tokio::time::sleep(NEWS).await;
+                }
+                self.register(&registrant)
+            }
             Effect::Await => {
                 let Some(waiting) = &self.waiting else {
                     return Input::Awaited(None);
@@ -123,20 +137,32 @@ impl Driver<'_> {
                 self.turn(near, deadline).await
             }
             Effect::AwaitTurn => self.turn(false, deadline).await,
-            Effect::Claim(claim) => match engine.ledger().claim(*claim).await {
-                Ok(Claimed::Granted(fence)) => Input::Granted(fence),
-                Ok(Claimed::Taken(record)) => Input::Taken(record),
-                Err(error) => failed(&error),
-            },
+            Effect::Claim(claim) => {
+                self.begin_life();
+                match engine.ledger().claim(*claim).await {
+                    Ok(Claimed::Granted(fence)) => Input::Granted(fence),
+                    Ok(Claimed::Taken(record)) => Input::Taken(record),
+                    Err(error) => failed(&error),
+                }
+            }
             Effect::Amend {
                 id,
                 fence,
                 attempt,
                 held,
             } => granted(engine.ledger().amend(id, fence, attempt, held).await),
-            Effect::Retake { id, attempt, held } => granted(engine.ledger().retake(id, attempt, held).await),
+            Effect::Retake { id, attempt, held } => {
+                self.begin_life();
+                granted(engine.ledger().retake(id, attempt, held).await)
+            }
             Effect::Fetch(outgoing) => self.within(deadline, self.send(*outgoing), Input::Fetched).await,
-            Effect::Send(outgoing) => self.within(deadline, self.send(*outgoing), Input::Delivered).await,
+            Effect::Send(outgoing) => match self.withheld() {
+                Some(withheld) => withheld,
+                None => {
+                    let sending = self.while_alive(self.send(*outgoing));
+                    self.within(deadline, sending, Input::Delivered).await
+                }
+            },
             Effect::Sleep(until) => {
                 let rest = tokio::time::sleep_until(engine.clock().instant(until));
                 self.unless_abandoned(async {
@@ -192,6 +218,7 @@ impl Driver<'_> {
             match if near { ticket.near().await } else { ticket.turn().await } {
                 Standing::Near => Input::Near,
                 Standing::Turn(view) => Input::Turn(view),
+                Standing::Unknown(error) => failed(&error),
             }
         };
         let until = deadline.map(|d| self.engine.clock().instant(d));
@@ -203,6 +230,7 @@ impl Driver<'_> {
         };
         let abandons = self.exchange.can_be_abandoned() && !self.abandoned;
         let input = Self::unless_gone(&self.client, abandons, standing).await;
+        self.life = self.life.or(self.ticket.as_ref().and_then(Ticket::life));
         self.told(input)
     }
 
@@ -231,6 +259,52 @@ impl Driver<'_> {
             input = work => input,
             () = client.gone() => Input::CallerGone,
         }
+    }
+
+    fn begin_life(&mut self) {
+        let now = || self.engine.ledger().shared().map(|s| s.life().number);
+        self.life = self.life.or_else(now);
+    }
+
+    /// Nothing is sent under a claim of a life that is over: others may have put it in doubt. `None`: it may be sent.
+    fn withheld(&self) -> Option<Input> {
+        let (shared, life) = self.engine.ledger().shared().zip(self.life)?;
+        if shared.life().covers(life, Instant::now()) {
+            return None;
+        }
+        let why = "keep the claim: the lease of this gateway ran out before the write was sent; nothing was sent";
+        tracing::warn!("a write was withheld: the lease of this gateway ran out");
+        Some(Input::LedgerFailed(LedgerFailure { why: why.into() }))
+    }
+
+    /// Drives `sending` only while the life in which it was claimed lasts, also when this process was stopped and goes on much
+    /// later: each step is preceded by a look at the clock.
+    async fn while_alive(&self, sending: impl Future<Output = Delivery>) -> Delivery {
+        let (Some(shared), Some(life)) = (self.engine.ledger().shared(), self.life) else {
+            return sending.await;
+        };
+        let mut sending = std::pin::pin!(sending);
+        let mut end = std::pin::pin!(tokio::time::sleep_until(shared.life().until));
+        std::future::poll_fn(|context| {
+            loop {
+                let now = shared.life();
+                if !now.covers(life, Instant::now()) {
+                    tracing::warn!("an attempt was given up: the lease of this gateway ran out");
+                    return Poll::Ready(Delivery::Unknown(Unknown::Timeout));
+                }
+                if let Poll::Ready(delivery) = sending.as_mut().poll(context) {
+                    return Poll::Ready(delivery);
+                }
+                if end.deadline() < now.until {
+                    end.as_mut().reset(now.until);
+                }
+                if end.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                end.as_mut().reset(Instant::now() + Duration::from_millis(50));
+            }
+        })
+        .await
     }
 
     async fn within<T>(

@@ -122,7 +122,7 @@ impl Engine {
         judge: Arc<Judge>,
     ) -> Engine {
         Engine {
-            lanes: Lanes::new(options.lanes, clock),
+            lanes: Lanes::of(options.lanes, clock, &ledger),
             reads: Reads::new(options.reads),
             random: Random::new(options.seed),
             inflight: Arc::default(),
@@ -215,6 +215,7 @@ impl Engine {
             policy: Arc::clone(&policy),
             base: submission.base,
             check_first: submission.check_first,
+            shared: self.ledger.shared().is_some(),
             seed,
         };
         let story = self.options.watch.as_ref().map(|watch| {
@@ -239,6 +240,7 @@ impl Engine {
             abandoned: false,
             ticket: None,
             registration: None,
+            life: None,
             waiting: None,
             story,
         };

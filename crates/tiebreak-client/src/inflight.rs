@@ -101,6 +101,16 @@ impl Inflight {
         }
     }
 
+    /// Whether only this keeps the registrant from repeating a running write: that the client of that one is still there.
+    pub(crate) fn may_be_left(&self, registrant: &Registrant) -> bool {
+        let Registrant::Keyless(likeness, repeat) = registrant else {
+            return false;
+        };
+        let state = self.lock();
+        let running = state.keyless.get(likeness).map_or(&[][..], Vec::as_slice);
+        matches!(running, [one] if !repeat.marked && !one.joined && !one.client.is_gone())
+    }
+
     fn register_key(self: &Arc<Self>, key: KeyDigest, fingerprint: Fingerprint) -> Registered {
         let mut state = self.lock();
         if let Some((running, answer)) = state.keys.get(&key) {

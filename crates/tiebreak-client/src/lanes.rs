@@ -4,15 +4,21 @@
 //! writes can wait for each other. It has its turn when it is at the front of each of them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tiebreak_core::exchange::{Carried, DoubtMark, LaneExit, LaneView};
 use tiebreak_core::lane::LaneId;
 use tiebreak_core::time::Time;
+use tiebreak_ledger::{Ledger, LedgerError};
 use tokio::sync::Notify;
 
+use self::shared::Sharing;
+use self::tenancy::Lease;
 use crate::clock::Clock;
+
+mod shared;
+mod tenancy;
 
 /// Bounds of the lanes.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +73,8 @@ pub struct Lanes {
     limits: LaneLimits,
     clock: Clock,
     state: Mutex<State>,
+    /// `None`: no other gateway writes in them.
+    sharing: Option<Sharing>,
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +96,8 @@ struct Lane {
     /// Writes that ended in doubt while others stood behind them, whose claims were made before.
     doubts: Vec<DoubtMark>,
     idle: Option<Idle>,
+    /// What this gateway has of it, where it is shared.
+    lease: Lease,
 }
 
 /// Where an idle lane is listed.
@@ -101,6 +111,8 @@ enum Idle {
 struct Place {
     lanes: Vec<LaneId>,
     stage: AtomicU8,
+    /// It is served before the lane is given up to another gateway.
+    admitted: AtomicBool,
     changed: Notify,
 }
 
@@ -123,6 +135,8 @@ pub struct Ticket {
     place: Arc<Place>,
     lanes: Arc<Lanes>,
     left: bool,
+    /// The life of this gateway in which it had its turn, where lanes are shared.
+    life: Option<u64>,
 }
 
 /// Where a ticket stands.
@@ -132,18 +146,31 @@ pub enum Standing {
     Near,
     /// At the front of all its lanes, none of which is suspect.
     Turn(LaneView),
+    /// Whether this gateway may have its turn cannot be told: the ledger that holds the lanes failed.
+    Unknown(LedgerError),
 }
 
 impl Lanes {
     /// Lanes with these bounds.
     #[must_use]
-    pub fn new(mut limits: LaneLimits, clock: Clock) -> Arc<Lanes> {
+    pub fn new(limits: LaneLimits, clock: Clock) -> Arc<Lanes> {
+        Lanes::with(limits, clock, None)
+    }
+
+    /// Lanes with these bounds, shared with other gateways if the ledger is.
+    #[must_use]
+    pub fn of(limits: LaneLimits, clock: Clock, ledger: &Arc<dyn Ledger>) -> Arc<Lanes> {
+        Lanes::with(limits, clock, Sharing::of(ledger))
+    }
+
+    fn with(mut limits: LaneLimits, clock: Clock, sharing: Option<Sharing>) -> Arc<Lanes> {
         // Whoever is at the front is near it.
         limits.ahead = limits.ahead.max(1);
         Arc::new(Lanes {
             limits,
             clock,
             state: Mutex::default(),
+            sharing,
         })
     }
 
@@ -155,6 +182,7 @@ impl Lanes {
         let place = Arc::new(Place {
             lanes: lanes.to_vec(),
             stage: AtomicU8::new(WAITING),
+            admitted: AtomicBool::new(self.sharing.is_none()),
             changed: Notify::new(),
         });
         let mut state = self.lock();
@@ -174,11 +202,16 @@ impl Lanes {
             state.wake(id);
         }
         state.promote(&place, self.limits.ahead);
+        if self.sharing.is_some() {
+            let now = self.clock.now();
+            lanes.iter().for_each(|id| state.admit(id, self.limits.ahead, now));
+        }
         drop(state);
         Ok(Ticket {
             place,
             lanes: Arc::clone(self),
             left: false,
+            life: None,
         })
     }
 
@@ -234,7 +267,10 @@ impl Lanes {
             behind.extend(lane.queue.front().cloned());
             behind.extend(lane.queue.get(self.limits.ahead - 1).cloned());
             if lane.queue.is_empty() {
+                self.pass_if_empty(&mut state, id, self.clock.now());
                 state.fall_idle(id, self.clock.now(), self.limits.idle);
+            } else if self.sharing.is_some() {
+                state.admit(id, self.limits.ahead, self.clock.now());
             }
         }
         for place in behind {
@@ -341,7 +377,7 @@ impl Ticket {
         loop {
             match self.place.stage.load(Ordering::Acquire) {
                 FRONT => return self.turn().await,
-                NEAR => return Standing::Near,
+                NEAR if self.place.admitted.load(Ordering::Acquire) => return Standing::Near,
                 _ => self.place.changed.notified().await,
             }
         }
@@ -353,6 +389,9 @@ impl Ticket {
             if self.place.stage.load(Ordering::Acquire) != FRONT {
                 self.place.changed.notified().await;
                 continue;
+            }
+            if let Err(error) = self.hold().await {
+                return Standing::Unknown(error);
             }
             let now = self.lanes.clock.now();
             let (view, suspect) = self.look(now);
@@ -379,6 +418,12 @@ impl Ticket {
         }
         let carried = self.place.target_lane().and_then(|id| state.lanes[id].carried.clone());
         (LaneView { carried, doubts }, suspect)
+    }
+
+    /// The life of this gateway in which it had its turn; `None` where lanes are not shared.
+    #[must_use]
+    pub fn life(&self) -> Option<u64> {
+        self.life
     }
 
     /// Leaves all lanes, telling them what the next write may know.

@@ -130,7 +130,7 @@ impl House {
         };
         let engine = Arc::clone(&self.engine);
         let task = tokio::spawn(async move { engine.write(request, submission).await });
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
         Client { here: Some(here), task }
     }
 }

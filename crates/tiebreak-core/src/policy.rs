@@ -8,6 +8,7 @@ use crate::body_version::BodyVersion;
 use crate::guarantee::Guarantee;
 use crate::key::IDEMPOTENCY_KEY;
 use crate::merge::{MergeRules, Representation};
+use crate::natural_key::NaturalKey;
 use crate::request::Target;
 use crate::validator::{EntityTag, EtagKind};
 
@@ -113,6 +114,8 @@ pub struct Policy {
     pub keys: KeyPolicy,
     /// Where the origin keeps versions, if in the content; set by [`Policy::with_body_version`].
     pub body_version: Option<BodyVersion>,
+    /// What tells a resource apart that is created with POST, and how it is found.
+    pub natural_key: Option<NaturalKey>,
     /// Whether the origin honours the key, so that the same key may be sent again.
     pub honours_keys: bool,
     /// The weakest guarantee with which a write is sent.
@@ -146,6 +149,7 @@ impl Default for Policy {
             etag: EtagKind::default(),
             keys: KeyPolicy::default(),
             body_version: None,
+            natural_key: None,
             honours_keys: false,
             least: Guarantee::D,
             claim_ahead: true,

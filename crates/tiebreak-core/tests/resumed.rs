@@ -86,6 +86,7 @@ impl Rerun {
             candidates: Candidates::default(),
             base: Some(Representation::new("application/json", BASE)),
             check_first: true,
+            shared: false,
             seed: 1,
         };
         Rerun {

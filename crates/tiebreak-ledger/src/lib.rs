@@ -13,6 +13,7 @@ pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod search;
+pub mod shared;
 pub mod sqlite;
 mod words;
 
@@ -195,6 +196,15 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Counts of what it holds.
     fn stats(&self) -> Pending<'_, Stats>;
+
+    /// Looks for what contradicts itself in the store: what is wrong, in words, nothing if all is in order. Slow; for operators.
+    /// Whether each record can be read is another question ([`Ledger::get`] and its like tell).
+    fn check(&self) -> Pending<'_, Vec<String>>;
+
+    /// The lanes that it shares with other gateways; `None`: this process has the ledger to itself.
+    fn shared(&self) -> Option<&dyn shared::SharedLanes> {
+        None
+    }
 
     /// Finishes what was begun and releases the store. Later calls fail with [`LedgerError::Closed`].
     fn close(&self) -> Pending<'_, ()>;

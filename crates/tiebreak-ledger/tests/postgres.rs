@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 #![allow(unreachable_pub, reason = "there is one crate of tests, and nobody outside")]
 
+#[path = "postgres/check.rs"]
+mod check;
 #[path = "postgres/cluster.rs"]
 mod cluster;
 #[path = "postgres/contract.rs"]

@@ -261,6 +261,10 @@ impl Ledger for SimLedger {
         self.memory.stats()
     }
 
+    fn check(&self) -> Pending<'_, Vec<String>> {
+        self.memory.check()
+    }
+
     fn close(&self) -> Pending<'_, ()> {
         self.memory.close()
     }

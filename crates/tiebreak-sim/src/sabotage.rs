@@ -18,6 +18,8 @@ pub enum Sabotage {
     InventRefusal,
     /// A cache on the way shows everybody what the first reader saw.
     SharedCache,
+    /// The door takes a stranger for the caller whose key it tries.
+    StrangersAreCallers,
     /// The ledger grants claims that it does not keep.
     GrantUnkept,
     /// The ledger says that a settlement is durable, and it is not.

@@ -77,6 +77,8 @@ pub struct Scenario {
     pub crashes: u64,
     /// How often a door drops a write in the middle, in a hundred.
     pub cancels: u64,
+    /// How often somebody else tries the key of a write, with the same content, in a hundred.
+    pub strangers: u64,
     /// How the ledger fails.
     pub faults: Faults,
     /// Whether the ledger is down for a while, now and then.
@@ -161,6 +163,7 @@ const BASE: Scenario = Scenario {
     bypass: false,
     crashes: 0,
     cancels: 0,
+    strangers: 0,
     faults: Faults { fails: 0, loses: 0 },
     outages: false,
     claim_ahead: true,
@@ -251,6 +254,16 @@ pub fn all() -> Vec<Scenario> {
             weather: ROUGH,
             habits: Habits { private: true, ..PLAIN },
             callers: 3,
+            ..BASE
+        },
+        Scenario {
+            name: "strangers",
+            weather: ROUGH,
+            habits: Habits { private: true, ..PLAIN },
+            work: &[Work::Edit, Work::Create, Work::Patch],
+            callers: 3,
+            strangers: 60,
+            crashes: 1,
             ..BASE
         },
         Scenario {

@@ -42,6 +42,8 @@ pub enum Event {
     Delivered(Number, u64, Learned),
     /// A caller got an answer.
     Answered(Answered),
+    /// Somebody else got an answer to this write under its key.
+    Overheard(Answered),
     /// The process was killed.
     Crashed,
 }

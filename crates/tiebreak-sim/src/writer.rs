@@ -19,6 +19,7 @@ use tiebreak_core::request::{Target, WriteRequest};
 use tiebreak_core::response::Response;
 
 use crate::origin::Fields;
+use crate::sabotage::Sabotage;
 use crate::scenario::Work;
 use crate::trace::{Answered, Event, Number};
 use crate::wire::NUMBER;
@@ -253,7 +254,11 @@ impl Writer {
             let value = HeaderValue::from_str(value).expect("plain letters");
             request.headers_mut().insert(HeaderName::from_static(name), value);
         }
-        let key = keyed.then(|| IdempotencyKey::new(format!("key-{number}")).expect("short"));
+        // A UUID, so that nobody else's key is the same.
+        let key = keyed.then(|| {
+            let text = format!("8e03978e-40d5-43dd-bc93-{number:012x}");
+            IdempotencyKey::new(text).expect("short")
+        });
         if let Some(key) = &key {
             let value = HeaderValue::from_str(key.as_str()).expect("plain letters");
             request.headers_mut().insert("idempotency-key", value);
@@ -283,7 +288,6 @@ impl Writer {
             let engine = Arc::clone(&up.engines[self.number % up.engines.len()]);
             let submission = Submission {
                 caller: Some(self.caller_id()),
-                key: asked.key.clone(),
                 connection,
                 policy: asked.policy.clone().map(Arc::new),
                 check_first: asked.check_first,
@@ -305,10 +309,49 @@ impl Writer {
                     self.may_repeat(&asked, &answer)
                 }
             };
+            if asked.key.is_some() && dice.chance(self.world.scenario.strangers) {
+                self.overhear(&asked).await;
+            }
             if !again {
                 return;
             }
             tokio::time::sleep(dice.time(0..4_000)).await;
+        }
+    }
+
+    /// Somebody with another credential sends the same under the same key, which the ledger may know: once the write was claimed.
+    async fn overhear(&self, asked: &Asked) {
+        let claimed = |(_, event): &(_, Event)| match event {
+            Event::Claimed(write, ..) => Some((*write, true)),
+            Event::Released(write, _) => Some((*write, false)),
+            _ => None,
+        };
+        let events = self.world.trace.events();
+        let last = events
+            .iter()
+            .rev()
+            .filter_map(claimed)
+            .find(|(write, _)| *write == asked.number);
+        if last.is_none_or(|(_, kept)| !kept) {
+            return;
+        }
+        let up = self.world.engines().await;
+        let engine = Arc::clone(&up.engines[self.number % up.engines.len()]);
+        let mut request = asked.request.clone();
+        request
+            .headers
+            .insert("authorization", HeaderValue::from_static("stranger"));
+        let submission = Submission {
+            caller: Some(match self.world.scenario.sabotage {
+                Sabotage::StrangersAreCallers => self.caller_id(),
+                _ => CallerId(Digest::of(&[b"stranger"])),
+            }),
+            ..Submission::default()
+        };
+        let work = Box::pin(async move { engine.write(request, submission).await });
+        if let Some(answer) = self.world.inside(up.generation, work).await {
+            let told = Self::told(asked.number, &answer);
+            self.world.trace.note(Event::Overheard(told));
         }
     }
 
@@ -331,7 +374,11 @@ impl Writer {
     }
 
     fn note_answer(&self, write: Number, answer: &Answer) {
-        self.world.trace.note(Event::Answered(Answered {
+        self.world.trace.note(Event::Answered(Self::told(write, answer)));
+    }
+
+    fn told(write: Number, answer: &Answer) -> Answered {
+        Answered {
             write,
             outcome: answer.report.outcome,
             status: answer.status.as_u16(),
@@ -342,7 +389,7 @@ impl Writer {
             rebased: answer.report.rebased,
             replayed: answer.replayed,
             content: String::from_utf8_lossy(&answer.content).into_owned(),
-        }));
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod exit;
 mod explain;
 mod fields;
 mod gateway;
+mod ledger_cmd;
 mod probe;
 mod stores;
 mod submit;
@@ -37,6 +38,8 @@ enum Command {
     Submit(Box<submit::SubmitArgs>),
     /// Look at writes in doubt, and settle them
     Doubts(doubts::DoubtsArgs),
+    /// Look at a ledger, check it, export it, or make it smaller
+    Ledger(Box<ledger_cmd::LedgerArgs>),
     /// Check a configuration file, or show what is in force
     Config(config::ConfigArgs),
     /// Explain an HTTP conflict: which one it is, why, and what to do
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => gateway::run(&args),
         Command::Submit(args) => submit::run(&args),
         Command::Doubts(args) => doubts::run(&args),
+        Command::Ledger(args) => ledger_cmd::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Probe(args) => probe::run(&args),

@@ -7,5 +7,6 @@
 )]
 
 mod body;
+mod natural;
 mod own;
 mod world;

@@ -1,8 +1,10 @@
 //! Key, ledger look-up, and repeats that join or replay.
 
+use std::time::Duration;
+
 use crate::exchange::answer::Answer;
 use crate::exchange::reply::{answer, step, step_until};
-use crate::exchange::{Effect, Exchange, LedgerFailure, Registrant, Stage, Step};
+use crate::exchange::{Effect, Exchange, LedgerFailure, Next, Registrant, Stage, Step};
 use crate::fingerprint::Fingerprint;
 use crate::outcome::Outcome;
 use crate::precondition::Preconditions;
@@ -61,6 +63,23 @@ impl Exchange {
             joined.headers.remove(http::header::SET_COOKIE);
         }
         answer(joined, None)
+    }
+
+    /// Another gateway has it on its way: look again until it has ended, as long as the patience lasts.
+    fn wait_for_another(&mut self, now: Time) -> Step {
+        let steps = (Duration::from_millis(20), Duration::from_secs(1));
+        let at = now.after(self.jitter.wait(self.looks, steps));
+        self.looks += 1;
+        if at > self.gives_up_at() {
+            return self.still_running();
+        }
+        self.stage = Stage::Waiting(Next::LookUp);
+        step(Effect::Sleep(at))
+    }
+
+    pub(super) fn look_up_again(&mut self) -> Step {
+        self.stage = Stage::LookingUp;
+        step(Effect::LookUp(self.sought()))
     }
 
     pub(super) fn still_running(&mut self) -> Step {
@@ -130,6 +149,7 @@ impl Exchange {
                 };
                 answer(replay, None)
             }
+            State::Claimed if self.context.shared => self.wait_for_another(now),
             State::Claimed => self.still_running(),
             State::InDoubt(_) => self.resume(now, record),
         }

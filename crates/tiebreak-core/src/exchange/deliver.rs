@@ -6,7 +6,7 @@ use crate::delivery::{Delivery, NotSent, Reading, Unknown};
 use crate::exchange::answer::Answer;
 use crate::exchange::plan::{Before, Stale, variant_of};
 use crate::exchange::reply::{step, step_until};
-use crate::exchange::{Carried, Effect, Exchange, LaneExit, Next, Outgoing, Stage, Step};
+use crate::exchange::{Carried, Effect, Exchange, LaneExit, LedgerFailure, Next, Outgoing, Stage, Step};
 use crate::judge::{Asked, Earlier};
 use crate::merge::{self, Edit, Representation};
 use crate::outcome::Outcome;
@@ -76,6 +76,12 @@ impl Exchange {
                 }
             }
         }
+    }
+
+    /// The driver did not send it, since the claim may not be this gateway's any more.
+    pub(super) fn withheld(&mut self, now: Time, failure: &LedgerFailure) -> Step {
+        self.attempts -= 1;
+        self.ledger_down(now, failure)
     }
 
     fn not_sent(&mut self, now: Time, why: NotSent) -> Step {
@@ -223,6 +229,9 @@ impl Exchange {
 
     /// It exists already. A bulk job that read before writing looks again; otherwise the caller decides.
     fn exists(&mut self, now: Time) -> Step {
+        if self.sought.is_some() {
+            return self.seek(now);
+        }
         let plan = self.plan.as_deref();
         let checks = plan.is_some_and(|p| matches!(p.on_stale, Stale::CheckAgain));
         let adopts =
@@ -273,7 +282,9 @@ impl Exchange {
             }
             None => match (next, self.unknown) {
                 (_, Some(unknown)) => self.in_doubt(now, unknown),
-                (Next::Send | Next::Refetch | Next::Prove | Next::Check, None) => self.tell(now),
+                (Next::Send | Next::Refetch | Next::Prove | Next::Check | Next::Seek | Next::LookUp, None) => {
+                    self.tell(now)
+                }
             },
         }
     }

@@ -8,6 +8,7 @@
 //! | `begin` | key, ledger look-up, repeats that join or replay |
 //! | `queue` | lanes and claim |
 //! | `plan` | which precondition guards the attempt, and what it is merged from |
+//! | `create` | looked for by its natural key, before it is sent and when its answer is lost |
 //! | `deliver` | what the answer means and what is done about it |
 //! | `rebase` | fetch, merge, send again under the new version |
 //! | `prove` | nobody answered: did it land? |
@@ -18,6 +19,7 @@
 mod answer;
 mod backoff;
 mod begin;
+mod create;
 mod deliver;
 mod effect;
 mod finish;
@@ -47,6 +49,7 @@ use crate::judge::{Earlier, Judge};
 use crate::key::{KeyDigest, KeyTrace};
 use crate::lane::LaneId;
 use crate::merge::{Edit, Representation};
+use crate::natural_key::Sought;
 use crate::policy::Policy;
 use crate::precondition::Preconditions;
 use crate::record::{Fence, Record, WriteId};
@@ -88,6 +91,8 @@ pub struct Context {
     pub base: Option<Representation>,
     /// Whether to read the target before writing (bulk jobs).
     pub check_first: bool,
+    /// Whether other gateways write to the same ledger: what they have claimed is waited for.
+    pub shared: bool,
     /// Seed of the jitter.
     pub seed: u64,
 }
@@ -105,6 +110,8 @@ pub struct Exchange {
     preconditions: Preconditions,
     /// The version that the write names in its content or query, where the origin keeps versions there.
     stated: Option<Stated>,
+    /// The natural key of what it creates, where the route says how that is found.
+    sought: Option<Box<Sought>>,
     stage: Stage,
     started: Time,
     jitter: Jitter,
@@ -122,6 +129,8 @@ pub struct Exchange {
     attempts: u32,
     /// How often in a row it had to wait.
     rounds: u32,
+    /// How often in a row it has looked what became of another gateway's claim.
+    looks: u32,
     /// An attempt of which nothing is known, if there was one.
     unknown: Option<Unknown>,
     /// Whether the origin showed that it has performed an attempt of this write already.
@@ -146,6 +155,7 @@ enum Stage {
     ClaimingAhead,
     AwaitingTurn,
     Checking,
+    Seeking,
     Claiming,
     Sending,
     Waiting(Next),
@@ -170,6 +180,8 @@ enum Next {
     Refetch,
     Prove,
     Check,
+    Seek,
+    LookUp,
 }
 
 impl Exchange {
@@ -184,6 +196,7 @@ impl Exchange {
             judge,
             preconditions: Preconditions::default(),
             stated: None,
+            sought: None,
             decided: None,
             stage: Stage::New,
             started: Time::default(),
@@ -195,6 +208,7 @@ impl Exchange {
             plan: None,
             attempts: 0,
             rounds: 0,
+            looks: 0,
             unknown: None,
             performed: false,
             quiet_since: Time::default(),
@@ -202,6 +216,7 @@ impl Exchange {
             seen: None,
         };
         exchange.read_versions();
+        exchange.read_key();
         exchange
     }
 
@@ -241,6 +256,7 @@ impl Exchange {
             (Stage::LookingUp, Input::Found(None)) => self.queue(),
             (Stage::LookingUp, Input::Found(Some(record))) => self.known(now, record),
             (Stage::Queueing, Input::LaneFull | Input::Elapsed) => self.never_had_a_turn(),
+            (Stage::Queueing | Stage::AwaitingTurn, Input::LedgerFailed(failure)) => self.ledger_down(now, &failure),
             (Stage::Queueing, Input::CallerGone) => self.abandoned(),
             (Stage::AwaitingTurn | Stage::Waiting(_), Input::CallerGone) => self.abandoned_later(now),
             (Stage::Rereading, Input::Found(record)) => self.reread(now, record),
@@ -254,12 +270,17 @@ impl Exchange {
             (Stage::AwaitingTurn, Input::Elapsed) => self.never_had_a_turn(),
             (Stage::Checking, Input::Fetched(delivery)) => self.checked(now, delivery),
             (Stage::Checking, Input::Elapsed) => self.checked(now, Delivery::Unknown(Unknown::Timeout)),
+            (Stage::Seeking, Input::Fetched(delivery)) => self.sought_out(now, delivery),
+            (Stage::Seeking, Input::Elapsed) => self.sought_out(now, Delivery::Unknown(Unknown::Timeout)),
             (Stage::Claiming, Input::Granted(fence)) => self.granted(now, fence),
             (Stage::Sending, Input::Delivered(delivery)) => self.delivered(now, delivery),
+            (Stage::Sending, Input::LedgerFailed(failure)) => self.withheld(now, &failure),
             (Stage::Sending, Input::Elapsed) => self.delivered(now, Delivery::Unknown(Unknown::Timeout)),
             (Stage::Waiting(next), Input::Elapsed) => match next {
                 Next::Send => self.once_more(now),
                 Next::Check => self.check(now),
+                Next::Seek => self.seek(now),
+                Next::LookUp => self.look_up_again(),
                 Next::Refetch => self.refetch(now),
                 Next::Prove => self.prove(now),
             },

@@ -264,7 +264,7 @@ impl Exchange {
             .filter(|c| c.caller == self.context.caller && c.variant == variant_of(&self.write.headers))
     }
 
-    fn literal(&self) -> Plan {
+    pub(super) fn literal(&self) -> Plan {
         let tag = self.own_tag();
         let before = tag.and_then(|t| self.content_of(t));
         let guard = tag.map(|t| self.guard(t.clone(), before.as_ref()));
@@ -443,6 +443,10 @@ impl Exchange {
     /// And a precondition that only this repeat brings did not guard the attempt before it.
     pub(super) fn plan_of_doubt(&self, held: Option<&str>) -> Plan {
         let held = held.and_then(Held::parse);
+        if self.sought.is_some() {
+            let absent = held.is_some_and(|h| h.validator == HeldValidator::Nothing && h.new);
+            return self.creating(if absent { Before::Lacking } else { Before::Unknown });
+        }
         let tag = held.as_ref().and_then(Held::tag).filter(|t| !t.is_weak()).cloned();
         let mut plan = match tag {
             Some(tag) => {

@@ -69,19 +69,23 @@ impl Exchange {
 
     /// Looks at the target.
     pub(super) fn prove(&mut self, now: Time) -> Step {
-        if self.write.method == Method::POST || self.is_unreadable() {
+        if self.cannot_be_found() || self.is_unreadable() {
             return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
         }
-        self.fetch(now, Stage::Proving, None)
+        let at = self.where_to_look();
+        self.fetch(now, Stage::Proving, at)
     }
 
     fn is_unreadable(&self) -> bool {
-        !crate::method::acts_on_target(&self.write.method)
+        self.sought.is_none() && !crate::method::acts_on_target(&self.write.method)
     }
 
     /// Weighs what the look at the target brought.
     pub(super) fn weigh(&mut self, now: Time, delivery: Delivery) -> Step {
         let response = response(delivery);
+        if self.sought.is_some() {
+            return self.weigh_creation(now, response.as_ref());
+        }
         if self.performed
             && let Some(response) = response
         {
@@ -208,7 +212,7 @@ impl Exchange {
     }
 
     /// A client's own `If-None-Match` is literal: an equal resource may be another worker's.
-    fn own_if_none_match(&self) -> bool {
+    pub(super) fn own_if_none_match(&self) -> bool {
         self.preconditions.if_none_match.is_some()
     }
 
@@ -236,7 +240,7 @@ impl Exchange {
         self.settle(now, answer, exit)
     }
 
-    fn send_again(&mut self, now: Time, response: Option<Response>) -> Step {
+    pub(super) fn send_again(&mut self, now: Time, response: Option<Response>) -> Step {
         let why = self.unknown.unwrap_or(Unknown::Crash);
         let Some(mut plan) = self.plan.clone() else {
             return self.in_doubt(now, why);
@@ -266,7 +270,7 @@ impl Exchange {
     }
 
     /// Looks again for as long as the attempt may still arrive, within the caller's patience.
-    fn look_again(&mut self, now: Time) -> Step {
+    pub(super) fn look_again(&mut self, now: Time) -> Step {
         let why = self.unknown.unwrap_or(Unknown::Crash);
         let wait = self.jitter.wait(self.rounds.max(2), self.context.policy.backoff);
         self.rounds += 1;

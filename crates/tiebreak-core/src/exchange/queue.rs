@@ -58,6 +58,9 @@ impl Exchange {
         if let Some(id) = self.twin_in_doubt() {
             return self.not_beside_its_doubt(now, id);
         }
+        if self.sought.is_some() {
+            return self.claim_and_seek(now);
+        }
         match self.carried().cloned() {
             Some(current) if self.context.check_first => self.onto(now, current),
             _ => self.plan_and_send(now),
@@ -78,6 +81,7 @@ impl Exchange {
                 match other {
                     Some(record) if record.is_in_the_way(now) => self.known(now, record),
                     // It was proven not to have been applied, and its key is free.
+                    Some(_) | None if self.sought.is_some() => self.claim_and_seek(now),
                     Some(_) | None => self.plan_and_send(now),
                 }
             }
@@ -126,7 +130,7 @@ impl Exchange {
     /// Makes the claim durable for this plan, unless it is already.
     pub(super) fn claim_for(&mut self, now: Time, plan: Box<super::Plan>) -> Step {
         let claimed_ahead = self.fence.is_some() && self.attempts == 0;
-        let held = if claimed_ahead {
+        let held = if claimed_ahead && self.sought.is_none() {
             None
         } else {
             self.held_by(&plan).map(|h| h.to_string())
@@ -135,7 +139,7 @@ impl Exchange {
         if let Some(refusal) = self.too_weak() {
             return self.finish_unsent(now, refusal);
         }
-        if claimed_ahead {
+        if claimed_ahead && self.sought.is_none() {
             return self.dispatch(now);
         }
         self.stage = Stage::Claiming;
@@ -162,7 +166,20 @@ impl Exchange {
             self.context.id = record.claim.id;
             self.expires = record.claim.expires;
         }
+        if self.sought.is_some() && self.plan.is_none() {
+            return self.seek(now);
+        }
         self.dispatch(now)
+    }
+
+    /// A creation is claimed first: the claim finds the same write, if it is in doubt. What is found is added to it.
+    fn claim_and_seek(&mut self, now: Time) -> Step {
+        if self.fence.is_some() {
+            return self.seek(now);
+        }
+        self.stage = Stage::Claiming;
+        let claim = self.claim_of(now, None);
+        step(Effect::Claim(Box::new(claim)))
     }
 
     fn claim_of(&mut self, now: Time, held: Option<String>) -> Claim {

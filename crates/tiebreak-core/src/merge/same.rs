@@ -18,6 +18,18 @@ pub struct Difference {
     pub existing: Option<Value>,
 }
 
+impl Difference {
+    /// As a member of a problem document: `{"pointer": …, "existing": …, "asked": …}`, where what is absent has no member.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut out = serde_json::json!({ "pointer": self.pointer.to_string(), "asked": self.asked });
+        if let Some(existing) = &self.existing {
+            out["existing"] = existing.clone();
+        }
+        out
+    }
+}
+
 /// Why an existing resource cannot be taken for the one that was asked for.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SameFailure {

@@ -18,6 +18,7 @@ use tiebreak_core::merge::Representation;
 use tiebreak_core::outcome::Outcome;
 use tiebreak_core::policy::Policy;
 use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, State, WriteId};
+use tiebreak_core::repeat::Likeness;
 use tiebreak_core::request::{Target, WriteRequest};
 use tiebreak_core::time::Time;
 use tiebreak_core::validator::EntityTag;
@@ -161,7 +162,7 @@ impl Case {
             key: self.key.then_some(KeyDigest(Digest([9; 32]))),
             trace: None,
             derived: None,
-            likeness: None,
+            likeness: Likeness::of(CALLER, None, Fingerprint::of(&write)),
             fingerprint: Fingerprint::of(&write),
             lanes: default_lanes(&write),
             policy: Arc::new(self.policy()),
@@ -169,6 +170,7 @@ impl Case {
             candidates: self.candidates(),
             base: None,
             check_first: self.check_first,
+            shared: false,
             seed: 11,
         };
         Exchange::new(Arc::new(write), context, Arc::new(Judge::standard()))

@@ -68,6 +68,7 @@ fn context(caller: CallerId, exclusive: bool) -> Context {
         candidates: Candidates::default(),
         base: None,
         check_first: false,
+        shared: false,
         seed: 1,
     }
 }

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
-use tiebreak_core::exchange::{Effect, Exchange, Input, LedgerFailure, Step};
+use tiebreak_core::exchange::{Answer, Effect, Exchange, Input, LedgerFailure, Registrant, Step};
+use tiebreak_core::fingerprint::{Digest, Fingerprint};
+use tiebreak_core::outcome::{Outcome, Report};
 use tiebreak_core::record::Fence;
 use tiebreak_core::time::Time;
 
@@ -22,6 +24,7 @@ struct Node {
     deadline: Option<Time>,
     sends: usize,
     fetches: usize,
+    joins: usize,
     failures: u32,
     fences: u64,
     shallow: bool,
@@ -52,6 +55,19 @@ fn failed() -> Input {
     Input::LedgerFailed(LedgerFailure {
         why: "use the ledger".into(),
     })
+}
+
+/// The outcome of another exchange.
+fn success() -> Box<Answer> {
+    let Delivery::Answered(response) = answer(201, None, "") else {
+        unreachable!("it is an answer");
+    };
+    let report = Report {
+        outcome: Outcome::Applied,
+        attempts: 1,
+        ..Report::unsent()
+    };
+    Box::new(Answer::from_origin(response, None, report))
 }
 
 /// What may come of a send, the most telling first.
@@ -130,6 +146,7 @@ impl Node {
             deadline,
             sends: 0,
             fetches: 0,
+            joins: 0,
             failures: 0,
             fences: 1,
             shallow: false,
@@ -156,8 +173,33 @@ impl Node {
         };
         let granted = || Input::Granted(Fence(self.fences + 1));
         let mut out = match &self.effect {
-            Effect::Register(..) => vec![choice("registered", Input::Registered)],
-            Effect::Await | Effect::Answer { .. } => Vec::new(),
+            Effect::Register(_) if self.joins > 0 => vec![choice("registered", Input::Registered)],
+            Effect::Register(Registrant::Key(_, fingerprint)) => vec![
+                choice("registered", Input::Registered),
+                choice("running", Input::Running(*fingerprint)),
+                choice(
+                    "running with another content",
+                    Input::Running(Fingerprint(Digest([9; 32]))),
+                ),
+            ],
+            Effect::Register(Registrant::Keyless(..)) => vec![
+                choice("registered", Input::Registered),
+                choice("repeats", Input::Repeats),
+                choice("repeats something", Input::RepeatsSomething),
+                choice("undelivered", Input::Undelivered(success())),
+            ],
+            Effect::Await => {
+                let mut out = vec![
+                    choice("the other has no answer", Input::Awaited(None)),
+                    choice("the other's answer", Input::Awaited(Some(success()))),
+                    elapsed("the other takes long"),
+                ];
+                if self.exchange.can_be_abandoned() {
+                    out.push(choice("gone", Input::CallerGone));
+                }
+                out
+            }
+            Effect::Answer { .. } => Vec::new(),
             Effect::LookUp(..) => vec![choice("looked up", Input::Found(case.record().map(Box::new)))],
             Effect::Get(_) => vec![
                 choice("still in doubt", Input::Found(case.record().map(Box::new))),
@@ -250,6 +292,7 @@ impl Node {
             now,
             sends: self.sends + usize::from(matches!(self.effect, Effect::Send(_))),
             fetches: self.fetches + usize::from(matches!(self.effect, Effect::Fetch(_))),
+            joins: self.joins + usize::from(matches!(self.effect, Effect::Await)),
             effect,
             deadline,
             shallow: self.shallow || failures > 0 || nth >= DEEP,

@@ -43,6 +43,7 @@ async fn check_each(ledger: &std::sync::Arc<dyn crate::Ledger>) {
     }
     let stats = ledger.stats().await.unwrap_or_else(|e| panic!("no stats: {e}"));
     assert_eq!((stats.claimed, stats.settled, stats.in_doubt), (0, 2, 2));
+    assert_eq!(ledger.check().await, Ok(vec![]));
 }
 
 pub(super) async fn everything_acknowledged_is_there_after_a_crash(mut store: Box<dyn Store>) {

@@ -250,6 +250,22 @@ impl Book {
         stats
     }
 
+    /// What contradicts itself.
+    pub(super) fn check(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for entry in self.rows.values() {
+            let record = &entry.record;
+            if record.fence.0 > self.last_fence {
+                wrong.push(format!("the fence of {} was never given out", record.claim.id));
+            }
+        }
+        let claimed = self.rows.values().filter(|e| e.record.state == State::Claimed).count();
+        if claimed != self.claimed {
+            wrong.push(format!("{claimed} writes are claimed, {} were counted", self.claimed));
+        }
+        wrong
+    }
+
     /// What a new process finds: everything claimed is in doubt.
     pub(super) fn reopen(&self, now: Time) -> Book {
         let mut book = self.clone();

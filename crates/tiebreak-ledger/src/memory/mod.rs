@@ -242,6 +242,10 @@ impl Ledger for MemoryLedger {
         self.perform(Op::Read, |book| Ok(book.stats()))
     }
 
+    fn check(&self) -> Pending<'_, Vec<String>> {
+        self.perform(Op::Read, |book| Ok(book.check()))
+    }
+
     fn close(&self) -> Pending<'_, ()> {
         self.lock().closed = true;
         Box::pin(std::future::ready(Ok(())))

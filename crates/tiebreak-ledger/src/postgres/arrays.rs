@@ -304,6 +304,60 @@ impl<'a> Pairs<'a> {
     }
 }
 
+/// Lanes that are asked for.
+pub(super) struct Asks<'a>(Vec<&'a [u8]>);
+
+impl<'a> Asks<'a> {
+    pub(super) fn of(jobs: &'a [Job]) -> Asks<'a> {
+        let lanes = jobs.iter().filter_map(|job| match &job.change {
+            Change::Ask(lane, _) => Some(&lane[..]),
+            _ => None,
+        });
+        Asks(lanes.collect())
+    }
+
+    pub(super) async fn run(&self, client: &Client, statement: &Statement, owner: i64) -> Result<Vec<Row>, Trouble> {
+        run(client, statement, &[&owner, &self.0], self.0.len()).await
+    }
+}
+
+/// Lanes that are given up.
+#[derive(Default)]
+pub(super) struct Passes<'a> {
+    lanes: Vec<&'a [u8]>,
+    suspect: Vec<i64>,
+    tags: Vec<Option<&'a str>>,
+    only_if_wanted: Vec<bool>,
+}
+
+impl<'a> Passes<'a> {
+    pub(super) fn of(jobs: &'a [Job]) -> Passes<'a> {
+        let mut all = Passes::default();
+        for job in jobs {
+            let Change::Pass {
+                lane,
+                left,
+                only_if_wanted,
+                ..
+            } = &job.change
+            else {
+                continue;
+            };
+            all.lanes.push(lane);
+            all.suspect
+                .push(i64::try_from(left.suspect_for.as_millis()).unwrap_or(i64::MAX));
+            all.tags.push(left.tag.as_deref());
+            all.only_if_wanted.push(*only_if_wanted);
+        }
+        all
+    }
+
+    pub(super) async fn run(&self, client: &Client, statement: &Statement, owner: i64) -> Result<Vec<Row>, Trouble> {
+        let params: [&(dyn ToSql + Sync); 5] = [&owner, &self.lanes, &self.suspect, &self.tags, &self.only_if_wanted];
+        run(client, statement, &params, self.lanes.len()).await
+    }
+}
+
 /// Ends one doubt.
 pub(super) async fn resolve(client: &Client, writing: &Writing, change: &Change) -> Result<Vec<Row>, Trouble> {
     let Change::Resolve(id, with, _) = change else {

@@ -48,17 +48,17 @@ pub(super) fn take(queue: &mut VecDeque<Job>, open: &HashMap<WriteId, Open>, mos
     let (mut ids, mut claimed) = (HashSet::new(), HashSet::new());
     while taken.len() < most {
         let Some(job) = queue.front() else { break };
-        let id = job.change.id();
-        let depends = ids.contains(&id)
+        let (id, subject) = (job.change.id(), job.change.subject());
+        let depends = ids.contains(&subject)
             || match &job.change {
-                Change::Claim(..) => false,
+                Change::Claim(..) | Change::Ask(..) | Change::Pass { .. } => false,
                 _ if claimed.is_empty() => false,
                 _ => open.get(&id).and_then(|o| o.marks).is_none_or(|m| m.meets(&claimed)),
             };
         if depends {
             break;
         }
-        ids.insert(id);
+        ids.insert(subject);
         if let Change::Claim(claim, _) = &job.change {
             let marks = Marks::of(claim);
             claimed.insert(marks.same);

@@ -5,6 +5,7 @@ use std::time::Instant;
 use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, WriteId};
 use tokio::sync::oneshot;
 
+use crate::shared::{Grant, Left};
 use crate::{Claimed, LedgerError, Resolution};
 
 /// Where the result of a change goes, once it is durable.
@@ -25,6 +26,25 @@ pub(super) enum Change {
     Retake(WriteId, u32, Option<String>, Slot<Fence>),
     /// Put back what was given out and nobody took; without a fence: what may have been given out.
     PutBack(WriteId, Option<Fence>),
+    /// Take a lane, or wait for it.
+    Ask(LaneKey, Slot<Option<Grant>>),
+    /// Give a lane up; if `only_if_wanted`, then only to somebody who waits.
+    Pass {
+        lane: LaneKey,
+        left: Left,
+        only_if_wanted: bool,
+        slot: Slot<bool>,
+    },
+}
+
+/// The digest of a lane's name.
+pub(super) type LaneKey = [u8; 32];
+
+/// What a change is about: two about the same are made one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Subject {
+    Write(WriteId),
+    Lane(LaneKey),
 }
 
 /// A change that waits, and since when.
@@ -47,9 +67,18 @@ impl Job {
 }
 
 impl Change {
-    /// The write that it is about.
+    /// What it is about.
+    pub(super) fn subject(&self) -> Subject {
+        match self {
+            Change::Ask(lane, _) | Change::Pass { lane, .. } => Subject::Lane(*lane),
+            _ => Subject::Write(self.id()),
+        }
+    }
+
+    /// The write that it is about; all zeros for a lane.
     pub(super) fn id(&self) -> WriteId {
         match self {
+            Change::Ask(..) | Change::Pass { .. } => WriteId([0; 16]),
             Change::Claim(claim, _) => claim.id,
             Change::Amend(id, ..) | Change::Settle(id, ..) | Change::Doubt(id, ..) | Change::Release(id, ..) => *id,
             Change::Resolve(id, ..) | Change::Retake(id, ..) | Change::PutBack(id, ..) => *id,
@@ -65,7 +94,9 @@ impl Change {
     pub(super) fn must_be_made(&self) -> bool {
         match self {
             Change::Settle(..) | Change::Doubt(..) | Change::Release(..) | Change::PutBack(..) => true,
+            Change::Pass { only_if_wanted, .. } => !only_if_wanted,
             Change::Claim(..) | Change::Retake(..) | Change::Amend(..) | Change::Resolve(..) => false,
+            Change::Ask(..) => false,
         }
     }
 
@@ -76,6 +107,8 @@ impl Change {
             Change::Amend(.., slot) | Change::Retake(.., slot) => send(slot, Err(error)),
             Change::Settle(.., slot) | Change::Doubt(.., slot) | Change::Release(.., slot) => send(slot, Err(error)),
             Change::Resolve(.., slot) => send(slot, Err(error)),
+            Change::Ask(_, slot) => send(slot, Err(error)),
+            Change::Pass { slot, .. } => send(slot, Err(error)),
             Change::PutBack(..) => true,
         };
     }

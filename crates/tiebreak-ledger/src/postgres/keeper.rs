@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 
 use super::Shared;
-use super::error::Trouble;
+use super::error::{Trouble, trouble};
 use super::owner;
 use super::statements::Reading;
 
@@ -55,6 +55,9 @@ async fn beat(shared: &Shared, client: &mut Option<Client>, alive_since: &mut In
     if client.as_ref().is_none_or(Client::is_closed) {
         *client = Some(shared.connector.ready(Some(Arc::clone(&shared.hint))).await?);
         *alive_since = Instant::now();
+        if let Some(client) = client {
+            client.batch_execute("LISTEN tiebreak_lanes").await.map_err(trouble)?;
+        }
     }
     let Some(client) = client.as_ref() else { return Ok(()) };
     let late = |_| Trouble::Gone("it did not answer in time".into());

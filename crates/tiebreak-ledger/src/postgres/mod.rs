@@ -10,9 +10,11 @@
 mod arrays;
 mod batch;
 mod change;
+mod check;
 mod connect;
 mod error;
 mod keeper;
+mod lanes;
 mod options;
 mod owner;
 mod perform;
@@ -43,6 +45,7 @@ use self::owner::Tenure;
 use self::row::millis;
 use self::writer::Writer;
 use crate::search::{Found, Query};
+use crate::shared::SharedLanes;
 use crate::words::parse_resolver;
 use crate::{Claimed, Ledger, LedgerError, MAX_PAGE, Pending, Resolution, ResolvedBy, Stats};
 
@@ -154,18 +157,25 @@ impl PgLedger {
         })
     }
 
+    /// Makes the tables at `address`, or brings them up to this version, without signing in. Returns the version before (0: there were
+    /// none) and after.
+    ///
+    /// # Errors
+    /// As [`PgLedger::open`].
+    pub async fn migrate(address: Address) -> Result<(u32, u32), LedgerError> {
+        let connector = Connector::new(address)?;
+        let client = connector.open(None).await.map_err(Trouble::told)?;
+        let address = &connector.address;
+        let before = schema::migrate(&client, &address.schema, &address.to_string())
+            .await
+            .map_err(Trouble::told)?;
+        Ok((before.unsigned_abs(), schema::VERSION.unsigned_abs()))
+    }
+
     /// The database's time when the ledger was opened.
     #[must_use]
     pub fn began(&self) -> Time {
         self.began
-    }
-
-    /// Until when this process surely counts as alive, if it cannot renew its lease: nothing is to be sent after that.
-    #[must_use]
-    pub fn lasts_until(&self) -> Instant {
-        let options = &self.shared.options;
-        let until = self.shared.tenure().until;
-        until.checked_sub(options.margin).unwrap_or(until)
     }
 
     fn submit<T>(&self, change: impl FnOnce(Slot<T>) -> Change) -> Result<Reply<T>, LedgerError> {
@@ -263,6 +273,7 @@ async fn begin(connector: Connector, options: Options) -> Result<(Arc<Shared>, t
         .map_err(late)??;
     let address = &connector.address;
     schema::migrate(&client, &address.schema, &address.to_string()).await?;
+    client.batch_execute("LISTEN tiebreak_lanes").await.map_err(trouble)?;
     let (tenure, now) = owner::register(&client, &options).await?;
     owner::reap(&client, tenure.owner).await?;
     let shared = Arc::new(Shared {
@@ -453,9 +464,17 @@ impl Ledger for PgLedger {
                 let slice = slice.await?;
                 count += slice;
                 if slice < 500 {
-                    return Ok(count);
+                    break;
                 }
             }
+            // What a lane carried an hour ago helps nobody.
+            self.read(move |session| async move {
+                let idle = "DELETE FROM lanes WHERE owner IS NULL AND touched < clock_timestamp() - interval '1 hour'
+                            AND coalesce(suspect_until < clock_timestamp(), true)";
+                session.client.execute(idle, &[]).await.map_err(trouble)
+            })
+            .await?;
+            Ok(count)
         })
     }
 
@@ -474,6 +493,14 @@ impl Ledger for PgLedger {
                 bytes: count(3),
             })
         }))
+    }
+
+    fn check(&self) -> Pending<'_, Vec<String>> {
+        Box::pin(self.read(move |session| async move { check::check(&session.client).await }))
+    }
+
+    fn shared(&self) -> Option<&dyn SharedLanes> {
+        Some(self)
     }
 
     fn close(&self) -> Pending<'_, ()> {

@@ -1,13 +1,14 @@
 //! Makes a batch of changes in one transaction and one round trip: everything is sent before the first answer is awaited.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use tiebreak_core::record::{Fence, Record, WriteId};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
-use super::arrays::{self, Amends, Claims, Doubts, Pairs, Settles, run};
-use super::change::{Change, Job};
+use super::arrays::{self, Amends, Asks, Claims, Doubts, Pairs, Passes, Settles, run};
+use super::change::{Change, Job, LaneKey};
 use super::error::{Trouble, trouble};
 use super::row;
 use super::statements::Writing;
@@ -23,6 +24,10 @@ pub(super) struct Session {
 pub(super) struct Done {
     pub(super) granted: HashMap<WriteId, Fence>,
     pub(super) ended: HashMap<WriteId, Option<Record>>,
+    /// The lanes that were taken, with the version left in them and for how long they are suspect.
+    pub(super) taken: HashMap<LaneKey, (Option<String>, Duration)>,
+    /// The lanes that were given up.
+    pub(super) passed: HashSet<LaneKey>,
     /// Whether the owner's lease had not run out; else nothing was claimed.
     pub(super) alive: bool,
 }
@@ -30,6 +35,11 @@ pub(super) struct Done {
 impl Session {
     /// Makes `jobs`, which are about different writes. After an error nothing was changed, unless it is [`Trouble::Gone`].
     pub(super) async fn perform(&self, owner: i64, jobs: &[Job]) -> Result<Done, Trouble> {
+        // A dozen statements on their way at once make a large future.
+        Box::pin(self.perform_together(owner, jobs)).await
+    }
+
+    async fn perform_together(&self, owner: i64, jobs: &[Job]) -> Result<Done, Trouble> {
         let (client, writing) = (&self.client, &self.writing);
         let (claims, amends, settles) = (Claims::of(jobs), Amends::of(jobs), Settles::of(jobs));
         let (doubts, releases, retakes, back) = (
@@ -43,6 +53,7 @@ impl Session {
             .map(|j| &j.change)
             .filter(|c| matches!(c, Change::Resolve(..)))
             .collect();
+        let (asks, passes) = (Asks::of(jobs), Passes::of(jobs));
         let retaking = async {
             let params: [&(dyn ToSql + Sync); 4] = [&owner, &retakes.ids, &retakes.attempts, &retakes.helds];
             run(client, &writing.retake, &params, retakes.ids.len()).await
@@ -65,7 +76,7 @@ impl Session {
         let own: [&(dyn ToSql + Sync); 1] = [&owner];
         let alive = client.query(&writing.alive, &own);
         let done = if back.ids.is_empty() && jobs.iter().all(|j| !matches!(j.change, Change::Resolve(..))) {
-            let (begun, alive, settled, doubted, released, amended, retaken, claimed, committed) = tokio::join!(
+            let (begun, alive, settled, doubted, released, amended, retaken, claimed, passed, asked, committed) = tokio::join!(
                 biased;
                 begin,
                 alive,
@@ -75,6 +86,8 @@ impl Session {
                 amends.run(client, &writing.amend),
                 retaking,
                 claims.run(client, &writing.claim, owner),
+                passes.run(client, &writing.pass, owner),
+                asks.run(client, &writing.ask, owner),
                 commit,
             );
             Answers {
@@ -87,6 +100,8 @@ impl Session {
                 retaken,
                 claimed,
                 resolved: Ok(vec![]),
+                passed,
+                asked,
                 committed,
             }
         } else {
@@ -103,6 +118,8 @@ impl Session {
             let amended = amends.run(client, &writing.amend).await;
             let retaken = retaking.await;
             let claimed = claims.run(client, &writing.claim, owner).await;
+            let passed = passes.run(client, &writing.pass, owner).await;
+            let asked = asks.run(client, &writing.ask, owner).await;
             Answers {
                 begun,
                 alive,
@@ -113,6 +130,8 @@ impl Session {
                 retaken,
                 claimed,
                 resolved,
+                passed,
+                asked,
                 committed: commit.await,
             }
         };
@@ -131,6 +150,8 @@ struct Answers {
     retaken: Result<Vec<Row>, Trouble>,
     claimed: Result<Vec<Row>, Trouble>,
     resolved: Result<Vec<Row>, Trouble>,
+    passed: Result<Vec<Row>, Trouble>,
+    asked: Result<Vec<Row>, Trouble>,
     committed: Result<(), tokio_postgres::Error>,
 }
 
@@ -157,6 +178,16 @@ impl Answers {
                 let fence = row::get(&row, "fence").map_err(Trouble::Rule)?;
                 done.granted.insert(id, row::fence(fence));
             }
+        }
+        for row in self.passed? {
+            done.passed.insert(row::lane(&row).map_err(Trouble::Rule)?);
+        }
+        for row in self.asked? {
+            let tag = row::get(&row, "tag").map_err(Trouble::Rule)?;
+            let suspect: i64 = row::get(&row, "suspect_ms").map_err(Trouble::Rule)?;
+            let suspect = Duration::from_millis(suspect.unsigned_abs());
+            done.taken
+                .insert(row::lane(&row).map_err(Trouble::Rule)?, (tag, suspect));
         }
         self.committed.map_err(trouble)?;
         Ok(done)

@@ -110,6 +110,11 @@ pub(super) fn id(row: &Row, column: &str) -> Result<WriteId, LedgerError> {
     bytes(row, column).map(WriteId)
 }
 
+/// The lane in a row.
+pub(super) fn lane(row: &Row) -> Result<[u8; 32], LedgerError> {
+    bytes(row, "lane")
+}
+
 /// The value of a column.
 pub(super) fn get<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, column: &str) -> Result<T, LedgerError> {
     row.try_get(column)

@@ -96,6 +96,8 @@ pub(super) fn explain(
         {
             Answer::Made
         }
-        Change::Resolve(..) | Change::PutBack(..) => Answer::Refused(LedgerError::NotFound(id)),
+        Change::Resolve(..) | Change::PutBack(..) | Change::Ask(..) | Change::Pass { .. } => {
+            Answer::Refused(LedgerError::NotFound(id))
+        }
     }
 }

@@ -84,6 +84,57 @@ const UNCLAIM: &str = "
 DELETE FROM writes w USING unnest($2::bytea[], $3::bigint[]) AS i(id, fence)
 WHERE w.id = i.id AND w.owner = $1 AND w.state = 'claimed' AND NOT w.doubtful AND w.fence = coalesce(i.fence, w.fence)";
 
+/// A lane is taken if it is free, ours already (handed over, or an answer was lost), or of an owner that is no more; else this owner
+/// is put among those who wait for it.
+const ASK: &str = "
+WITH wanted AS (
+    SELECT t.lane, o.late_ms FROM unnest($2::bytea[]) AS t(lane), owners o WHERE o.owner = $1
+), got AS (
+    INSERT INTO lanes AS l (lane, owner, fence, touched)
+    SELECT lane, $1, nextval('fences'), clock_timestamp() FROM wanted ORDER BY lane
+    ON CONFLICT (lane) DO UPDATE
+    SET owner = $1, touched = clock_timestamp(),
+        fence = CASE WHEN l.owner = $1 THEN l.fence ELSE nextval('fences') END,
+        suspect_until = CASE WHEN l.owner IS NULL OR l.owner = $1 THEN l.suspect_until
+                             ELSE greatest(l.suspect_until, clock_timestamp()
+                                           + (SELECT late_ms FROM owners WHERE owner = $1) * interval '1 ms') END
+    WHERE l.owner IS NULL OR l.owner = $1 OR NOT EXISTS (SELECT 1 FROM owners o WHERE o.owner = l.owner)
+    RETURNING l.lane, l.tag,
+              greatest(0, extract(epoch FROM l.suspect_until - clock_timestamp()) * 1000)::bigint AS suspect_ms
+), ended AS (
+    DELETE FROM lane_waits w USING got WHERE w.lane = got.lane AND w.owner = $1
+), queued AS (
+    INSERT INTO lane_waits (lane, owner, ticket)
+    SELECT lane, $1, nextval('tickets') FROM wanted WHERE lane NOT IN (SELECT lane FROM got)
+    ON CONFLICT DO NOTHING
+)
+SELECT lane, tag, suspect_ms FROM got";
+
+/// A lane that is given up goes to the first who waits and is alive; the hint tells that somebody got one.
+const PASS: &str = "
+WITH given AS (
+    SELECT * FROM unnest($2::bytea[], $3::bigint[], $4::text[], $5::boolean[])
+        AS t(lane, suspect_ms, tag, only_if_wanted)
+), next AS (
+    SELECT DISTINCT ON (w.lane) w.lane, w.owner
+    FROM lane_waits w JOIN given USING (lane) JOIN owners o ON o.owner = w.owner
+    WHERE w.owner <> $1 AND o.lease_until > clock_timestamp()
+    ORDER BY w.lane, w.ticket
+), passed AS (
+    UPDATE lanes l
+    SET owner = n.owner, touched = clock_timestamp(), tag = g.tag,
+        fence = CASE WHEN n.owner IS NULL THEN l.fence ELSE nextval('fences') END,
+        suspect_until = CASE WHEN g.suspect_ms > 0
+                             THEN greatest(l.suspect_until, clock_timestamp() + g.suspect_ms * interval '1 ms')
+                             ELSE l.suspect_until END
+    FROM given g LEFT JOIN next n USING (lane)
+    WHERE l.lane = g.lane AND l.owner = $1 AND (n.owner IS NOT NULL OR NOT g.only_if_wanted)
+    RETURNING l.lane, l.owner
+), ended AS (
+    DELETE FROM lane_waits w USING given g WHERE w.lane = g.lane AND w.owner = $1 AND NOT g.only_if_wanted
+)
+SELECT lane, CASE WHEN owner IS NOT NULL THEN pg_notify('tiebreak_lanes', '') END FROM passed";
+
 /// What stands in the way of one write: the record that holds its key, else the oldest doubt of the same caller and content, else
 /// the same write of another caller under the same key, if that cannot be guessed.
 fn look_up() -> String {
@@ -132,6 +183,8 @@ pub(super) struct Writing {
     pub(super) resolve: Statement,
     pub(super) look_up: Statement,
     pub(super) standing: Statement,
+    pub(super) ask: Statement,
+    pub(super) pass: Statement,
 }
 
 impl Writing {
@@ -150,6 +203,8 @@ impl Writing {
             resolve: prepare(&resolve()).await?,
             look_up: prepare(&look_up()).await?,
             standing: prepare(&standing()).await?,
+            ask: prepare(ASK).await?,
+            pass: prepare(PASS).await?,
         })
     }
 }

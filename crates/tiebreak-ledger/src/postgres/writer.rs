@@ -15,6 +15,7 @@ use super::error::{Trouble, trouble};
 use super::perform::{Done, Session};
 use super::standing::{self, Answer, Standing};
 use super::statements::Writing;
+use crate::shared::Grant;
 use crate::{Claimed, LedgerError};
 
 /// A database that says nothing for so long is taken for unreachable.
@@ -246,6 +247,19 @@ impl Writer {
                 },
                 Change::PutBack(..) => {
                     self.open.remove(&id);
+                }
+                Change::Ask(lane, slot) => {
+                    let grant = done.taken.remove(lane).map(|(tag, suspect_for)| Grant {
+                        life: self.owner.unsigned_abs(),
+                        suspect_for,
+                        tag,
+                    });
+                    // Nobody hears it: then its place was given up, and passing the lane on was submitted after this.
+                    send(slot, Ok(grant));
+                }
+                Change::Pass { lane, slot, .. } => {
+                    // If the answer was lost once, the lane may have been passed on then: asking again tells.
+                    send(slot, Ok(job.tried || done.passed.contains(lane)));
                 }
             }
         }

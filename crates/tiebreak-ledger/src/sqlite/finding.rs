@@ -139,6 +139,37 @@ pub(super) fn resolution(conn: &Connection, id: WriteId) -> rusqlite::Result<Opt
     found.optional()
 }
 
+/// What contradicts itself in the file: pages and indexes (as SQLite finds), and rows that do not belong together.
+pub(super) fn check(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut wrong: Vec<String> = conn
+        .prepare("PRAGMA integrity_check(20)")?
+        .query_map([], |r| r.get(0))?
+        .filter(|found| !matches!(found, Ok(told) if told == "ok"))
+        .collect::<Result<_, _>>()?;
+    let counts = [
+        (
+            "settled writes have no settlement",
+            "state = 'settled' AND row NOT IN (SELECT row FROM settlements)",
+        ),
+        (
+            "writes in doubt have no doubt",
+            "state = 'doubted' AND row NOT IN (SELECT row FROM doubts)",
+        ),
+        (
+            "fences were never given out",
+            "fence > (SELECT given_out_up_to FROM fences)",
+        ),
+    ];
+    for (what, condition) in counts {
+        let sql = format!("SELECT count(*) FROM writes WHERE {condition}");
+        let count: i64 = conn.query_row(&sql, [], |r| r.get(0))?;
+        if count > 0 {
+            wrong.push(format!("{count} {what}"));
+        }
+    }
+    Ok(wrong)
+}
+
 /// How many rows a slice of a purge looks at.
 const SLICE: i64 = 2_000;
 

@@ -368,6 +368,10 @@ impl Ledger for SqliteLedger {
         })
     }
 
+    fn check(&self) -> Pending<'_, Vec<String>> {
+        self.read(move |conn| finding::check(conn).map_err(|e| error::using(&e)))
+    }
+
     fn close(&self) -> Pending<'_, ()> {
         let (slot, reply) = Slot::new();
         self.shared.reads.close(None);

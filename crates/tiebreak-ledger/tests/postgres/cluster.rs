@@ -14,7 +14,7 @@ pub struct Cluster {
     user: Option<(u32, u32)>,
     server: Option<Child>,
     settings: Vec<String>,
-    pub port: u16,
+    port: u16,
 }
 
 impl Cluster {
@@ -158,9 +158,9 @@ impl Cluster {
         String::from_utf8(done.stdout).unwrap().trim().to_owned()
     }
 
-    /// The address of a ledger in this cluster, in a schema of its own.
-    pub fn address(&self, schema: &str) -> String {
-        address(&format!("127.0.0.1:{}", self.port), schema)
+    /// Host and port.
+    pub fn authority(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     fn log(&self) -> String {
@@ -168,7 +168,7 @@ impl Cluster {
     }
 }
 
-/// The address of a ledger behind `authority`.
+/// The address of a ledger behind `authority`, in a schema of its own.
 pub fn address(authority: &str, schema: &str) -> String {
     format!("postgres://tiebreak@{authority}/postgres?schema={schema}")
 }

@@ -7,7 +7,7 @@ use tiebreak_ledger::Ledger;
 use tiebreak_ledger::contract::{self, BOUNDS, Opening, Step, Store};
 use tiebreak_ledger::postgres::{Address, Options, PgLedger};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, address};
 
 /// A schema of the cluster. After a "crash" the last process is still there, but its lease has run out.
 struct InSchema {
@@ -32,7 +32,7 @@ impl Store for InSchema {
                 lease: Duration::from_secs(60),
                 ..Options::default()
             };
-            let address = Address::parse(&self.cluster.address(&self.schema)).unwrap();
+            let address = Address::parse(&address(&self.cluster.authority(), &self.schema)).unwrap();
             let ledger = Arc::new(PgLedger::open(address, options).await.unwrap());
             self.last = Some(Arc::clone(&ledger));
             ledger as Arc<dyn Ledger>

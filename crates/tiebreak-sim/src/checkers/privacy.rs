@@ -1,5 +1,7 @@
 //! 6: nobody is shown, answered with, or merged from what another caller was allowed to read.
 
+use tiebreak_core::outcome::Outcome;
+
 use super::{Violation, broken};
 use crate::Run;
 use crate::origin::mark;
@@ -10,6 +12,13 @@ pub(super) fn check(run: &Run) -> Result<(), Violation> {
         let (number, content, how) = match event {
             Event::Sent(sent) => (sent.write, &sent.content, "sent"),
             Event::Answered(answer) => (answer.write, &answer.content, "was answered"),
+            Event::Overheard(answer) if answer.replayed || answer.outcome != Outcome::NotSent => {
+                let what = format!(
+                    "a stranger got the outcome of write {} at {at:?}: {}",
+                    answer.write, answer.content
+                );
+                return broken(6, what);
+            }
             _ => continue,
         };
         let own = &run.writes[number].caller;

@@ -52,6 +52,11 @@ fn a_cache_shared_among_callers_is_seen() {
 }
 
 #[test]
+fn a_key_answered_to_a_stranger_is_seen() {
+    caught("strangers", Sabotage::StrangersAreCallers, 6);
+}
+
+#[test]
 fn a_claim_granted_while_the_ledger_is_down_is_seen() {
     caught("ledger-outages", Sabotage::GrantWhenDown, 7);
 }

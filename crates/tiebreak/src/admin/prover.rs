@@ -65,3 +65,35 @@ impl Prover {
         same.then_some(&self.fields)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn prover(upstream: Option<&str>) -> Prover {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "# ours\n\nAuthorization: Bearer hunter2\nX-Tenant: a\n").unwrap();
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o600)).unwrap();
+        Prover::read(file.path(), upstream).unwrap()
+    }
+
+    #[test]
+    fn only_its_own_origin_gets_to_see_a_credential() {
+        let ours = prover(Some("https://api.example.com/v1"));
+        let shown = ours.credential_for("https://api.example.com/v1/things/7").unwrap();
+        assert_eq!(shown.len(), 2);
+        for other in [
+            "http://api.example.com/v1/things/7",
+            "https://api.example.com:8443/v1/things/7",
+            "https://api.example.com.evil.example/v1",
+            "https://api.example.com@evil.example/v1",
+            "/v1/things/7",
+        ] {
+            assert!(ours.credential_for(other).is_none(), "{other}");
+        }
+        assert!(prover(None).credential_for("https://api.example.com/").is_none());
+        assert!(!format!("{ours:?} {shown:?}").contains("hunter2"));
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 use tiebreak_core::guarantee::Guarantee;
 use tiebreak_core::method::{acts_on_target, is_safe};
-use tiebreak_core::policy::{OnStale, Unguarded};
+use tiebreak_core::policy::{KeyRule, OnStale, Unguarded};
 use tiebreak_core::validator::EtagKind;
 
 use super::Config;
@@ -23,6 +23,7 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
     }
     for route in config.routes.iter().chain([&config.rest]) {
         guarantee(route, faults);
+        keys(route, faults);
         merging(route, faults);
         lanes(route, faults);
         memory(config, route, faults);
@@ -159,6 +160,36 @@ fn guarantee(route: &Route, faults: &mut Faults) {
         ))
         .with("take out `unguarded`, or demand \"D\"");
         faults.warning(route.settings.at("unguarded"), of(route, "unguarded"), wrong);
+    }
+}
+
+/// Settings of keys where there are none, or none of that kind.
+fn keys(route: &Route, faults: &mut Faults) {
+    let settings = &route.settings;
+    let rule = settings.values.policy.keys.rule;
+    let own = |name: &str| {
+        let at = settings.at(name)?;
+        let in_route = route.at.as_ref().is_none_or(|table| at.start >= table.start);
+        in_route.then_some(at)
+    };
+    if let Some(at) = own("key_window").filter(|_| rule != KeyRule::Derived) {
+        let wrong =
+            Wrong::new("it has no effect: only derived keys have a window, and others are kept as `remember` says");
+        faults.warning(
+            Some(at),
+            of(route, "key_window"),
+            wrong.with("take it out, or set key = \"derived\""),
+        );
+    }
+    for name in ["key_reuse_status", "key_running_status"] {
+        if let Some(at) = own(name).filter(|_| rule == KeyRule::Off) {
+            let wrong = Wrong::new("it has no effect: key is \"off\", so keys are the origin's business alone");
+            faults.warning(
+                Some(at),
+                of(route, name),
+                wrong.with("take it out, or set key = \"accepted\""),
+            );
+        }
     }
 }
 

@@ -73,7 +73,7 @@ impl Wrong {
 /// Reads all of these; if some are wrong, says of each why.
 pub(crate) fn each<'n, N, T>(
     nodes: impl IntoIterator<Item = &'n N>,
-    read: impl Fn(&'n N) -> Result<T, Wrong>,
+    mut read: impl FnMut(&'n N) -> Result<T, Wrong>,
 ) -> Result<Vec<T>, Wrong>
 where
     N: 'n,

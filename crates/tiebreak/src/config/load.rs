@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::Method;
 use tiebreak_core::json;
+use tiebreak_core::policy::Unguarded;
 use tiebreak_core::validator::EtagKind;
 
 use super::Config;
@@ -16,6 +17,7 @@ use super::route::{self, Route, RouteSettings};
 use super::server::{self, Server};
 use super::setting::{Flag, Layered, unknown};
 use super::upstream::{self, MAIN, Upstream, UpstreamSettings};
+use crate::stores;
 
 /// What may stand at the top of a file besides settings.
 const TABLES: [&str; 3] = ["upstreams", "defaults", "route"];
@@ -66,6 +68,7 @@ pub(super) fn read(file: Option<(PathBuf, String)>, flags: &[Flag], faults: &mut
     let mut upstreams = upstreams(&members, faults);
     let main = main_upstream(&server, &upstreams, faults);
     let mut reader = Reader {
+        shared: stores::is_shared(&server.values.ledger),
         defaults,
         main,
         upstreams: &mut upstreams,
@@ -164,6 +167,8 @@ fn no_upstream(name: &str, upstreams: &[Upstream]) -> Wrong {
 }
 
 struct Reader<'a> {
+    /// Whether other gateways use the ledger.
+    shared: bool,
     defaults: Layered<RouteSettings>,
     main: Layered<UpstreamSettings>,
     upstreams: &'a mut Vec<Upstream>,
@@ -263,6 +268,7 @@ impl Reader<'_> {
             .iter()
             .any(|u| u.name == route.upstream && u.is_embedded());
         let (given_etag, given_keys) = (route.settings.is_given("etag"), route.settings.is_given("honours_keys"));
+        let given_unguarded = route.settings.is_given("unguarded");
         let policy = &mut route.settings.values.policy;
         if embedded && !given_etag {
             policy.etag = EtagKind::Version;
@@ -270,12 +276,23 @@ impl Reader<'_> {
         if embedded && !given_keys {
             policy.honours_keys = true;
         }
+        // What was read through another gateway is not known here.
+        if self.shared && !given_unguarded {
+            policy.unguarded = Unguarded::Refuse;
+        }
         // A member that names the version changes with each write, whoever makes it.
         for place in &policy.merge.version {
             let place = json::Pattern::of(&place.0);
             if !policy.merge.volatile.contains(&place) {
                 policy.merge.volatile.push(place);
             }
+        }
+        let origin = self.upstreams.iter().find(|u| u.name == route.upstream);
+        if let (Some(key), Some(remote)) = (
+            &mut policy.natural_key,
+            origin.and_then(|u| u.settings.values.remote.as_ref()),
+        ) {
+            remote.base().clone_into(&mut key.prefix);
         }
         route.policy = Arc::new(policy.clone());
         Arc::new(route)

@@ -7,6 +7,7 @@
 //! | `server` | the settings of the gateway as a whole |
 //! | `upstream` | the settings of an origin |
 //! | `route`, `pattern`, `lane` | the settings of a route; which paths it matches; its conflict domains |
+//! | `identity` | settings of routes by which versions and resources are told apart |
 //! | `load` | a file becomes a [`Config`] |
 //! | `check` | contradictions, routes that nothing reaches |
 //! | `fault` | what is wrong, with line, column and remedy |
@@ -20,6 +21,7 @@
 mod check;
 mod command;
 mod fault;
+mod identity;
 mod lane;
 mod load;
 mod node;

@@ -7,10 +7,11 @@ use http::header::HeaderName;
 use tiebreak_core::guarantee::Guarantee;
 use tiebreak_core::json;
 use tiebreak_core::merge::{RuleError, Together};
-use tiebreak_core::policy::{OnDuplicate, OnOverlap, OnStale, Policy, Unguarded};
+use tiebreak_core::policy::{KeyRule, OnDuplicate, OnOverlap, OnStale, Policy, Unguarded};
 use tiebreak_core::validator::EtagKind;
 
 use super::fault::{Wrong, each};
+use super::identity::{read_natural_key, read_version, show_natural_key, show_version};
 use super::lane::LaneTemplate;
 use super::node::{Node, Value};
 use super::pattern::Pattern;
@@ -65,7 +66,7 @@ impl Route {
     }
 }
 
-const ETAG: [(&str, EtagKind); 3] = [
+pub(super) const ETAG: [(&str, EtagKind); 3] = [
     ("auto", EtagKind::Auto),
     ("version", EtagKind::Version),
     ("digest", EtagKind::Digest),
@@ -81,6 +82,12 @@ const ON_OVERLAP: [(&str, OnOverlap); 3] = [
     ("refuse", OnOverlap::Refuse),
     ("ours", OnOverlap::Ours),
     ("theirs", OnOverlap::Theirs),
+];
+const KEY: [(&str, KeyRule); 4] = [
+    ("required", KeyRule::Required),
+    ("accepted", KeyRule::Accepted),
+    ("derived", KeyRule::Derived),
+    ("off", KeyRule::Off),
 ];
 const LEAST: [(&str, Guarantee); 4] = [
     ("A", Guarantee::A),
@@ -119,6 +126,41 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
         |r| Some(r.policy.honours_keys.to_string()),
     ),
     setting(
+        "key",
+        |r, node| node.word(&KEY).map(|rule| r.policy.keys.rule = rule),
+        |r| Some(show_word(&KEY, r.policy.keys.rule)),
+    ),
+    setting(
+        "key_field",
+        |r, node| {
+            r.policy.keys.field = HeaderName::from_bytes(node.text()?.as_bytes())
+                .map_err(|_| Wrong::expected("the name of a header field, such as \"Idempotency-Key\"", node))?;
+            Ok(())
+        },
+        |r| Some(show_text(r.policy.keys.field.as_str())),
+    ),
+    setting(
+        "key_window",
+        |r, node| match node.duration()? {
+            d if d.is_zero() => Err(Wrong::expected("a duration longer than nothing", node)),
+            d => {
+                r.policy.keys.window = d;
+                Ok(())
+            }
+        },
+        |r| Some(show_duration(r.policy.keys.window)),
+    ),
+    setting(
+        "key_reuse_status",
+        |r, node| client_error(node).map(|status| r.policy.keys.reuse_status = status),
+        |r| Some(r.policy.keys.reuse_status.to_string()),
+    ),
+    setting(
+        "key_running_status",
+        |r, node| client_error(node).map(|status| r.policy.keys.running_status = status),
+        |r| Some(r.policy.keys.running_status.to_string()),
+    ),
+    setting(
         "unguarded",
         |r, node| node.word(&UNGUARDED).map(|word| r.policy.unguarded = word),
         |r| Some(show_word(&UNGUARDED, r.policy.unguarded)),
@@ -155,6 +197,8 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
             .collect();
         (!places.is_empty()).then(|| show_list(places.iter().map(String::as_str)))
     }),
+    setting("version", read_version, show_version),
+    setting("natural_key", read_natural_key, show_natural_key),
     setting("lane", read_lanes, |r| {
         (!r.lanes.is_empty()).then(|| show_list(r.lanes.iter().map(LaneTemplate::as_str)))
     }),
@@ -228,6 +272,11 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
 ];
 
 const POINTERS: &str = "begin it with / and write ~1 for / and ~0 for ~; * stands for any member or item";
+
+/// A status that says that the request was at fault.
+fn client_error(node: &Node) -> Result<u16, Wrong> {
+    node.whole(400..=499).map(|status| u16::try_from(status).unwrap_or(400))
+}
 
 fn pattern(text: &str) -> Result<json::Pattern, Wrong> {
     json::Pattern::parse(text).map_err(|_| Wrong::new(format!("{text:?} is no JSON Pointer")).with(POINTERS))

@@ -27,7 +27,7 @@ pub(crate) struct Server {
     pub(crate) limits: Limits,
     /// The URL of the origin, or the name of an upstream; `None`: the embedded origin.
     pub(crate) upstream: Option<String>,
-    /// The ledger's file, or `memory`.
+    /// The ledger's file, `memory`, or the address of a database.
     pub(crate) ledger: PathBuf,
     /// The embedded origin's file, or `memory`.
     pub(crate) data: PathBuf,
@@ -114,7 +114,7 @@ pub(crate) const SETTINGS: &[Setting<Server>] = &[
     at_start(
         "ledger",
         |s, node| node.text().map(|path| s.ledger = path.into()),
-        |s| Some(show_text(&s.ledger.display().to_string())),
+        |s| Some(show_text(&crate::stores::shown(&s.ledger))),
     ),
     at_start(
         "data",

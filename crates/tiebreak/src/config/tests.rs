@@ -19,6 +19,77 @@ fn config(text: &str) -> Config {
 }
 
 #[test]
+fn versions_and_natural_keys_are_read_and_shown() {
+    let text = r#"
+upstream = "http://127.0.0.1:1/v2"
+[defaults]
+version = "couchdb"
+[[route]]
+path = "/c"
+version = { at = "/metadata/resourceVersion", kind = "version", absent = "overwrites" }
+[[route]]
+path = "/users"
+version = "/v"
+natural_key = { members = ["/email"], look_up = "/users?email={/email}", items = "/items", location = "/users/{/id}" }
+"#;
+    let config = config(text);
+    let shown = |route: &Route, name: &str| {
+        let setting = route::SETTINGS.iter().find(|s| s.name == name).unwrap();
+        (setting.show)(&route.settings.values).unwrap()
+    };
+    assert_eq!(
+        shown(&config.rest, "version"),
+        r#"{ at = "/_rev", answered_at = "/rev", query = "rev", kind = "version", absent = "creates" }"#
+    );
+    assert_eq!(
+        shown(&config.routes[0], "version"),
+        r#"{ at = "/metadata/resourceVersion", kind = "version", absent = "overwrites" }"#
+    );
+    assert_eq!(
+        config.routes[1].policy.merge.version.len(),
+        1,
+        "the route's own goes before the default"
+    );
+    assert_eq!(
+        shown(&config.routes[1], "natural_key"),
+        r#"{ members = ["/email"], look_up = "/users?email={/email}", items = "/items", location = "/users/{/id}" }"#
+    );
+    assert_eq!(config.routes[1].policy.natural_key.as_ref().unwrap().prefix, "/v2");
+}
+
+#[test]
+fn mistakes_in_versions_and_natural_keys_say_what_to_do() {
+    let said = faults(
+        r#"
+upstream = "http://127.0.0.1:1"
+[defaults]
+version = "couch"
+[[route]]
+path = "/a"
+version = { kind = "version", absence = "creates" }
+natural_key = { members = "/email", look_up = "/users?email={email}" }
+[[route]]
+path = "/b"
+version = { kind = "version" }
+natural_key = "/email"
+[[route]]
+path = "/c"
+natural_key = { members = [], look_up = "/users" }
+"#,
+    );
+    for expected in [
+        "file.toml:4:11: [defaults] version: \"couch\" is no dialect that keeps versions in the content",
+        "there is no `absence` here; expected one of `at`,",
+        "failed to read `email` as a JSON Pointer",
+        "it does not say where documents have their version",
+        "expected a table such as { members = \"/email\"",
+        "it names no members that are unique",
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+}
+
+#[test]
 fn every_mistake_is_named_at_once() {
     check(
         r#"
@@ -372,6 +443,59 @@ unguarded = "allow"
 }
 
 #[test]
+fn settings_of_keys_are_checked() {
+    check(
+        r#"
+[[route]]
+path = "/payments"
+key = "derive"
+key_field = "no field"
+key_window = "0s"
+key_reuse_status = 200
+
+[[route]]
+path = "/forms"
+key = "required"
+key_window = "5s"
+
+[[route]]
+path = "/free"
+key = "off"
+key_running_status = 425
+"#,
+        expect![[r#"
+            file.toml:4:7: route "/payments": key: expected one of "required", "accepted", "derived" and "off", found "derive"
+             4 | key = "derive"
+               |       ^^^^^^^^
+               did you mean "derived"?
+            file.toml:5:13: route "/payments": key_field: expected the name of a header field, such as "Idempotency-Key", found "no field"
+             5 | key_field = "no field"
+               |             ^^^^^^^^^^
+            file.toml:6:14: route "/payments": key_window: expected a duration longer than nothing, found "0s"
+             6 | key_window = "0s"
+               |              ^^^^
+            file.toml:7:20: route "/payments": key_reuse_status: expected a whole number from 400 to 499, found 200
+             7 | key_reuse_status = 200
+               |                    ^^^
+            file.toml:12:1: warning: route "/forms": key_window: it has no effect: only derived keys have a window, and others are kept as `remember` says
+             12 | key_window = "5s"
+                | ^^^^^^^^^^
+               take it out, or set key = "derived"
+            file.toml:17:1: warning: route "/free": key_running_status: it has no effect: key is "off", so keys are the origin's business alone
+             17 | key_running_status = 425
+                | ^^^^^^^^^^^^^^^^^^
+               take it out, or set key = "accepted"
+        "#]],
+    );
+    let config = config("[[route]]\npath = \"/pay\"\nkey = \"required\"\nkey_field = \"PayPal-Request-Id\"\n");
+    let keys = &config.routes[0].policy.keys;
+    assert_eq!(
+        (keys.rule, keys.field.as_str()),
+        (tiebreak_core::policy::KeyRule::Required, "paypal-request-id")
+    );
+}
+
+#[test]
 fn flags_go_before_the_file_and_routes_before_both() {
     let flag = |option, setting, value: &str| Flag {
         option,
@@ -437,6 +561,11 @@ principal = "X-User"
         [defaults]
         etag = "version"                         # default
         honours_keys = true                      # default
+        key = "accepted"                         # default
+        key_field = "idempotency-key"            # default
+        key_window = "10s"                       # default
+        key_reuse_status = 422                   # default
+        key_running_status = 409                 # default
         unguarded = "allow"                      # default
         least = "D"                              # default
         on_duplicate = "stop"                    # default
@@ -445,6 +574,8 @@ principal = "X-User"
         # identity is not set                    # default
         # together is not set                    # default
         # volatile is not set                    # default
+        # version is not set                     # default
+        # natural_key is not set                 # default
         # lane is not set                        # default
         # principal is not set                   # default
         attempts = 3                             # file.toml:10

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tiebreak_client::clock::Clock;
@@ -12,7 +13,7 @@ use tiebreak_ledger::{Ledger, LedgerError, ResolvedBy};
 
 use crate::admin::records;
 use crate::exit::{FAILED, Failure, USAGE};
-use crate::stores;
+use crate::stores::{self, SharedArgs};
 
 /// An open ledger file.
 pub(super) struct File {
@@ -25,14 +26,16 @@ fn failed(error: &LedgerError) -> Failure {
 }
 
 impl File {
-    pub(super) fn open(path: &Path) -> Result<File, Failure> {
+    pub(super) async fn open(path: &Path) -> Result<File, Failure> {
         // Opening would make one.
-        if !path.exists() {
+        if !stores::is_shared(path) && !path.exists() {
             let why = format!("open the ledger {}: there is no such file", path.display());
             return Err(Failure::new(USAGE, why));
         }
         Ok(File {
-            ledger: stores::open_ledger(path)?,
+            ledger: stores::open_ledger(path, &SharedArgs::default(), Duration::ZERO)
+                .await?
+                .ledger,
             conceal: Conceal::default(),
         })
     }

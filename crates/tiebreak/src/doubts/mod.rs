@@ -136,7 +136,7 @@ pub(crate) fn run(args: &DoubtsArgs) -> ExitCode {
 
 async fn perform(args: &DoubtsArgs) -> Result<ExitCode, Failure> {
     let place = match &args.ledger {
-        Some(path) => Place::Ledger(local::File::open(path)?),
+        Some(path) => Place::Ledger(local::File::open(path).await?),
         None => Place::Gateway(remote::Gateway::at(&args.admin, args.admin_token_file.as_deref())?),
     };
     let done = answer(&place, &args.what).await;

@@ -7,6 +7,7 @@ use clap::Args;
 use super::client_args::ClientArgs;
 use crate::admin::AdminArgs;
 use crate::config::{Flag, Node, Value};
+use crate::stores::SharedArgs;
 
 /// Options of `tiebreak serve`.
 #[derive(Debug, Args)]
@@ -17,7 +18,8 @@ pub(crate) struct ServeArgs {
     /// The API to stand in front of; without it an embedded JSON origin serves
     #[arg(long, value_name = "URL")]
     upstream: Option<String>,
-    /// The ledger file, or `memory` for one that forgets when it stops [default: tiebreak.ledger]
+    /// The ledger file, `memory` for one that forgets when it stops, or postgres://user@host/database for one that several
+    /// gateways share [default: tiebreak.ledger]
     #[arg(long, value_name = "PATH")]
     ledger: Option<String>,
     /// The embedded origin's data, or `memory` [default: tiebreak.origin]
@@ -35,6 +37,9 @@ pub(crate) struct ServeArgs {
     /// Refuse writes that name no version and whose base is not known
     #[arg(long)]
     refuse_unguarded: bool,
+    /// Send them, also when other gateways share the ledger
+    #[arg(long, conflicts_with = "refuse_unguarded")]
+    allow_unguarded: bool,
     /// How long we reckon with a request that applies after its answer was lost, such as 500ms or 10s [default: 10s]
     #[arg(long, value_name = "DURATION")]
     late_after: Option<String>,
@@ -51,6 +56,8 @@ pub(crate) struct ServeArgs {
     clients: ClientArgs,
     #[command(flatten)]
     admin: AdminArgs,
+    #[command(flatten)]
+    shared: SharedArgs,
 }
 
 impl ServeArgs {
@@ -61,6 +68,10 @@ impl ServeArgs {
 
     pub(super) fn admin(&self) -> &AdminArgs {
         &self.admin
+    }
+
+    pub(super) fn shared(&self) -> &SharedArgs {
+        &self.shared
     }
 
     /// The flags that were given, each with its setting.
@@ -81,6 +92,11 @@ impl ServeArgs {
                 "--refuse-unguarded",
                 "unguarded",
                 self.refuse_unguarded.then(|| Value::Text("refuse".to_owned())),
+            ),
+            (
+                "--allow-unguarded",
+                "unguarded",
+                self.allow_unguarded.then(|| Value::Text("allow".to_owned())),
             ),
             ("--late-after", "late_after", number(&self.late_after)),
             ("--patience", "patience", number(&self.patience)),

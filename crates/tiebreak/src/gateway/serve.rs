@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::sync::{Arc, RwLock};
 
 use tiebreak_client::caller::Callers;
-use tiebreak_client::clock::Clock;
 use tiebreak_client::transport::Transport;
 use tiebreak_client::transport::http::HttpTransport;
 use tiebreak_client::{Engine, EngineOptions};
@@ -58,8 +57,10 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(args.admin())?;
     let prover = args.admin().prover(server.upstream.as_deref())?;
-    let ledger = stores::open_ledger(&server.ledger)?;
-    let callers = Arc::new(Callers::new(&stores::secret_of(&server.ledger)?));
+    let callers = Arc::new(Callers::new(&stores::secret_of(&server.ledger, args.shared())?));
+    let late_after = config.cautious().late_after;
+    let opened = stores::open_ledger(&server.ledger, args.shared(), late_after).await?;
+    let ledger = opened.ledger;
     let options = EngineOptions {
         callers: Arc::clone(&callers),
         policy: Arc::new(config.cautious()),
@@ -68,7 +69,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     };
     let engine = Engine::new(
         options,
-        Clock::system(),
+        opened.clock,
         ledger.clone(),
         transport,
         Arc::new(Judge::standard()),

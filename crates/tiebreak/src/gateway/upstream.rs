@@ -65,6 +65,11 @@ impl Remote {
         format!("{}{}", self.prefix, self.base)
     }
 
+    /// The path under which the API lies, without a slash at its end.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The target at the origin for a request target of the gateway, in origin-form.
     pub(super) fn path(&self, asked: &PathAndQuery) -> Option<PathAndQuery> {
         // `OPTIONS *` asks about the server as a whole (RFC 9110 §7.1).

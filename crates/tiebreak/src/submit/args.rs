@@ -12,6 +12,7 @@ use tiebreak_core::validator::EtagKind;
 
 use super::input::{Format, Mode, RecordRules, Source, read_method};
 use super::place::Place;
+use crate::stores::SharedArgs;
 
 /// Options of `tiebreak submit`.
 #[derive(Debug, Args)]
@@ -70,7 +71,7 @@ pub(crate) struct SubmitArgs {
     /// How long one attempt may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "30")]
     timeout: u64,
-    /// The ledger of this job, or `memory` [default: FILE.tiebreak]
+    /// The ledger of this job, `memory`, or postgres://user@host/database for one that is shared [default: FILE.tiebreak]
     #[arg(long, value_name = "PATH")]
     ledger: Option<PathBuf>,
     /// The embedded origin's data, or `memory` [default: FILE.origin]
@@ -88,6 +89,8 @@ pub(crate) struct SubmitArgs {
     /// Forget what earlier runs of this job did, and send nothing
     #[arg(long, conflicts_with = "ledger")]
     pub(super) forget: bool,
+    #[command(flatten)]
+    pub(super) shared: SharedArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, header};
-use tiebreak_client::clock::Clock;
 use tiebreak_client::transport::authority::Authority;
 use tiebreak_client::transport::http::HttpTransport;
 use tiebreak_client::transport::{Sending, Transport};
@@ -76,7 +75,11 @@ async fn submit(args: &SubmitArgs) -> Result<u8, Failure> {
         reach(&place).await?;
         None
     };
-    let ledger = stores::open_ledger(&ledger_path).map_err(|f| f.with_code(USAGE))?;
+    let late_after = args.policy(false).late_after;
+    let opened = stores::open_ledger(&ledger_path, &args.shared, late_after)
+        .await
+        .map_err(|f| f.with_code(USAGE))?;
+    let ledger = opened.ledger;
     tell_start(args, &place, ledger.as_ref()).await?;
 
     let (stop, stopped) = watch::channel(false);
@@ -89,7 +92,7 @@ async fn submit(args: &SubmitArgs) -> Result<u8, Failure> {
     let performer = Performer {
         engine: Engine::new(
             EngineOptions::default(),
-            Clock::system(),
+            opened.clock,
             Arc::clone(&ledger),
             transport,
             judge,
@@ -208,7 +211,7 @@ async fn tell_start(args: &SubmitArgs, place: &Place, ledger: &dyn Ledger) -> Re
     say(&format!(
         "{file} to {}{data}; ledger in {}",
         place.shown(),
-        args.ledger().display()
+        stores::shown(&args.ledger())
     ));
     if stats.settled + stats.in_doubt > 0 {
         say(&format!(
@@ -243,7 +246,9 @@ async fn forget(path: &Path) -> Result<u8, Failure> {
         say(&format!("nothing to forget: there is no {}", path.display()));
         return Ok(0);
     }
-    let ledger = stores::open_ledger(path).map_err(|f| f.with_code(USAGE))?;
+    let args = stores::SharedArgs::default();
+    let opening = stores::open_ledger(path, &args, Duration::ZERO);
+    let ledger = opening.await.map_err(|f| f.with_code(USAGE))?.ledger;
     let fail = |why: String| Failure::new(FAILED, why);
     let stats = ledger.stats().await.map_err(|e| fail(e.to_string()))?;
     let closed = ledger.close().await;

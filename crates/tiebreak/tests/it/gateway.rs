@@ -75,6 +75,14 @@ impl Gateway {
         }
     }
 
+    /// Sends it a signal, by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.process.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Asks it to stop as `kill` does, and waits until it has.
     pub fn stop(mut self) -> std::process::ExitStatus {
         let pid = self.process.id().to_string();

@@ -7,12 +7,18 @@ mod admin;
 mod azurite;
 mod bad_days;
 mod bounds;
+mod browser;
 mod clients;
+#[path = "../../../tiebreak-ledger/tests/postgres/cluster.rs"]
+mod cluster;
+mod console;
 mod doors;
 mod doubts;
+mod fleet;
 mod gateway;
 mod http;
 mod http2;
+mod keys;
 mod kinto;
 mod lost;
 mod peer;

@@ -1,7 +1,7 @@
 //! A TCP relay that loses answers on demand.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -11,6 +11,8 @@ pub struct Relay {
     pub authority: String,
     /// The answer that follows so many others is lost, and its connection with it; below zero: none.
     pub lose_after: Arc<AtomicI64>,
+    /// Nothing passes, and nobody is told: what is on its way is lost.
+    pub cut: Arc<AtomicBool>,
 }
 
 impl Relay {
@@ -19,30 +21,48 @@ impl Relay {
         let authority = listener.local_addr().unwrap().to_string();
         let lose_after = Arc::new(AtomicI64::new(-1));
         let lose = Arc::clone(&lose_after);
+        let cut = Arc::new(AtomicBool::new(false));
+        let no_more = Arc::clone(&cut);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (to, lose) = (to.clone(), Arc::clone(&lose));
+                let (to, lose, cut) = (to.clone(), Arc::clone(&lose), Arc::clone(&no_more));
                 tokio::spawn(async move {
+                    if cut.load(Ordering::Acquire) {
+                        return;
+                    }
                     if let Ok(server) = TcpStream::connect(to).await {
-                        relay(client, server, lose).await;
+                        relay(client, server, lose, cut).await;
                     }
                 });
             }
         });
-        Relay { authority, lose_after }
+        Relay {
+            authority,
+            lose_after,
+            cut,
+        }
     }
 }
 
-async fn relay(client: TcpStream, server: TcpStream, lose: Arc<AtomicI64>) {
+async fn relay(client: TcpStream, server: TcpStream, lose: Arc<AtomicI64>, cut: Arc<AtomicBool>) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
+    let cut_up = Arc::clone(&cut);
     let up = tokio::spawn(async move {
-        let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(n @ 1..) = from_client.read(&mut buffer).await {
+            if cut_up.load(Ordering::Acquire) || to_server.write_all(&buffer[..n]).await.is_err() {
+                break;
+            }
+        }
         let _ = to_server.shutdown().await;
     });
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(n) = from_server.read(&mut buffer).await {
         if n == 0 {
+            break;
+        }
+        if cut.load(Ordering::Acquire) {
             break;
         }
         let begins = buffer[..n].starts_with(b"HTTP/1.");

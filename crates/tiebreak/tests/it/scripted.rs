@@ -35,6 +35,8 @@ pub enum Fault {
     Unavailable,
     /// Never performed; the connection ends without an answer.
     Dropped,
+    /// Performed at once, answered later.
+    Slow(Duration),
     /// Never performed, and never answered.
     Hangs,
 }
@@ -46,6 +48,7 @@ impl Fault {
             Fault::Late(by) => format!("late {}", by.as_millis()),
             Fault::Unavailable => "unavailable".into(),
             Fault::Dropped => "dropped".into(),
+            Fault::Slow(by) => format!("slow {}", by.as_millis()),
             Fault::Hangs => "hangs".into(),
         }
     }
@@ -53,6 +56,7 @@ impl Fault {
     fn parse(word: &str) -> Option<Fault> {
         match word.split_once(' ') {
             Some(("late", ms)) => Some(Fault::Late(Duration::from_millis(ms.parse().ok()?))),
+            Some(("slow", ms)) => Some(Fault::Slow(Duration::from_millis(ms.parse().ok()?))),
             _ => [Fault::LostAnswer, Fault::Unavailable, Fault::Dropped, Fault::Hangs]
                 .into_iter()
                 .find(|f| f.word() == word),
@@ -159,6 +163,11 @@ async fn answer(state: Arc<Shared>, request: Request<Incoming>) -> Result<Respon
     match fault {
         None => Ok(perform()),
         Some(Fault::Dropped) => Err(HangUp),
+        Some(Fault::Slow(by)) => {
+            let answer = perform();
+            tokio::time::sleep(by).await;
+            Ok(answer)
+        }
         Some(Fault::Hangs) => std::future::pending().await,
         Some(Fault::LostAnswer) => {
             perform();

@@ -1,15 +1,21 @@
 //! Opens what is durable: the ledger, its secret, the embedded origin's data.
 
+mod shared;
+
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use tiebreak_client::clock::Clock;
 use tiebreak_ledger::Ledger;
 use tiebreak_ledger::memory::MemoryLedger;
 use tiebreak_ledger::sqlite::{Options, SqliteLedger};
 use tiebreak_origin::{Origin, OriginOptions, Place};
 
 use crate::exit::{FAILED, Failure};
+
+pub(crate) use self::shared::{SharedArgs, is_shared, migrate, shown};
 
 /// The word for a store that forgets when the process ends.
 const MEMORY: &str = "memory";
@@ -18,15 +24,29 @@ fn is_memory(path: &Path) -> bool {
     path.as_os_str() == MEMORY
 }
 
-/// Opens the ledger at `path`.
-pub(crate) fn open_ledger(path: &Path) -> Result<Arc<dyn Ledger>, Failure> {
-    if is_memory(path) {
-        return Ok(Arc::new(MemoryLedger::new()));
+/// An open ledger, and the clock that goes with it: this machine's, or that of the database which several machines share.
+pub(crate) struct Opened {
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) clock: Clock,
+}
+
+/// Opens the ledger at `path`: a file, `memory`, or the address of a database. `late_after`: for so long a request of this process may
+/// arrive after the process is gone.
+pub(crate) async fn open_ledger(path: &Path, args: &SharedArgs, late_after: Duration) -> Result<Opened, Failure> {
+    if is_shared(path) {
+        let ledger = shared::open(path, args, late_after).await?;
+        let clock = Clock::starting_at(ledger.began());
+        let ledger = Arc::new(ledger);
+        return Ok(Opened { ledger, clock });
     }
-    match SqliteLedger::open(path, Options::default()) {
-        Ok(ledger) => Ok(Arc::new(ledger)),
-        Err(error) => Err(Failure::new(FAILED, error.to_string())),
-    }
+    let ledger: Arc<dyn Ledger> = if is_memory(path) {
+        Arc::new(MemoryLedger::new())
+    } else {
+        let opened = SqliteLedger::open(path, Options::default());
+        Arc::new(opened.map_err(|error| Failure::new(FAILED, error.to_string()))?)
+    };
+    let clock = Clock::system();
+    Ok(Opened { ledger, clock })
 }
 
 /// Opens the embedded origin's data at `path`.
@@ -42,9 +62,13 @@ pub(crate) fn open_origin(path: &Path, options: OriginOptions) -> Result<Arc<Ori
 }
 
 /// The secret with which callers are told apart: in a file of its own beside the ledger, made on first use and readable by its
-/// owner only. Whoever has only the ledger cannot test guesses of credentials against it.
-pub(crate) fn secret_of(ledger: &Path) -> Result<[u8; 32], Failure> {
-    let mut secret = [0; 32];
+/// owner only; or, for a ledger that is shared, in the file that `args` name. Whoever has only the ledger cannot test guesses of
+/// credentials against it.
+pub(crate) fn secret_of(ledger: &Path, args: &SharedArgs) -> Result<Vec<u8>, Failure> {
+    if is_shared(ledger) || args.secret.is_some() {
+        return shared::secret(args);
+    }
+    let mut secret = vec![0; 32];
     if is_memory(ledger) {
         getrandom::fill(&mut secret).map_err(|e| Failure::new(FAILED, format!("draw a secret: {e}")))?;
         return Ok(secret);
