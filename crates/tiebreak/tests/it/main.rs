@@ -8,6 +8,7 @@ mod azurite;
 mod bad_days;
 mod bounds;
 mod browser;
+mod clients;
 #[path = "../../../tiebreak-ledger/tests/postgres/cluster.rs"]
 mod cluster;
 mod config;
