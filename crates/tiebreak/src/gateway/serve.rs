@@ -8,6 +8,7 @@ use tiebreak_client::caller::Callers;
 use tiebreak_client::story::{StoryLimits, Watch};
 use tiebreak_client::transport::Transport;
 use tiebreak_client::transport::http::HttpTransport;
+use tiebreak_client::transport::origins::Origins;
 use tiebreak_client::{Engine, EngineOptions};
 use tiebreak_core::judge::Judge;
 use tiebreak_origin::{Origin, OriginOptions};
@@ -21,7 +22,7 @@ use super::observe::{ObservedTransport, Observer, Sink};
 use super::reload::{self, Reload};
 use super::route::Gateway;
 use super::routing::Routing;
-use super::upstream::GatewayTransport;
+use super::upstream::{GatewayTransport, own_tls};
 use crate::admin::{self, Desk};
 use crate::config::{Config, Server};
 use crate::exit::{FAILED, Failure, USAGE};
@@ -43,6 +44,8 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let config = Config::load(args.config(), &args.flags())?;
     let server = &config.server.values;
     let embedded = embedded(&config)?;
+    let origins = Arc::new(Origins::default());
+    origins.replace(own_tls(&config).map_err(|why| Failure::new(USAGE, why))?);
     let tls = match (&server.tls_cert, &server.tls_key) {
         (Some(certificate), Some(key)) => {
             let tls = Tls::open(certificate, key).map_err(|why| Failure::new(USAGE, why))?;
@@ -73,7 +76,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let observer = observer(server, &mut watch)?;
     let transport: Arc<dyn Transport> = match &observer {
         Some(_) => Arc::new(ObservedTransport),
-        None => Arc::new(GatewayTransport::new(embedded.clone())),
+        None => Arc::new(GatewayTransport::new(embedded.clone(), Arc::clone(&origins))),
     };
     let options = EngineOptions {
         callers: Arc::clone(&callers),
@@ -95,7 +98,9 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let gateway = Arc::new(Gateway {
         engine: Arc::new(engine),
         routing: RwLock::new(Arc::new(Routing::of(&config, embedded.as_ref()))),
-        readers: (0..threads()).map(|_| HttpTransport::default()).collect(),
+        readers: (0..threads())
+            .map(|_| HttpTransport::new(Arc::clone(&origins)))
+            .collect(),
         writers: (0..threads().div_ceil(2)).map(|_| writer()).collect::<Result<_, _>>()?,
         callers,
         memory: Arc::new(Semaphore::new(config.memory())),
@@ -138,6 +143,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         gateway: Arc::clone(&gateway),
         file: args.config().map(Path::to_owned),
         flags: args.flags(),
+        origins,
         started: config.server.clone(),
         embedded,
     };

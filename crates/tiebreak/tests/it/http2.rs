@@ -187,7 +187,7 @@ async fn http2_requests_that_would_mean_two_things_in_http1_reach_nobody() {
 }
 
 /// A certificate for localhost, written to the folder.
-fn certificate(folder: &std::path::Path) -> CertificateDer<'static> {
+pub fn certificate(folder: &std::path::Path) -> CertificateDer<'static> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();

@@ -23,6 +23,7 @@ mod keys;
 mod kinto;
 mod lost;
 mod observe;
+mod origin_tls;
 mod peer;
 mod probe;
 mod recorder;
