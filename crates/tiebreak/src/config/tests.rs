@@ -556,6 +556,9 @@ principal = "X-User"
 
         [upstreams.billing]
         url = "https://billing.example.com/v1"   # file.toml:6
+        # ca is not set                          # default
+        # client_cert is not set                 # default
+        # client_key is not set                  # default
 
         # where no route says anything else
         [defaults]
@@ -720,4 +723,42 @@ fn all_settings_are_documented_with_their_defaults() {
             assert!(docs.contains(&format!("| `{name}`")), "{name} is not documented");
         }
     }
+}
+
+#[test]
+fn files_for_tls_with_an_origin_have_to_fit() {
+    check(
+        r#"
+upstream = "plain"
+[upstreams.plain]
+url = "http://a.example"
+ca = "ca.pem"
+[upstreams.half]
+url = "https://b.example/v1"
+client_cert = "own.pem"
+[upstreams.other]
+url = "https://b.example/v2"
+ca = "ca.pem"
+[[route]]
+path = "/half"
+upstream = "half"
+[[route]]
+path = "/other"
+upstream = "other"
+"#,
+        expect![[r#"
+            file.toml:5:1: upstream "plain": ca: it has no effect: the url begins with http://
+             5 | ca = "ca.pem"
+               | ^^
+               write https://, or take it out
+            file.toml:8:1: upstream "half": client_cert: it needs `client_key` beside it
+             8 | client_cert = "own.pem"
+               | ^^^^^^^^^^^
+               add client_key = "FILE.pem"
+            file.toml:9:12: upstream "other": another upstream with the same host and port has other files for TLS
+             9 | [upstreams.other]
+               |            ^^^^^
+               give both the same `ca`, `client_cert` and `client_key`, or use two host names
+        "#]],
+    );
 }

@@ -4,11 +4,13 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
+use tiebreak_client::transport::origins::Origins;
 use tiebreak_origin::Origin;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::route::Gateway;
 use super::routing::Routing;
+use super::upstream::own_tls;
 use crate::config::{Config, Flag, Layered, Server};
 
 /// What has to be known to read the configuration anew.
@@ -17,6 +19,7 @@ pub(super) struct Reload {
     /// The file that was given at the start.
     pub(super) file: Option<PathBuf>,
     pub(super) flags: Vec<Flag>,
+    pub(super) origins: Arc<Origins>,
     /// What was in force at the start, and still is where a new value needs a restart.
     pub(super) started: Layered<Server>,
     pub(super) embedded: Option<Arc<Origin>>,
@@ -48,6 +51,10 @@ impl Reload {
             return format!(
                 "{KEPT}: `upstream` is gone, and the embedded origin is opened at a start only; restart for that"
             );
+        }
+        match own_tls(&config) {
+            Ok(tls) => self.origins.replace(tls),
+            Err(why) => return format!("{KEPT}: failed to {why}"),
         }
         for name in config.server.other_at_start(&self.started) {
             eprintln!("tiebreak: `{name}` has another value now, which takes effect at the next start");

@@ -7,6 +7,7 @@ use std::sync::{Arc, RwLock};
 use tiebreak_client::caller::Callers;
 use tiebreak_client::transport::Transport;
 use tiebreak_client::transport::http::HttpTransport;
+use tiebreak_client::transport::origins::Origins;
 use tiebreak_client::{Engine, EngineOptions};
 use tiebreak_core::judge::Judge;
 use tiebreak_origin::{Origin, OriginOptions};
@@ -18,7 +19,7 @@ use super::listen::{self, Address, Listeners, Tls};
 use super::reload::Reload;
 use super::route::Gateway;
 use super::routing::Routing;
-use super::upstream::GatewayTransport;
+use super::upstream::{GatewayTransport, own_tls};
 use crate::admin::{self, Desk};
 use crate::config::{Config, Server};
 use crate::exit::{FAILED, Failure, USAGE};
@@ -40,7 +41,9 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let config = Config::load(args.config(), &args.flags())?;
     let server = &config.server.values;
     let embedded = embedded(&config)?;
-    let transport: Arc<dyn Transport> = Arc::new(GatewayTransport::new(embedded.clone()));
+    let origins = Arc::new(Origins::default());
+    origins.replace(own_tls(&config).map_err(|why| Failure::new(USAGE, why))?);
+    let transport: Arc<dyn Transport> = Arc::new(GatewayTransport::new(embedded.clone(), Arc::clone(&origins)));
     let tls = match (&server.tls_cert, &server.tls_key) {
         (Some(certificate), Some(key)) => {
             let tls = Tls::open(certificate, key).map_err(|why| Failure::new(USAGE, why))?;
@@ -81,7 +84,9 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let gateway = Arc::new(Gateway {
         engine: Arc::new(engine),
         routing: RwLock::new(Arc::new(Routing::of(&config, embedded.as_ref()))),
-        readers: (0..threads()).map(|_| HttpTransport::default()).collect(),
+        readers: (0..threads())
+            .map(|_| HttpTransport::new(Arc::clone(&origins)))
+            .collect(),
         writers: (0..threads().div_ceil(2)).map(|_| writer()).collect::<Result<_, _>>()?,
         callers,
         memory: Arc::new(Semaphore::new(config.memory())),
@@ -118,6 +123,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         gateway: Arc::clone(&gateway),
         file: args.config().map(Path::to_owned),
         flags: args.flags(),
+        origins,
         started: config.server.clone(),
         embedded,
     };

@@ -7,8 +7,10 @@ mod admin;
 mod azurite;
 mod bad_days;
 mod bounds;
+mod browser;
 #[path = "../../../tiebreak-ledger/tests/postgres/cluster.rs"]
 mod cluster;
+mod console;
 mod doors;
 mod doubts;
 mod fleet;
@@ -18,6 +20,7 @@ mod http2;
 mod keys;
 mod kinto;
 mod lost;
+mod origin_tls;
 mod peer;
 mod probe;
 mod relay;
