@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Response as HttpResponse, Uri, header};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
@@ -20,7 +21,7 @@ use super::pool::{Made, Pool, SharedPool};
 use super::{Sending, Transport};
 
 /// The content of a request to an origin: held in memory, or streamed from a client.
-pub type OutBody = Either<Full<Bytes>, Incoming>;
+pub type OutBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, hyper::Error>>;
 
 /// Why a streamed request has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

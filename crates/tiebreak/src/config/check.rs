@@ -99,6 +99,15 @@ fn of(route: &Route, setting: &str) -> String {
 
 fn server(config: &Config, faults: &mut Faults) {
     let server = &config.server;
+    if server.values.observe_file.is_some() && !server.values.observe {
+        let wrong = Wrong::new("it has no effect: nothing is observed").with("set observe = true, or take it out");
+        faults.warning(server.at("observe_file"), "observe_file", wrong);
+    }
+    if server.values.observe && server.values.upstream.is_none() {
+        let wrong = Wrong::new("there is nothing to observe: without an upstream the embedded origin serves")
+            .with("name the API with `upstream` (--upstream)");
+        faults.mistake(server.at("observe"), "observe", wrong);
+    }
     if server.values.upstream.is_none() {
         return;
     }

@@ -443,6 +443,28 @@ unguarded = "allow"
 }
 
 #[test]
+fn observing_needs_something_to_observe() {
+    check(
+        "observe = true\n",
+        expect![[r#"
+        file.toml:1:1: observe: there is nothing to observe: without an upstream the embedded origin serves
+         1 | observe = true
+           | ^^^^^^^
+           name the API with `upstream` (--upstream)
+    "#]],
+    );
+    check(
+        "upstream = \"https://api.example.com\"\nobserve_file = \"seen.jsonl\"\n",
+        expect![[r#"
+            file.toml:2:1: warning: observe_file: it has no effect: nothing is observed
+             2 | observe_file = "seen.jsonl"
+               | ^^^^^^^^^^^^
+               set observe = true, or take it out
+        "#]],
+    );
+}
+
+#[test]
 fn settings_of_keys_are_checked() {
     check(
         r#"
@@ -553,6 +575,8 @@ principal = "X-User"
         idle_timeout = "1m"                      # default
         drain_timeout = "90s"                    # default
         # memory is not set                      # default
+        observe = false                          # default
+        # observe_file is not set                # default
 
         [upstreams.billing]
         url = "https://billing.example.com/v1"   # file.toml:6

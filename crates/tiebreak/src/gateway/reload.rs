@@ -6,12 +6,18 @@ use std::sync::{Arc, PoisonError};
 
 use tiebreak_client::transport::origins::Origins;
 use tiebreak_origin::Origin;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::route::Gateway;
 use super::routing::Routing;
 use super::upstream::own_tls;
 use crate::config::{Config, Flag, Layered, Server};
+use crate::exit::{FAILED, Failure};
+
+/// SIGHUP from now on; before, it ends the process.
+pub(super) fn hangups() -> Result<Signal, Failure> {
+    signal(SignalKind::hangup()).map_err(|e| Failure::new(FAILED, format!("receive SIGHUP: {e}")))
+}
 
 /// What has to be known to read the configuration anew.
 pub(super) struct Reload {
@@ -26,12 +32,8 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    /// Reads the file anew at each SIGHUP.
-    pub(super) async fn at_each_signal(self) {
-        let mut hangups = match signal(SignalKind::hangup()) {
-            Ok(hangups) => hangups,
-            Err(error) => return tracing::error!(%error, "SIGHUP cannot be received"),
-        };
+    /// Reads the file anew at each of these signals.
+    pub(super) async fn at_each(self, mut hangups: Signal) {
         while hangups.recv().await.is_some() {
             eprintln!("tiebreak: {}", self.once());
         }

@@ -86,14 +86,14 @@ async fn an_origin_is_trusted_by_its_own_file_and_shown_our_certificate() {
     let trusting = "ca = \"origin/cert.pem\"\n";
     config(trusting);
     gateway.signal("HUP");
-    gateway.says("t.toml anew").await;
+    gateway.hear("t.toml anew").await;
     let unnamed = client.send(Method::GET, "/r", &[], "").await;
     assert_eq!(unnamed.status, 502, "the origin asks for a certificate: {unnamed:?}");
     config(&format!(
         "{trusting}client_cert = \"client/cert.pem\"\nclient_key = \"client/key.pem\"\n"
     ));
     gateway.signal("HUP");
-    gateway.says("t.toml anew").await;
+    gateway.hear("t.toml anew").await;
     assert_eq!(client.send(Method::GET, "/r", &[], "").await.status, 204);
     assert_eq!(client.send(Method::PUT, "/w", &[], "{}").await.outcome(), "applied");
     // A file that changes is read anew before the next connection; what cannot be used changes nothing.
