@@ -161,7 +161,7 @@ async fn find(desk: &Desk, search: Search) -> Result<Shown, LedgerError> {
                 .iter()
                 .map(|s| (s.subject.id, Row::of_story(&stories::brief(s)))),
         );
-        rows.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        rows.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
         if rows.len() > PAGE {
             rows.truncate(PAGE);
             next = rows.last().map(|(id, _)| *id);
