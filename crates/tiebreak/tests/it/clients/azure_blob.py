@@ -27,8 +27,10 @@ assert len(won) == 1 and sum(isinstance(r, ResourceExistsError) for r in results
 assert truth.download_blob("lock").readall() == f"holder {won[0]}".encode()
 
 # Racing writers who read, edit and write under the version that they read, and begin anew when it is stale.
+# Not empty to begin with: of an empty blob the library asks a range, gets 416, and asks anew without one; what was written in
+# between it takes for empty, under the new tag, and would itself overwrite.
 counter = box.get_blob_client("counter")
-counter.upload_blob(b"")
+counter.upload_blob(b"begun ")
 
 
 def append(n):
@@ -48,7 +50,7 @@ def append(n):
 
 stale = race(4, append)
 entries = truth.download_blob("counter").readall().decode().split()
-assert sorted(entries) == sorted(f"{n}.{t}" for n in range(4) for t in range(5)), (entries, stale)
+assert sorted(entries) == sorted(["begun", *(f"{n}.{t}" for n in range(4) for t in range(5))]), (entries, stale)
 
 # A stale edit is refused with the server's own error, which the library raises as what it is.
 old = counter.get_blob_properties().etag
