@@ -304,3 +304,83 @@ async fn trailers_of_a_read_reach_clients_that_take_them_and_103_disturbs_nobody
     );
     assert!(!heads.recv().await.unwrap().contains("\r\nte:"));
 }
+
+/// An origin whose every answer is `answer`, on a connection of its own; gives the heads that it got, in small letters.
+async fn answering(answer: &'static [u8]) -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (asked, heads) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = vec![0; 4096];
+            let n = stream.read(&mut head).await.unwrap();
+            let _ = asked.send(String::from_utf8_lossy(&head[..n]).to_ascii_lowercase());
+            let _ = stream.write_all(answer).await;
+        }
+    });
+    (url, heads)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_representation_and_trailers_reach_http2_clients() {
+    let (url, mut heads) = answering(
+        b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 1-2/4\r\nTransfer-Encoding: chunked\r\n\
+        Trailer: X-Sum\r\nConnection: close\r\n\r\n2\r\nbc\r\n0\r\nX-Sum: 7\r\n\r\n",
+    )
+    .await;
+    let gateway = Gateway::start(&["--upstream", &url, "--ledger", "memory"]);
+    let mut client = Client::plain(&gateway.authority).await;
+    let request = Request::get(format!("http://{}/part", gateway.authority))
+        .header("range", "bytes=1-2")
+        .header("te", "trailers")
+        .body(Full::new(Bytes::new()))
+        .unwrap();
+    let response = client.0.send_request(request).await.unwrap();
+    assert_eq!(response.status(), 206);
+    assert_eq!(response.headers()["content-range"], "bytes 1-2/4");
+    let read = response.into_body().collect().await.unwrap();
+    assert_eq!(read.trailers().map(|t| &t["x-sum"]), Some(&"7".parse().unwrap()));
+    assert_eq!(read.to_bytes(), "bc");
+    assert!(heads.recv().await.unwrap().contains("\r\nrange: bytes=1-2\r\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_tells_idle_http2_connections_to_go_away() {
+    let origin = Recorder::start().await;
+    let gateway = Gateway::start(&["--upstream", &origin.url, "--ledger", "memory"]);
+    let stream = TcpStream::connect(&gateway.authority).await.unwrap();
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get(format!("http://{}/r", gateway.authority)).body(Full::new(Bytes::new()));
+    assert_eq!(sender.send_request(request.unwrap()).await.unwrap().status(), 204);
+    let mut raw = TcpStream::connect(&gateway.authority).await.unwrap();
+    raw.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    let told = async {
+        let mut settled = false;
+        loop {
+            let mut head = [0; 9];
+            raw.read_exact(&mut head).await.unwrap();
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            raw.read_exact(&mut vec![0; length as usize]).await.unwrap();
+            if head[3] == 7 {
+                return;
+            }
+            if !settled {
+                // The connection is served; only now it is stopped.
+                settled = true;
+                gateway.signal("TERM");
+            }
+        }
+    };
+    let told = tokio::time::timeout(Duration::from_secs(5), told).await;
+    assert!(told.is_ok(), "no GOAWAY came");
+    let ended = tokio::time::timeout(Duration::from_secs(5), connection).await;
+    assert!(
+        matches!(ended, Ok(Ok(Ok(())))),
+        "the idle connection goes on: {ended:?}"
+    );
+}
