@@ -20,6 +20,7 @@ use super::route::Gateway;
 use super::routing::Routing;
 use super::upstream::GatewayTransport;
 use crate::admin::{self, Desk};
+use crate::browser::Chromium;
 use crate::config::{Config, Server};
 use crate::exit::{FAILED, Failure, USAGE};
 use crate::stores;
@@ -61,10 +62,13 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let late_after = config.cautious().late_after;
     let opened = stores::open_ledger(&server.ledger, args.shared(), late_after).await?;
     let ledger = opened.ledger;
+    let (stop, stopped) = watch::channel(false);
+    let browser = Arc::new(Chromium::new(server.browser_profile.clone(), stopped.clone()));
     let options = EngineOptions {
         callers: Arc::clone(&callers),
         policy: Arc::new(config.cautious()),
         watch: console.as_ref().map(admin::Bound::watch),
+        browser: Some(browser.clone()),
         ..EngineOptions::default()
     };
     let engine = Engine::new(
@@ -91,7 +95,6 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         limits: server.limits.clone(),
         running: Arc::default(),
     });
-    let (stop, stopped) = watch::channel(false);
     if let (Some(console), Some(watch)) = (console, gateway.engine.options().watch.clone()) {
         let upstream = server.upstream.clone().unwrap_or_else(|| "embedded".into());
         let engine = Arc::clone(&gateway.engine);
@@ -129,6 +132,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         renewing.abort();
     }
     stopping.abort();
+    browser.closed().await;
     ledger.close().await.map_err(|e| Failure::new(FAILED, e.to_string()))
 }
 
