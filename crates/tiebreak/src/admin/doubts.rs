@@ -81,15 +81,9 @@ fn failed(error: &DoubtError) -> Response {
     refusal(status, format!("failed to {error}"))
 }
 
-async fn prove(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Response {
-    let id = match parse(&id) {
-        Ok(id) => id,
-        Err(answer) => return *answer,
-    };
-    let record = match desk.engine.ledger().get(id).await {
-        Ok(record) => record,
-        Err(error) => return unavailable(&error),
-    };
+/// Looks whether the write was applied, with the operator's credential where there is one.
+pub(crate) async fn look(desk: &Desk, id: WriteId) -> Result<Proof, DoubtError> {
+    let record = desk.engine.ledger().get(id).await.map_err(DoubtError::Ledger)?;
     let target = record.map(|r| r.claim.target).unwrap_or_default();
     // The embedded origin asks for no credential.
     let none = HeaderMap::new();
@@ -98,7 +92,15 @@ async fn prove(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Respons
     } else {
         desk.prover.as_ref().and_then(|p| p.credential_for(&target))
     };
-    let (word, why) = match desk.engine.prove(id, credential).await {
+    desk.engine.prove(id, credential).await
+}
+
+async fn prove(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Response {
+    let id = match parse(&id) {
+        Ok(id) => id,
+        Err(answer) => return *answer,
+    };
+    let (word, why) = match look(&desk, id).await {
         Ok(Proof::Applied(why)) => ("applied", why),
         Ok(Proof::NotApplied(why)) => ("not-applied", why),
         Ok(Proof::Open(why)) => ("open", why),

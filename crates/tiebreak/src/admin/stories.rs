@@ -42,6 +42,7 @@ pub(crate) fn brief(story: &Story) -> Value {
         "status": told.map(|(_, t)| t.status),
         "outcome": told.map(|(_, t)| t.outcome.as_str()),
         "class": told.and_then(|(_, t)| t.class).map(|c| c.as_str()),
+        "problem": told.and_then(|(_, t)| t.problem).map(|p| p.slug()),
         "guarantee": told.map(|(_, t)| t.guarantee.as_str()),
         "attempts": told.map(|(_, t)| t.attempts),
         "last": last.map(|said| said.text),

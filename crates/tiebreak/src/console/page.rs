@@ -94,6 +94,14 @@ pub(crate) fn moment(at: Time) -> Markup {
     html! { time data-at=(at.0) { (text.unwrap_or_else(|| format!("{} ms", at.0))) } }
 }
 
+/// `text` with a capital at its beginning.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
 /// A number with its thousands apart.
 pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();

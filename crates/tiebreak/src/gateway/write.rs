@@ -9,6 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use tiebreak_client::service::into_response;
 use tiebreak_client::{Answer, Submission};
+use tiebreak_core::key::IdempotencyKey;
+use tiebreak_core::outcome::Report;
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::request::{Target, WriteRequest};
 use tokio::sync::oneshot;
@@ -43,6 +45,10 @@ pub(super) async fn perform(
             &busy("as many of your writes are on their way as this gateway takes from one caller").with_status(429),
         );
     };
+    // The engine asks the same, but with the content in its hands: here the refusal comes before it.
+    if let Err(refusal) = IdempotencyKey::sent(&head.headers, &route.config.policy.keys) {
+        return respond(&route, Answer::ours(refusal, Report::unsent()), false);
+    }
     let max_content = route.config.settings.values.max_content;
     let (content, memory) = match content::take_in(&gateway, max_content, &head.headers, body).await {
         Ok(taken) => taken,

@@ -2,8 +2,10 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A running `tiebreak serve`.
 pub struct Gateway {
@@ -14,6 +16,8 @@ pub struct Gateway {
     pub admin: Option<String>,
     /// Its folder, kept over restarts.
     pub folder: Option<TempDir>,
+    /// What it says on standard error after its start.
+    said: UnboundedReceiver<String>,
 }
 
 impl Gateway {
@@ -62,17 +66,34 @@ impl Gateway {
             said.push(line);
         };
         // What it says later must not fill the pipe.
+        let (says, said) = unbounded_channel();
         std::thread::spawn(move || {
-            lines
-                .map_while(Result::ok)
-                .for_each(|line| eprintln!("gateway: {line}"))
+            for line in lines.map_while(Result::ok) {
+                eprintln!("gateway: {line}");
+                let _ = says.send(line);
+            }
         });
         Gateway {
             process,
             authority,
             admin,
             folder: Some(folder),
+            said,
         }
+    }
+
+    /// Waits until it says `part` on standard error.
+    pub async fn says(&mut self, part: &str) {
+        let heard = async {
+            while let Some(line) = self.said.recv().await {
+                if line.contains(part) {
+                    return true;
+                }
+            }
+            false
+        };
+        let heard = tokio::time::timeout(Duration::from_secs(20), heard).await;
+        assert_eq!(heard, Ok(true), "the gateway never said {part:?}");
     }
 
     /// Sends it a signal, by name.

@@ -47,6 +47,11 @@ impl Client {
         }
     }
 
+    /// Host and port that it talks to.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
     pub fn with(mut self, name: &str, value: &str) -> Client {
         self.headers.push((name.to_owned(), value.to_owned()));
         self

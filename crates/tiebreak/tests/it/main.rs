@@ -7,8 +7,10 @@ mod admin;
 mod azurite;
 mod bad_days;
 mod bounds;
+mod browser;
 #[path = "../../../tiebreak-ledger/tests/postgres/cluster.rs"]
 mod cluster;
+mod console;
 mod doors;
 mod doubts;
 mod fleet;

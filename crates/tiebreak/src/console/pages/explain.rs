@@ -14,7 +14,7 @@ use tiebreak_core::judge::Judge;
 use tiebreak_core::verdict::{Class, Confidence, Evidence, Verdict};
 
 use crate::admin::Desk;
-use crate::console::page::Page;
+use crate::console::page::{Page, sentence};
 use crate::console::terms::Terms;
 use crate::explain::case::Case;
 use crate::explain::read::{Given, Input, read};
@@ -152,7 +152,7 @@ fn one(judge: &Judge, entry: Option<usize>, case: &Case, text: &str) -> Markup {
                 span.tag.class.(format!("c-{}", verdict.class.as_str())) { (verdict.class.as_str()) }
                 span.tag { (sure(&verdict)) }
             }
-            h2 id={"verdict-" (entry.unwrap_or(0))} { (said.headline) }
+            h2 id={"verdict-" (entry.unwrap_or(0))} { (sentence(&said.headline)) }
             p { (said.meaning) }
             p.repeat.(match said.repeat { Repeat::Later => "later", Repeat::Useless => "useless", Repeat::No => "no" }) {
                 strong { "Send the same request again? " (said.repeat.phrase()) } " " (said.repeat_because)
@@ -162,7 +162,7 @@ fn one(judge: &Judge, entry: Option<usize>, case: &Case, text: &str) -> Markup {
             (evidence(&verdict, text))
             @if !said.notes.is_empty() {
                 h3 { "Good to know" }
-                ul { @for note in &said.notes { li { (note) } } }
+                ul { @for note in &said.notes { li { (with_code(note)) } } }
             }
             @if let Some(term) = term_of(verdict.class) { p { "Read more: " a href={"/terms/" (term.slug)} { (term.title) } } }
         }
@@ -174,7 +174,7 @@ fn steps(said: &Explanation) -> Markup {
         ol {
             @for step in &said.steps {
                 li {
-                    (step.text)
+                    (with_code(&step.text))
                     @if let Some(command) = &step.command {
                         div.wide tabindex="0" role="group" aria-label="Command" { pre { code { (command) } } }
                     }
@@ -207,6 +207,25 @@ fn evidence(verdict: &Verdict, text: &str) -> Markup {
     }
 }
 
+/// Text in which backticks mean code.
+fn with_code(text: &str) -> Markup {
+    html! {
+        @for (i, part) in text.split('`').enumerate() {
+            @if i % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
+/// The part of `text` that a place of evidence means.
+fn part(text: &str, place: &str) -> Range<usize> {
+    let head = text.find("\n\n").map_or(0, |at| at + 2);
+    match place.split(' ').next() {
+        Some("body") => head..text.len(),
+        Some("header" | "status") if head > 0 => 0..head,
+        _ => 0..text.len(),
+    }
+}
+
 /// Where in `text` each piece of evidence stands: the range and its number, in order, none within another.
 fn marks(text: &str, evidence: &[Evidence]) -> Vec<(Range<usize>, usize)> {
     let mut found: Vec<(Range<usize>, usize)> = Vec::new();
@@ -216,8 +235,10 @@ fn marks(text: &str, evidence: &[Evidence]) -> Vec<(Range<usize>, usize)> {
             continue;
         }
         let in_json = serde_json::to_string(excerpt).unwrap_or_default();
-        let free = |part: &str| {
-            let mut hits = text.match_indices(part).map(|(at, _)| at..at + part.len());
+        let within = part(text, &e.place);
+        let free = |excerpt: &str| {
+            let hits = text.get(within.clone()).unwrap_or_default().match_indices(excerpt);
+            let mut hits = hits.map(|(at, _)| within.start + at..within.start + at + excerpt.len());
             hits.find(|r| r.end <= SHOWN && found.iter().all(|(f, _)| r.end <= f.start || f.end <= r.start))
         };
         if let Some(range) = free(excerpt).or_else(|| free(in_json.trim_matches('"'))) {
@@ -293,7 +314,10 @@ mod tests {
         let html = explained(&EXAMPLE.replace('\n', "\r\n"));
         assert!(html.contains("class=\"tag class c-stale\""), "{html}");
         assert!(html.contains("<mark"), "{html}");
-        assert!(html.contains("Conflict<sup>1</sup></mark>"), "{html}");
+        assert!(
+            html.contains("reason&quot;:&quot;<mark title=\"Evidence 1\">Conflict<sup>1</sup></mark>"),
+            "{html}"
+        );
         let text = "a <mark> b";
         let evidence = |excerpt: &str| Evidence {
             signal: "s".into(),

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use maud::{Markup, html};
 use tiebreak_client::figures::Second;
+use tiebreak_core::outcome::Outcome;
 use tiebreak_core::time::Time;
 use tiebreak_core::verdict::Class;
 
@@ -64,7 +65,7 @@ async fn now(State(desk): State<Arc<Desk>>) -> Response {
             .iter()
             .map(|record| Row::of_record(record, conceal.target(&record.claim.target)))
             .collect(),
-        conflicts: rows.filter(|row| row.class.is_some()).take(SHOWN).collect(),
+        conflicts: rows.filter(Row::clashed).take(SHOWN).collect(),
     };
     Page {
         title: "Now",
@@ -115,7 +116,7 @@ fn content(now: &Now) -> Markup {
         }
         section aria-labelledby="start" {
             h2 #start { "Staring at a refusal?" }
-            ul.cards {
+            ul.cards.three {
                 li { a.card href="/explain" { span.card-title { "Explain an answer" } span { "Paste it: which conflict it is, why, and what to do." } } }
                 li { a.card href="/terms/409" { span.card-title { "409 Conflict" } span { "The whole story of the commonest one." } } }
                 li { a.card href="/map" { span.card-title { "The map" } span { "How the words around conflicts hang together." } } }
@@ -134,7 +135,7 @@ fn lead(now: &Now, settled: u64, in_doubt: u64) -> String {
         None => format!("In the last minute no write went to {upstream}"),
         Some(minute) => {
             let writes = count_of(minute.writes.into(), "write", "writes");
-            format!("In the last minute {writes} went to {upstream}, {}", conflicts(minute))
+            format!("In the last minute {writes} came for {upstream}: {}", came_to(minute))
         }
     };
     let doubts = match in_doubt {
@@ -145,20 +146,30 @@ fn lead(now: &Now, settled: u64, in_doubt: u64) -> String {
     format!("{minute}. {doubts}")
 }
 
-/// Which conflicts were met: "with 3 conflicts (2 stale, 1 race)".
-fn conflicts(minute: &Second) -> String {
-    let met: Vec<(Class, u64)> = Class::ALL
+/// What became of them, and which conflicts were met: "40 applied, 2 refused. Conflicts: 3 stale, 1 race".
+fn came_to(minute: &Second) -> String {
+    let list = |words: Vec<(&str, u32)>| {
+        let met = words.into_iter().filter(|(_, n)| *n > 0);
+        let each: Vec<String> = met
+            .map(|(word, n)| format!("{} {}", grouped(n.into()), word.replace('-', " ")))
+            .collect();
+        each.join(", ")
+    };
+    let outcomes = list(
+        Outcome::ALL
+            .map(Outcome::as_str)
+            .into_iter()
+            .zip(minute.outcomes)
+            .collect(),
+    );
+    let classes = Class::ALL
         .into_iter()
         .zip(minute.classes)
-        .filter(|(class, n)| *n > 0 && *class != Class::Other)
-        .map(|(class, n)| (class, n.into()))
-        .collect();
-    let all: u64 = met.iter().map(|(_, n)| n).sum();
-    if all == 0 {
-        return "without a conflict".into();
+        .filter(|(class, _)| *class != Class::Other);
+    match list(classes.map(|(class, n)| (class.as_str(), n)).collect()) {
+        none if none.is_empty() => outcomes,
+        classes => format!("{outcomes}. Conflicts: {classes}"),
     }
-    let each: Vec<String> = met.iter().map(|(class, n)| format!("{n} {}", class.as_str())).collect();
-    format!("with {} ({})", count_of(all, "conflict", "conflicts"), each.join(", "))
 }
 
 #[cfg(test)]
@@ -190,11 +201,21 @@ mod tests {
         );
         let mut minute = Second::new(1);
         minute.writes = 1200;
-        assert!(told(7, 1, Some(minute.clone())).ends_with("without a conflict. One doubt needs a person."));
+        minute.outcomes[0] = 1200;
+        let calm = told(7, 1, Some(minute.clone()));
+        assert!(
+            calm.ends_with("1\u{202f}200 applied. One doubt needs a person."),
+            "{calm}"
+        );
+        minute.outcomes[4] = 3;
         minute.classes[1] = 2;
         minute.classes[2] = 1;
         minute.classes[8] = 40;
-        assert!(told(7, 2, Some(minute)).contains("with 3 conflicts (2 stale, 1 race). 2 doubts need a person."));
+        let busy = told(7, 2, Some(minute));
+        assert!(
+            busy.ends_with("applied, 3 not sent. Conflicts: 2 stale, 1 race. 2 doubts need a person."),
+            "{busy}"
+        );
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub(super) struct Row {
     pub(super) status: Option<u64>,
     pub(super) outcome: Option<String>,
     pub(super) class: Option<String>,
+    /// The slug of our own problem, where the answer was one.
+    pub(super) problem: Option<String>,
+    /// What happened to it last, or why it is in doubt.
     pub(super) last: Option<String>,
 }
 
@@ -36,6 +39,7 @@ impl Row {
             status: story["status"].as_u64(),
             outcome: text("outcome"),
             class: text("class"),
+            problem: text("problem"),
             last: text("last"),
         }
     }
@@ -68,6 +72,11 @@ impl Row {
         }
     }
 
+    /// Whether it met a conflict, or did not come through.
+    pub(super) fn clashed(&self) -> bool {
+        self.class.is_some() || matches!(self.outcome.as_deref(), Some("refused" | "not-sent" | "in-doubt"))
+    }
+
     /// What it came to, as a tag.
     fn came_to(&self) -> Markup {
         let outcome = self.outcome.as_deref();
@@ -78,6 +87,8 @@ impl Row {
                 None => span.outcome.running { "on its way" },
             }
             @if let Some(class) = &self.class { " " span.tag.class.(format!("c-{class}")) { (class) } }
+            @else if let Some(problem) = &self.problem { " " a.tag href={"/problems/" (problem)} { (problem) } }
+            @if let Some(last) = self.last.as_ref().filter(|_| !self.ended || outcome == Some("in-doubt")) { " " span.soft { (last) } }
         }
     }
 }
@@ -122,7 +133,7 @@ mod tests {
     fn what_others_wrote_is_text() {
         let row = Row::of_story(&json!({
             "id": "0", "method": "PUT", "target": "http://a/<script>alert(1)</script>", "at": 1, "ended": true,
-            "outcome": "refused", "class": "stale", "status": 409, "ms": 3,
+            "outcome": "refused", "class": "stale", "status": 409, "ms": 3, "problem": "stale",
         }));
         let html = table("Writes", &[row]).into_string();
         assert!(!html.contains("<script>"), "{html}");

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, State as Given};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Form, Router};
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde_json::Value;
+use tiebreak_client::prover;
+use tiebreak_core::proof::Proof;
 use tiebreak_core::record::{Record, State, WriteId};
 use tiebreak_core::time::Time;
 use tiebreak_core::verdict::Class;
@@ -15,11 +19,15 @@ use tiebreak_ledger::{Resolution, ResolvedBy};
 
 use super::explain::term_of;
 use super::row::path;
-use crate::admin::{Desk, stories};
-use crate::console::page::{Page, moment, not_found};
+use crate::admin::{Desk, doubts, stories};
+use crate::console::page::{Page, moment, not_found, sentence};
+use crate::console::problems;
 
 pub(super) fn routes() -> Router<Arc<Desk>> {
-    Router::new().route("/writes/{id}", get(show))
+    Router::new()
+        .route("/writes/{id}", get(show))
+        .route("/writes/{id}/prove", post(prove))
+        .route("/writes/{id}/settle", post(settle))
 }
 
 /// What is known of a write: its story as long as it is remembered, its record as long as the ledger keeps it.
@@ -36,18 +44,81 @@ pub(super) struct Known {
 }
 
 async fn show(Given(desk): Given<Arc<Desk>>, Path(id): Path<String>) -> Response {
-    let Some(id) = WriteId::parse(&id) else {
+    page(&desk, &id, StatusCode::OK, None).await
+}
+
+async fn prove(Given(desk): Given<Arc<Desk>>, Path(id): Path<String>) -> Response {
+    let Some(write) = WriteId::parse(&id) else {
+        return page(&desk, &id, StatusCode::NOT_FOUND, None).await;
+    };
+    let (status, said) = match doubts::look(&desk, write).await {
+        Ok(Proof::Applied(why)) => (StatusCode::OK, format!("Proven: it was applied; {why}.")),
+        Ok(Proof::NotApplied(why)) => (StatusCode::OK, format!("Proven: it was not applied; {why}.")),
+        Ok(Proof::Open(why)) => (StatusCode::OK, format!("Still in doubt: {why}.")),
+        Err(error) => (StatusCode::CONFLICT, format!("Failed to {error}.")),
+    };
+    page(&desk, &id, status, Some(&said)).await
+}
+
+#[derive(Debug, Deserialize)]
+struct Settling {
+    /// `applied` or `not-applied`.
+    #[serde(default)]
+    r#as: String,
+    #[serde(default)]
+    reason: String,
+}
+
+async fn settle(Given(desk): Given<Arc<Desk>>, Path(id): Path<String>, Form(settling): Form<Settling>) -> Response {
+    let Some(write) = WriteId::parse(&id) else {
+        return page(&desk, &id, StatusCode::NOT_FOUND, None).await;
+    };
+    let applied = match settling.r#as.as_str() {
+        "applied" => Ok(true),
+        "not-applied" => Ok(false),
+        _ => Err("say whether it was applied or not".to_owned()),
+    };
+    let said = applied.and_then(|applied| Ok((applied, doubts::reason(&settling.reason, None)?)));
+    let (applied, reason) = match said {
+        Ok(said) => said,
+        Err(why) => {
+            return page(
+                &desk,
+                &id,
+                StatusCode::BAD_REQUEST,
+                Some(&format!("Not settled: {why}.")),
+            )
+            .await;
+        }
+    };
+    let (ledger, now) = (desk.engine.ledger(), desk.engine.clock().now());
+    match prover::settle(&**ledger, write, applied, ResolvedBy::Person, &reason, now).await {
+        // The page is asked for anew, so that reloading it settles nothing twice.
+        Ok(_) => Redirect::to(&format!("/writes/{write}")).into_response(),
+        Err(error) => page(&desk, &id, StatusCode::CONFLICT, Some(&format!("Failed to {error}."))).await,
+    }
+}
+
+/// The page of a write; `said`: what came of what was asked for.
+async fn page(desk: &Desk, id: &str, status: StatusCode, said: Option<&str>) -> Response {
+    let Some(id) = WriteId::parse(id) else {
         return not_found(&format!("write called “{id}”: an id has 32 hexadecimal digits"));
     };
-    match known(&desk, id).await {
-        Some(known) => Page {
-            title: &format!("{} {}", known.method, path(&known.target)),
-            place: "/writes",
-            scripts: &[],
-            wide: false,
-            content: content(&known),
-        }
-        .into_response(),
+    match known(desk, id).await {
+        Some(known) => (
+            status,
+            Page {
+                title: &format!("{} {}", known.method, path(&known.target)),
+                place: "/writes",
+                scripts: &[],
+                wide: false,
+                content: html! {
+                    @if let Some(said) = said { div.notice role="status" { p { (said) } } }
+                    (content(&known))
+                },
+            },
+        )
+            .into_response(),
         None => not_found("write with this id: it never came, or it was forgotten when its time was over"),
     }
 }
@@ -89,7 +160,7 @@ pub(super) fn content(known: &Known) -> Markup {
         div data-fresh=[running(known).then_some("story")] {
             p.lead { (summary(known, told)) }
             (tags(known, told))
-            @if let Some(detail) = told.and_then(|t| t["detail"].as_str()) { p { (detail) } }
+            @if let Some(detail) = told.and_then(|t| t["detail"].as_str()) { p { (sentence(detail)) "." } }
             (problem(told))
             (doubt(known))
             @for event in events.iter().filter(|e| e["what"] == "overlap") { (overlap(&event["conflicts"])) }
@@ -134,6 +205,7 @@ fn summary(known: &Known, told: Option<&Value>) -> String {
         (None, Some(State::Claimed) | None) => return "It is on its way.".into(),
     };
     let sent = match attempts {
+        0 if outcome == "not-sent" => String::new(),
         0 => "It was not sent.".to_owned(),
         1 => "It was sent once.".into(),
         n => format!("It was sent {n} times, each time for a reason that is shown below."),
@@ -152,10 +224,15 @@ fn summary(known: &Known, told: Option<&Value>) -> String {
             Some(Class::Blocked) => "It was refused by a wall before the API.",
             Some(Class::Other | Class::Unclear) | None => "It was refused.",
         },
-        "not-sent" => "It never reached the origin.",
+        "not-sent" => "Nothing was sent, so nothing was changed.",
         _ => "It is not known whether it was applied.",
     };
-    format!("{came_to} {sent}")
+    // Our own problem says it best.
+    let problem = told.and_then(|t| t["problem"].as_str()).and_then(problems::find);
+    match problem.filter(|_| outcome == "not-sent") {
+        Some(kind) => format!("{}. {came_to}", kind.title()),
+        None => format!("{came_to} {sent}").trim_end().to_owned(),
+    }
 }
 
 fn tags(known: &Known, told: Option<&Value>) -> Markup {
@@ -227,6 +304,7 @@ fn doubt(known: &Known) -> Markup {
     else {
         return html! {};
     };
+    let base = format!("/writes/{}", known.id);
     html! {
         section.notice aria-labelledby="doubt" {
             h2 #doubt { "In doubt" }
@@ -236,6 +314,17 @@ fn doubt(known: &Known) -> Markup {
                 div { dt { "Guarded by" } dd { @match &claim.held { Some(held) => code { (held) }, None => "no version: it could be applied late" } } }
             }
             p { "It is not sent again. Its caller may repeat it, with the same key or the same content: then Tiebreak looks, with the caller's credentials at hand. " a href="/terms/in-doubt" { "What that means" } "." }
+            form method="post" action={(base) "/prove"} { p { button type="submit" { "Prove again" } " " span.soft { "Reads the target, changes nothing." } } }
+            form.settle method="post" action={(base) "/settle"} {
+                fieldset {
+                    legend { "You know what became of it?" }
+                    label { input type="radio" name="as" value="applied" required; " It was applied" }
+                    label { input type="radio" name="as" value="not-applied" required; " It was not applied, and will not be" }
+                    label for="reason" { "How do you know? This is recorded." }
+                    input #reason name="reason" required maxlength="400" autocomplete="off";
+                    p { button.primary type="submit" { "Settle" } }
+                }
+            }
         }
     }
 }
@@ -344,6 +433,12 @@ mod tests {
         assert_eq!(
             said("refused", 0, Some("duplicate")),
             "It was refused: it exists already. It was not sent."
+        );
+        let base = json!({"outcome": "not-sent", "attempts": 0, "problem": "base-unknown"});
+        let unknown = summary(&known(json!([])), Some(&base));
+        assert_eq!(
+            unknown,
+            "It is not known which version you edited. Nothing was sent, so nothing was changed."
         );
         assert!(said("in-doubt", 1, None).starts_with("It is not known"));
         assert_eq!(summary(&known(json!([])), None), "It is on its way.");

@@ -14,7 +14,7 @@ use tiebreak_core::verdict::Class;
 
 use super::row::{Row, table};
 use crate::admin::{Desk, stories};
-use crate::console::page::{Page, count_of};
+use crate::console::page::{Page, count_of, sentence};
 
 /// So many of the last writes are looked through.
 const LOOKED_AT: usize = 2_000;
@@ -127,7 +127,7 @@ fn content(asked: &Asked, found: &[Row]) -> Markup {
         }
         div data-fresh=[(asked.page == 0).then_some("writes")] {
             p.soft role="status" {
-                (sentence_case(&count_of(found.len() as u64, "write", "writes")))
+                (sentence(&count_of(found.len() as u64, "write", "writes")))
                 @if asked.state == "in-doubt" { " in doubt." } @else { " among the last ones that this process has seen, the newest first." }
             }
             @if from < to { (table("Writes", &found[from..to])) }
@@ -140,13 +140,6 @@ fn content(asked: &Asked, found: &[Row]) -> Markup {
             }
         }
     }
-}
-
-fn sentence_case(text: &str) -> String {
-    let mut chars = text.chars();
-    chars
-        .next()
-        .map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }
 
 #[cfg(test)]
