@@ -8,8 +8,8 @@ use std::time::Duration;
 use http::Request;
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
 use tiebreak_core::exchange::{
-    Answer, Effect, Entry, Exchange, HandOff, Input, LaneExit, LaneView, LedgerFailure, NotPassed, Outgoing, Registrant,
-    Step, Via,
+    Answer, Effect, Entry, Exchange, HandOff, Input, LaneExit, LaneView, LedgerFailure, NotPassed, Outgoing,
+    Registrant, Step, Via,
 };
 use tiebreak_core::time::Time;
 use tiebreak_ledger::{Claimed, LedgerError, Pending, ResolvedBy};

@@ -75,7 +75,11 @@ impl Exchange {
         if !policy.hand_off || self.attempts >= policy.attempts {
             return self.tell(now);
         }
-        let check = verdict.evidence.first().map_or("a browser test", |e| &e.signal).to_owned();
+        let check = verdict
+            .evidence
+            .first()
+            .map_or("a browser test", |e| &e.signal)
+            .to_owned();
         self.met = Some(Box::new(Met {
             check: check.clone(),
             status: response.status.as_u16(),

@@ -75,6 +75,8 @@ pub(crate) fn bot_check() -> Delivery {
     let Delivery::Answered(mut response) = answer(403, None, "") else {
         unreachable!("it is an answer");
     };
-    response.headers.insert("cf-mitigated", HeaderValue::from_static("challenge"));
+    response
+        .headers
+        .insert("cf-mitigated", HeaderValue::from_static("challenge"));
     Delivery::Answered(response)
 }

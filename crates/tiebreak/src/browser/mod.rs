@@ -87,7 +87,11 @@ impl Chromium {
             Err(_) => return Err(unavailable("starting it failed")),
         };
         let shown = without_query(ask.target.as_str());
-        tracing::warn!(target = shown, check = ask.check, "a person is needed: pass the check in the browser window that has opened");
+        tracing::warn!(
+            target = shown,
+            check = ask.check,
+            "a person is needed: pass the check in the browser window that has opened"
+        );
         wait(&window, &ask, &judge).await?;
         tracing::warn!(target = shown, "the check is passed; the write is sent from the page");
         Ok(Box::new(window))
@@ -136,7 +140,8 @@ async fn wait(window: &Window, ask: &HandOff, judge: &Judge) -> Result<(), NotPa
             Err(Fault::Gone) => return Err(NotPassed::Refused),
             Err(Fault::Unreached) => return Err(unavailable("the browser has ended")),
         };
-        let due = since.filter(|since| tried.is_none_or(|(last, when)| last != *since || when.elapsed() >= TRY || passed));
+        let due =
+            since.filter(|since| tried.is_none_or(|(last, when)| last != *since || when.elapsed() >= TRY || passed));
         if let Some(since) = due.filter(|_| at) {
             tried = Some((since, Instant::now()));
             match answers(window, ask, judge).await {
@@ -150,7 +155,9 @@ async fn wait(window: &Window, ask: &HandOff, judge: &Judge) -> Result<(), NotPa
                 None if passed => {
                     failures += 1;
                     if failures >= FAILURES {
-                        return Err(unavailable("the check is passed, but the page cannot send requests (its Content-Security-Policy may forbid it)"));
+                        return Err(unavailable(
+                            "the check is passed, but the page cannot send requests (its Content-Security-Policy may forbid it)",
+                        ));
                     }
                 }
                 None => {}

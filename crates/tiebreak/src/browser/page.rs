@@ -150,7 +150,11 @@ fn fields(said: &Value) -> HeaderMap {
             headers.append(name, value);
         }
     }
-    for undone in [header::CONTENT_ENCODING, header::CONTENT_LENGTH, header::TRANSFER_ENCODING] {
+    for undone in [
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+    ] {
         headers.remove(undone);
     }
     headers
@@ -183,8 +187,13 @@ mod tests {
             "status": 200, "content": STANDARD.encode("{}"), "complete": true,
             "fields": [["content-encoding", "gzip"], ["content-length", "22"], ["etag", "\"v1\""], ["x-name", "J\u{fc}rgen"]],
         });
-        let Delivery::Answered(response) = delivery(&said) else { panic!() };
-        assert_eq!((response.status.as_u16(), &response.content[..], response.complete), (200, &b"{}"[..], true));
+        let Delivery::Answered(response) = delivery(&said) else {
+            panic!()
+        };
+        assert_eq!(
+            (response.status.as_u16(), &response.content[..], response.complete),
+            (200, &b"{}"[..], true)
+        );
         assert_eq!(response.field("etag"), Some("\"v1\""));
         assert_eq!(response.headers["x-name"].as_bytes(), b"J\xfcrgen");
         assert_eq!(response.headers.len(), 2);
@@ -193,7 +202,12 @@ mod tests {
     #[test]
     fn a_page_says_itself_what_it_is_and_keeps_its_cookies() {
         let mut headers = HeaderMap::new();
-        for (name, value) in [("user-agent", "curl"), ("cookie", "a=b"), ("host", "h"), ("if-match", "\"1\"")] {
+        for (name, value) in [
+            ("user-agent", "curl"),
+            ("cookie", "a=b"),
+            ("host", "h"),
+            ("if-match", "\"1\""),
+        ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
         assert_eq!(sendable(&headers), [["if-match".to_owned(), "\"1\"".to_owned()]]);

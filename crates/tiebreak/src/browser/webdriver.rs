@@ -53,8 +53,9 @@ pub(super) struct Session {
 pub(super) fn missing_screen() -> Option<&'static str> {
     let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
     let windows = cfg!(any(target_os = "macos", windows)) || set("DISPLAY") || set("WAYLAND_DISPLAY");
-    (!windows && !is_headless())
-        .then_some("this machine has no screen (neither DISPLAY nor WAYLAND_DISPLAY is set), so nobody could see the page")
+    (!windows && !is_headless()).then_some(
+        "this machine has no screen (neither DISPLAY nor WAYLAND_DISPLAY is set), so nobody could see the page",
+    )
 }
 
 fn is_headless() -> bool {
@@ -105,7 +106,15 @@ impl Session {
         }
         if is_headless() {
             // Tests run as root in containers, where Chromium's sandbox refuses to start.
-            args.extend(["--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-sandbox"].map(str::to_owned));
+            args.extend(
+                [
+                    "--headless=new",
+                    "--disable-gpu",
+                    "--disable-dev-shm-usage",
+                    "--no-sandbox",
+                ]
+                .map(str::to_owned),
+            );
         }
         let script = u64::try_from(script_timeout.as_millis()).unwrap_or(u64::MAX);
         let load = u64::try_from(LOADING.as_millis()).unwrap_or(u64::MAX);
@@ -122,7 +131,9 @@ impl Session {
     /// Loads a page.
     pub(super) async fn open(&self, url: &str) -> Result<(), Fault> {
         let path = format!("/session/{}/url", self.id);
-        self.command(Method::POST, &path, &json!({ "url": url }), TALK).await.map(drop)
+        self.command(Method::POST, &path, &json!({ "url": url }), TALK)
+            .await
+            .map(drop)
     }
 
     /// Runs the statements of a function; gives back what it returns.
@@ -136,7 +147,8 @@ impl Session {
     pub(super) async fn run_async(&self, script: &str, args: Value, keep: usize) -> Result<Value, Fault> {
         let path = format!("/session/{}/execute/async", self.id);
         let asked = json!({ "script": script, "args": args });
-        self.command(Method::POST, &path, &asked, keep.saturating_add(TALK)).await
+        self.command(Method::POST, &path, &asked, keep.saturating_add(TALK))
+            .await
     }
 
     async fn command(&self, method: Method, path: &str, asked: &Value, keep: usize) -> Result<Value, Fault> {

@@ -276,9 +276,7 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
     setting(
         "hand_off_wait",
         |r, node| match node.duration()? {
-            d if d.is_zero() || d > LONGEST_HAND_OFF => {
-                Err(Wrong::expected("a duration of at most one hour", node))
-            }
+            d if d.is_zero() || d > LONGEST_HAND_OFF => Err(Wrong::expected("a duration of at most one hour", node)),
             d => {
                 r.policy.hand_off_wait = d;
                 Ok(())

@@ -127,7 +127,11 @@ pub(crate) const SETTINGS: &[Setting<Server>] = &[
     at_start(
         "browser_profile",
         |s, node| node.text().map(|path| s.browser_profile = Some(path.into())),
-        |s| s.browser_profile.as_ref().map(|path| show_text(&path.display().to_string())),
+        |s| {
+            s.browser_profile
+                .as_ref()
+                .map(|path| show_text(&path.display().to_string()))
+        },
     ),
     at_start(
         "stale_status",

@@ -28,6 +28,11 @@ impl Gateway {
 
     /// Starts it in `folder`, where an earlier one may have left its ledger.
     pub fn start_in(folder: TempDir, args: &[&str]) -> Gateway {
+        Gateway::start_with(folder, args, &[])
+    }
+
+    /// The same with variables of the environment.
+    pub fn start_with(folder: TempDir, args: &[&str], env: &[(&str, &str)]) -> Gateway {
         let mut process = Command::new(env!("CARGO_BIN_EXE_tiebreak"))
             .arg("serve")
             .args(if args.contains(&"--listen") {
@@ -41,6 +46,7 @@ impl Gateway {
                 &["--admin", "off"]
             })
             .args(args)
+            .envs(env.iter().copied())
             .current_dir(folder.path())
             .stderr(Stdio::piped())
             .spawn()
@@ -82,18 +88,19 @@ impl Gateway {
         }
     }
 
-    /// Waits until it says `part` on standard error.
-    pub async fn says(&mut self, part: &str) {
+    /// Waits until it says `part` on standard error; gives back the line.
+    pub async fn says(&mut self, part: &str) -> String {
         let heard = async {
             while let Some(line) = self.said.recv().await {
                 if line.contains(part) {
-                    return true;
+                    return Some(line);
                 }
             }
-            false
+            None
         };
         let heard = tokio::time::timeout(Duration::from_secs(20), heard).await;
-        assert_eq!(heard, Ok(true), "the gateway never said {part:?}");
+        let line = heard.ok().flatten();
+        line.unwrap_or_else(|| panic!("the gateway never said {part:?}"))
     }
 
     /// Sends it a signal, by name.
