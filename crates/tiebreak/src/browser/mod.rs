@@ -119,7 +119,8 @@ async fn wait(window: &Window, ask: &HandOff, judge: &Judge) -> Result<(), NotPa
     let target = ask.target.as_str();
     let origin = Url::parse(target).map_err(|e| unavailable(&e.to_string()))?.origin();
     let origin = origin.ascii_serialization();
-    open(session, target).await?;
+    let mut page = target.to_owned();
+    open(session, &page).await?;
     let (mut passed, mut failures) = (false, 0);
     // Where the target has nothing to show, a page of the same origin will do.
     let mut elsewhere = ["/", "/robots.txt"].iter().map(|path| format!("{origin}{path}"));
@@ -130,7 +131,8 @@ async fn wait(window: &Window, ask: &HandOff, judge: &Judge) -> Result<(), NotPa
             // Chromium's own page, where an answer has no content.
             Ok(said) if said[2] == "complete" && said[0] == "null" => match elsewhere.next() {
                 Some(url) => {
-                    open(session, &url).await?;
+                    page = url;
+                    open(session, &page).await?;
                     continue;
                 }
                 None => return Err(unavailable("the origin shows no page that requests could be sent from")),
@@ -148,7 +150,7 @@ async fn wait(window: &Window, ask: &HandOff, judge: &Judge) -> Result<(), NotPa
                 Some(true) if passed => return Ok(()),
                 Some(true) => {
                     passed = true;
-                    open(session, target).await?;
+                    open(session, &page).await?;
                     continue;
                 }
                 Some(false) => passed = false,

@@ -257,6 +257,8 @@ async fn a_person_passes_the_check_and_the_write_lands_once_from_the_page() {
     assert_eq!(problem["hand_off"], "elapsed");
     assert!(problem["check"].as_str().unwrap().contains("Cloudflare"), "{problem}");
     assert_eq!(wall.performed("/short/1").len(), 0);
+    // Its windows close with it.
+    assert!(gateway.stop().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
