@@ -8,4 +8,5 @@
 
 mod body;
 mod natural;
+mod own;
 mod world;

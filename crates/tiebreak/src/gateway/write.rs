@@ -100,7 +100,10 @@ pub(super) async fn perform(
 }
 
 /// The `Destination` of a MOVE or COPY, where it names this gateway.
-fn destination(route: &Route, headers: &HeaderMap) -> Option<Result<HeaderValue, header::InvalidHeaderValue>> {
+pub(super) fn destination(
+    route: &Route,
+    headers: &HeaderMap,
+) -> Option<Result<HeaderValue, header::InvalidHeaderValue>> {
     let value = headers.get("destination")?.to_str().ok()?;
     let here = headers.get(header::HOST)?.to_str().ok()?;
     Some(HeaderValue::from_str(&route.upstream.destination(value, here)?))
@@ -141,10 +144,10 @@ fn respond(route: &Route, answer: Answer, prefers: bool) -> Response<Content> {
 }
 
 /// Counts one exchange for as long as it runs.
-struct Guard(Arc<Running>);
+pub(super) struct Guard(Arc<Running>);
 
 impl Guard {
-    fn new(running: &Arc<Running>) -> Guard {
+    pub(super) fn new(running: &Arc<Running>) -> Guard {
         running.count.fetch_add(1, Ordering::AcqRel);
         Guard(Arc::clone(running))
     }

@@ -2,10 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc;
 
 /// A running `tiebreak serve`.
 pub struct Gateway {
@@ -16,8 +15,8 @@ pub struct Gateway {
     pub admin: Option<String>,
     /// Its folder, kept over restarts.
     pub folder: Option<TempDir>,
-    /// What it says on standard error after its start.
-    said: UnboundedReceiver<String>,
+    /// What it says on standard error once it listens.
+    says: mpsc::UnboundedReceiver<String>,
 }
 
 impl Gateway {
@@ -72,38 +71,43 @@ impl Gateway {
             said.push(line);
         };
         // What it says later must not fill the pipe.
-        let (says, said) = unbounded_channel();
+        let (say, says) = mpsc::unbounded_channel();
         std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
+            lines.map_while(Result::ok).for_each(|line| {
                 eprintln!("gateway: {line}");
-                let _ = says.send(line);
-            }
+                let _ = say.send(line);
+            });
         });
         Gateway {
             process,
             authority,
             admin,
             folder: Some(folder),
-            said,
+            says,
         }
     }
 
-    /// Waits until it says `part` on standard error; gives back the line.
-    pub async fn says(&mut self, part: &str) -> String {
+    /// Waits until it says something with `what` in it on standard error; gives back that line.
+    pub async fn hear(&mut self, what: &str) -> String {
         let heard = async {
-            while let Some(line) = self.said.recv().await {
-                if line.contains(part) {
-                    return Some(line);
+            loop {
+                let line = self
+                    .says
+                    .recv()
+                    .await
+                    .unwrap_or_else(|| panic!("it ended without {what:?}"));
+                if line.contains(what) {
+                    break line;
                 }
             }
-            None
         };
-        let heard = tokio::time::timeout(Duration::from_secs(20), heard).await;
-        let line = heard.ok().flatten();
-        line.unwrap_or_else(|| panic!("the gateway never said {part:?}"))
+        let limit = std::time::Duration::from_secs(30);
+        tokio::time::timeout(limit, heard)
+            .await
+            .unwrap_or_else(|_| panic!("it did not say {what:?}"))
     }
 
-    /// Sends it a signal, by name.
+    /// Sends it a signal, such as `HUP`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args([&format!("-{name}"), &self.process.id().to_string()])
@@ -111,10 +115,20 @@ impl Gateway {
         assert!(sent.unwrap().success());
     }
 
+    /// Stops it in peace; gives back its folder, and what else it said.
+    pub async fn finish(mut self) -> (TempDir, Vec<String>) {
+        self.signal("TERM");
+        let mut said = Vec::new();
+        while let Some(line) = self.says.recv().await {
+            said.push(line);
+        }
+        assert!(self.process.wait().unwrap().success(), "{said:?}");
+        (self.folder.take().unwrap(), said)
+    }
+
     /// Asks it to stop as `kill` does, and waits until it has.
     pub fn stop(mut self) -> std::process::ExitStatus {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        self.signal("TERM");
         self.process.wait().unwrap()
     }
 

@@ -111,7 +111,7 @@ struct Person {
 impl Person {
     /// Waits until the gateway has opened a window that shows `url`.
     async fn at(gateway: &mut Gateway, url: &str) -> Person {
-        let line = gateway.says("chromedriver listens").await;
+        let line = gateway.hear("chromedriver listens").await;
         let port = line
             .split("port=")
             .nth(1)

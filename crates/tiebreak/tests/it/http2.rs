@@ -187,7 +187,7 @@ async fn http2_requests_that_would_mean_two_things_in_http1_reach_nobody() {
 }
 
 /// A certificate for localhost, written to the folder.
-fn certificate(folder: &std::path::Path) -> CertificateDer<'static> {
+pub fn certificate(folder: &std::path::Path) -> CertificateDer<'static> {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
@@ -246,10 +246,10 @@ async fn tls_is_spoken_and_its_files_are_read_anew() {
     assert_eq!(origin.seen().matches("proto=https").count(), 2, "{}", origin.seen());
     // What cannot be used changes nothing; what can be is used from the next connection on.
     std::fs::write(&cert, "no certificate").unwrap();
-    gateway.says("the TLS certificate stays as it was").await;
+    gateway.hear("the TLS certificate stays as it was").await;
     connect(&gateway.authority, &first, "h2").await.unwrap();
     let second = certificate(folder.path());
-    gateway.says("cert.pem anew").await;
+    gateway.hear("cert.pem anew").await;
     connect(&gateway.authority, &second, "h2").await.unwrap();
     assert_eq!(
         client.send(Method::GET, "/r", "").await.status,
