@@ -1,18 +1,21 @@
 //! The one loop that performs what an exchange decides.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use http::Request;
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
 use tiebreak_core::exchange::{
-    Answer, Effect, Entry, Exchange, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Registrant, Step,
+    Answer, Effect, Entry, Exchange, HandOff, Input, LaneExit, LaneView, LedgerFailure, NotPassed, Outgoing,
+    Registrant, Step, Via,
 };
 use tiebreak_core::time::Time;
 use tiebreak_ledger::{Claimed, LedgerError, Pending, ResolvedBy};
 use tokio::time::Instant;
 
+use crate::browser::Page;
 use crate::engine::Engine;
 use crate::inflight::{Registered, Registration, Waiting};
 use crate::lanes::{Standing, Ticket};
@@ -35,6 +38,8 @@ pub(crate) struct Driver<'a> {
     pub(crate) life: Option<u64>,
     /// The exchange whose answer it waits for.
     pub(crate) waiting: Option<Waiting>,
+    /// The page in which a person has passed a check, for this write alone.
+    pub(crate) page: Option<Page>,
     pub(crate) story: Option<Recorder>,
 }
 
@@ -163,6 +168,10 @@ impl Driver<'_> {
                     self.within(deadline, sending, Input::Delivered).await
                 }
             },
+            Effect::HandOff { ask, exit } => {
+                self.leave(Some(exit));
+                self.hand_off(*ask, deadline).await
+            }
             Effect::Sleep(until) => {
                 let rest = tokio::time::sleep_until(engine.clock().instant(until));
                 self.unless_abandoned(async {
@@ -322,6 +331,23 @@ impl Driver<'_> {
         }
     }
 
+    /// Has a person pass the check; the page is kept for what this exchange sends.
+    async fn hand_off(&mut self, ask: HandOff, deadline: Option<Time>) -> Input {
+        let Some(browser) = &self.engine.options().browser else {
+            let why = "this program opens no browser".to_owned();
+            return Input::HandedOff(Err(NotPassed::Unavailable(why)));
+        };
+        let passing = browser.hand_off(ask, Arc::clone(self.engine.judge()));
+        let mut page = None;
+        let input = self
+            .within(deadline, passing, |passed| {
+                Input::HandedOff(passed.map(|passed| page = Some(passed)))
+            })
+            .await;
+        self.page = page;
+        input
+    }
+
     async fn send(&self, outgoing: Outgoing) -> Delivery {
         let mut request = Request::new(outgoing.content);
         *request.method_mut() = outgoing.method;
@@ -330,10 +356,12 @@ impl Driver<'_> {
         if request.uri().authority().is_none() {
             return Delivery::NotSent(NotSent::NameNotFound);
         }
-        self.engine
-            .transport()
-            .send(request, self.engine.options().max_answer)
-            .await
+        let transport = match (outgoing.via, &self.page) {
+            (Via::Wire, _) => self.engine.transport().as_ref(),
+            (Via::Page, Some(page)) => page.as_ref(),
+            (Via::Page, None) => return Delivery::NotSent(NotSent::ClosedBeforeSend),
+        };
+        transport.send(request, self.engine.options().max_answer).await
     }
 }
 

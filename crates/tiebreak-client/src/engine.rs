@@ -20,6 +20,7 @@ use tiebreak_core::validator::EntityTag;
 use tiebreak_ledger::{Ledger, LedgerError, MAX_PAGE};
 use tokio::sync::oneshot;
 
+use crate::browser::Browser;
 use crate::caller::Callers;
 use crate::clock::Clock;
 use crate::driver::Driver;
@@ -47,6 +48,8 @@ pub struct EngineOptions {
     pub seed: Option<u64>,
     /// Who records what happens to each write, if anybody does.
     pub watch: Option<Arc<Watch>>,
+    /// Where a person passes the checks of routes that allow it; `None`: nowhere.
+    pub browser: Option<Arc<dyn Browser>>,
 }
 
 impl Default for EngineOptions {
@@ -59,6 +62,7 @@ impl Default for EngineOptions {
             max_answer: 16 << 20,
             seed: None,
             watch: None,
+            browser: None,
         }
     }
 }
@@ -244,6 +248,7 @@ impl Engine {
             registration: None,
             life: None,
             waiting: None,
+            page: None,
             story,
         };
         let answer = driver.run().await;

@@ -3,6 +3,7 @@
 //! [`Engine`] is what the gateway, the bulk client and Rust programs share. A write goes in with what its door
 //! knows of it ([`Submission`]), and one [`Answer`] comes out. See `docs/life-of-a-write.md`.
 
+pub mod browser;
 pub mod caller;
 pub mod clock;
 mod driver;

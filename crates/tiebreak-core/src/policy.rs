@@ -137,6 +137,10 @@ pub struct Policy {
     pub remember: Option<Duration>,
     /// At most so many bytes of an answer are kept for replay.
     pub keep_content: usize,
+    /// Whether a bot check is handed to a person at a real browser.
+    pub hand_off: bool,
+    /// How long that person may take.
+    pub hand_off_wait: Duration,
 }
 
 impl Default for Policy {
@@ -160,6 +164,8 @@ impl Default for Policy {
             late_after: Duration::from_secs(10),
             remember: Some(Duration::from_secs(24 * 60 * 60)),
             keep_content: 256 * 1024,
+            hand_off: false,
+            hand_off_wait: Duration::from_secs(5 * 60),
         }
     }
 }

@@ -99,6 +99,8 @@ kinds! {
     Busy = 503, "busy", "Too many writes wait already";
     /// The conflict lasted longer than the time allowed.
     StillBusy = 409, "still-busy", "The conflict lasted longer than the time allowed";
+    /// A bot check was not passed.
+    Blocked = 403, "blocked", "A bot check stands before the API";
     /// The gateway is stopping.
     Stopping = 503, "stopping", "Tiebreak is stopping";
 }
@@ -121,6 +123,7 @@ impl Kind {
             Kind::CallerChanged | Kind::KeyReuse => Class::KeyReuse,
             Kind::StillBusy => Class::Race,
             Kind::PatchConflict => Class::State,
+            Kind::Blocked => Class::Blocked,
             Kind::KeyInvalid
             | Kind::KeyMissing
             | Kind::PreconditionRequired
@@ -184,6 +187,7 @@ impl Kind {
             | Kind::HeadTooLarge
             | Kind::GuaranteeTooWeak
             | Kind::Unguarded
+            | Kind::Blocked
             | Kind::StillBusy => false,
             // It may have been applied.
             Kind::InDoubt | Kind::BadAnswer | Kind::OriginTimeout | Kind::StoreUnavailable => false,

@@ -1,6 +1,7 @@
 //! Tiebreak makes HTTP writes conflict-safe: the command line.
 
 mod admin;
+mod browser;
 mod config;
 mod console;
 mod dialects_cmd;

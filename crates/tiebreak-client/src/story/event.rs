@@ -71,6 +71,10 @@ pub enum Event {
     },
     /// It could not be read: why.
     Unreadable(Box<str>),
+    /// A bot check is handed to a person at a real browser: who asks for what, and where.
+    HandingOff(Box<(String, String)>),
+    /// What came of that; `Some`: why the check was not passed.
+    HandedOff(Option<Box<str>>),
     /// It waits so many milliseconds before it goes on.
     Waiting(u32),
     /// The edits overlap: an array of `{pointer, base, ours, theirs}`.
@@ -142,6 +146,8 @@ impl Event {
             }
             Event::Answered { etag, .. } | Event::Fetched { etag, .. } => etag.as_ref().map_or(0, |t| t.len()),
             Event::Unreadable(text) | Event::LedgerFailed(text) => text.len(),
+            Event::HandingOff(ask) => ask.0.len() + ask.1.len() + 48,
+            Event::HandedOff(why) => why.as_ref().map_or(0, |why| why.len()),
             Event::Merged(fields) => fields.ours.iter().chain(&fields.theirs).map(|p| p.len() + 24).sum(),
             Event::Judged(judged) => {
                 let evidence = judged.evidence.iter();

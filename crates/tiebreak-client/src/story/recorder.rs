@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, header};
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
-use tiebreak_core::exchange::{Answer, Effect, Entry, Exchange, Input, Outgoing};
+use tiebreak_core::exchange::{Answer, Effect, Entry, Exchange, Input, NotPassed, Outgoing};
 use tiebreak_core::outcome::Outcome;
 use tiebreak_core::record::State;
 use tiebreak_core::response::Response;
@@ -94,6 +94,10 @@ impl Recorder {
                 self.note(Event::Fetching);
             }
             Effect::Send(outgoing) => self.sent(exchange, outgoing),
+            Effect::HandOff { ask, .. } => {
+                let target = self.watch.limits.conceal.target(ask.target.as_str());
+                self.note(Event::HandingOff(Box::new((ask.check.clone(), target))));
+            }
             Effect::Sleep(until) => {
                 self.overdue = || None;
                 self.watch.figures.step(Step::Waited);
@@ -176,6 +180,11 @@ impl Recorder {
                     Event::Lost(*why)
                 }
             }),
+            Input::HandedOff(passed) => self.note(Event::HandedOff(match passed {
+                Ok(()) => None,
+                Err(NotPassed::Refused) => Some("its window was closed".into()),
+                Err(NotPassed::Unavailable(why)) => Some(why.as_str().into()),
+            })),
             Input::CallerGone => self.note(Event::CallerGone),
             Input::Begin
             | Input::Registered

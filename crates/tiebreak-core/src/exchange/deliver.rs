@@ -6,7 +6,7 @@ use crate::delivery::{Delivery, NotSent, Reading, Unknown};
 use crate::exchange::answer::Answer;
 use crate::exchange::plan::{Before, Stale, variant_of};
 use crate::exchange::reply::{step, step_until};
-use crate::exchange::{Carried, Effect, Exchange, LaneExit, LedgerFailure, Next, Outgoing, Stage, Step};
+use crate::exchange::{Carried, Effect, Exchange, LaneExit, LedgerFailure, Next, Outgoing, Stage, Step, Via};
 use crate::judge::{Asked, Earlier};
 use crate::merge::{self, Edit, Representation};
 use crate::outcome::Outcome;
@@ -50,6 +50,7 @@ impl Exchange {
             target: self.write.target.clone(),
             headers,
             content,
+            via: self.via,
         }
     }
 
@@ -89,6 +90,9 @@ impl Exchange {
         if self.unknown.is_some() {
             let by_key = self.context.policy.honours_keys;
             return self.wait_then(now, if by_key { Next::Send } else { Next::Prove }, None);
+        }
+        if self.via == Via::Page {
+            return self.page_gone(now);
         }
         let soon = self.rounds < RECONNECTS;
         if let Some(at) = self.next_round(now, None).filter(|_| soon) {
@@ -204,8 +208,8 @@ impl Exchange {
             Remedy::Wait => self.wait_then(now, Next::Send, retry_after),
             Remedy::Adopt => self.exists(now),
             Remedy::Stop if class == Class::Duplicate => self.exists(now),
-            // The hand-off to a browser is the console's; here the block is named and the write stops.
-            Remedy::HandOff | Remedy::Stop => self.tell(now),
+            Remedy::HandOff => self.blocked(now),
+            Remedy::Stop => self.tell(now),
         }
     }
 

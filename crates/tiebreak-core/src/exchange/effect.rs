@@ -6,6 +6,7 @@ use http::{HeaderMap, Method};
 use crate::caller::CallerId;
 use crate::delivery::Delivery;
 use crate::exchange::answer::Answer;
+use crate::exchange::hand_off::{HandOff, NotPassed, Via};
 use crate::fingerprint::Fingerprint;
 use crate::key::KeyDigest;
 use crate::lane::LaneId;
@@ -72,6 +73,13 @@ pub enum Effect {
     Fetch(Box<Outgoing>),
     /// Send the write → `Delivered`.
     Send(Box<Outgoing>),
+    /// Leave the lanes at once, then have a person pass a check in a real browser → `HandedOff`.
+    HandOff {
+        /// Which check.
+        ask: Box<HandOff>,
+        /// What the next write in the lane may know.
+        exit: LaneExit,
+    },
     /// Do nothing until then → `Elapsed`.
     Sleep(Time),
     /// Leave the lanes at once, then make this durable → `Recorded` or `LedgerFailed`.
@@ -123,6 +131,8 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The content.
     pub content: Bytes,
+    /// By which way it goes.
+    pub via: Via,
 }
 
 /// What the driver tells.
@@ -160,6 +170,8 @@ pub enum Input {
     Fetched(Delivery),
     /// What is known of the attempt.
     Delivered(Delivery),
+    /// What came of the check; if it was passed, the page is at hand.
+    HandedOff(Result<(), NotPassed>),
     /// It is recorded.
     Recorded,
     /// The deadline has passed.

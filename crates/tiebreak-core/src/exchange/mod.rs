@@ -11,6 +11,7 @@
 //! | `create` | looked for by its natural key, before it is sent and when its answer is lost |
 //! | `deliver` | what the answer means and what is done about it |
 //! | `rebase` | fetch, merge, send again under the new version |
+//! | `hand_off` | a bot check is passed by a person, and the write sent from the page |
 //! | `prove` | nobody answered: did it land? |
 //! | `finish` | record, then answer |
 //! | `versions` | where the origin keeps its versions: in entity tags, or in the content |
@@ -23,6 +24,7 @@ mod create;
 mod deliver;
 mod effect;
 mod finish;
+mod hand_off;
 mod plan;
 mod prove;
 mod queue;
@@ -38,6 +40,7 @@ pub use answer::Answer;
 pub use effect::{
     Carried, DoubtMark, Effect, Entry, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Registrant, Step,
 };
+pub use hand_off::{HandOff, NotPassed, Via};
 pub use tell::MergedFields;
 
 use crate::base::{BaseDecision, Candidates};
@@ -60,6 +63,7 @@ use crate::time::Time;
 use crate::verdict::Verdict;
 
 use backoff::Jitter;
+use hand_off::Met;
 use plan::Plan;
 
 /// What a door knows of a write besides the request itself.
@@ -141,6 +145,10 @@ pub struct Exchange {
     refused: Option<Box<(Response, Verdict)>>,
     /// What was read last in the lane, for whoever comes next.
     seen: Option<Carried>,
+    /// By which way its requests go.
+    via: Via,
+    /// The bot check that it met.
+    met: Option<Box<Met>>,
 }
 
 /// Where an exchange stands: what the outstanding effect is for.
@@ -159,6 +167,7 @@ enum Stage {
     Claiming,
     Sending,
     Waiting(Next),
+    HandingOff,
     Refetching,
     Proving,
     Recording(Box<Answer>),
@@ -214,6 +223,8 @@ impl Exchange {
             quiet_since: Time::default(),
             refused: None,
             seen: None,
+            via: Via::Wire,
+            met: None,
         };
         exchange.read_versions();
         exchange.read_key();
@@ -292,6 +303,8 @@ impl Exchange {
                 Next::Refetch => self.refetch(now),
                 Next::Prove => self.prove(now),
             },
+            (Stage::HandingOff, Input::HandedOff(passed)) => self.handed_off(now, passed),
+            (Stage::HandingOff, Input::Elapsed) => self.not_passed_in_time(now),
             (Stage::Refetching, Input::Fetched(delivery)) => self.refetched(now, delivery),
             (Stage::Refetching, Input::Elapsed) => self.refetched(now, Delivery::Unknown(Unknown::Timeout)),
             (Stage::Proving, Input::Fetched(delivery)) => self.weigh(now, delivery),

@@ -13,7 +13,8 @@ impl Exchange {
         self.stage = Stage::Queueing;
         self.decide_early();
         let lanes = self.context.lanes.clone();
-        let near = self.context.policy.claim_ahead && self.resumed.is_none();
+        // What was handed to a browser meanwhile has its claim already.
+        let near = self.context.policy.claim_ahead && self.resumed.is_none() && self.fence.is_none();
         step_until(Effect::EnterLanes { lanes, near }, self.gives_up_at())
     }
 

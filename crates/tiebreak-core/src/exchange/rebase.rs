@@ -53,6 +53,7 @@ impl Exchange {
             target,
             headers,
             content: Bytes::new(),
+            via: self.via,
         };
         step_until(
             Effect::Fetch(Box::new(outgoing)),

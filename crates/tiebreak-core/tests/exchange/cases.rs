@@ -59,6 +59,16 @@ pub(crate) enum Doubtful {
     Creating,
 }
 
+/// What a person makes of a bot check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HandOffs {
+    /// The route does not allow it.
+    Off,
+    Passes,
+    Closed,
+    Elapses,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     pub(crate) method: Method,
@@ -71,6 +81,7 @@ pub(crate) struct Case {
     /// The version that the lane carries.
     pub(crate) carried: Option<u64>,
     pub(crate) doubt: Doubtful,
+    pub(crate) hand_off: HandOffs,
 }
 
 impl Default for Case {
@@ -85,6 +96,7 @@ impl Default for Case {
             claim_ahead: false,
             carried: None,
             doubt: Doubtful::No,
+            hand_off: HandOffs::Off,
         }
     }
 }
@@ -101,6 +113,8 @@ impl Case {
             attempt_timeout: Duration::from_millis(500),
             backoff: (Duration::from_millis(200), Duration::from_millis(400)),
             late_after: Duration::from_secs(1),
+            hand_off: self.hand_off != HandOffs::Off,
+            hand_off_wait: Duration::from_secs(60),
             ..Policy::default()
         }
     }
@@ -283,6 +297,7 @@ pub(crate) fn all() -> Vec<Case> {
                             claim_ahead: flags & 8 != 0,
                             carried: (flags & 1 != 0).then_some(2),
                             doubt,
+                            hand_off: HandOffs::Passes,
                         });
                     }
                 }

@@ -99,6 +99,7 @@ fn performed(context: Context, delivery: &Delivery) -> (Option<Entry>, Answer) {
                 Input::Recorded
             }
             Effect::Await => panic!("nothing to wait for"),
+            Effect::HandOff { .. } => panic!("nothing is handed off"),
         };
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
-use tiebreak_core::exchange::{Answer, Effect, Exchange, Input, LedgerFailure, Registrant, Step};
+use tiebreak_core::exchange::{Answer, Effect, Exchange, Input, LedgerFailure, NotPassed, Registrant, Step};
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::outcome::{Outcome, Report};
 use tiebreak_core::record::Fence;
@@ -13,7 +13,7 @@ use tiebreak_core::time::Time;
 
 use crate::cases::{Case, START, all};
 use crate::watch::Watch;
-use crate::world::{answer, version};
+use crate::world::{answer, bot_check, version};
 
 /// One exchange after some inputs, with what it asks for now.
 struct Node {
@@ -80,6 +80,7 @@ fn deliveries(case: &Case, watch: &Watch) -> Vec<(&'static str, Delivery)> {
         ("412", answer(412, stale.as_deref(), "")),
         ("200", answer(200, tags.of(5).as_deref(), &ours)),
         ("429", answer(429, None, "")),
+        ("a bot check", bot_check()),
         ("not sent", Delivery::NotSent(NotSent::ClosedBeforeSend)),
         ("409", answer(409, None, "")),
         ("404", answer(404, None, "")),
@@ -224,6 +225,15 @@ impl Node {
             },
             Effect::Amend { .. } | Effect::Retake { .. } => vec![choice("claimed anew", granted())],
             Effect::Record { .. } => vec![choice("recorded", Input::Recorded)],
+            Effect::HandOff { .. } => vec![
+                choice("passed", Input::HandedOff(Ok(()))),
+                choice("refused", Input::HandedOff(Err(NotPassed::Refused))),
+                choice(
+                    "no browser",
+                    Input::HandedOff(Err(NotPassed::Unavailable("there is none".into()))),
+                ),
+                elapsed("nobody came"),
+            ],
             Effect::Sleep(until) => vec![Choice {
                 label: "slept".into(),
                 takes: self.now.until(*until),

@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use expect_test::{Expect, expect};
 use http::Method;
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
-use tiebreak_core::exchange::{Effect, Entry, Input, LedgerFailure, Outgoing, Step};
+use tiebreak_core::exchange::{Effect, Entry, Input, LedgerFailure, NotPassed, Outgoing, Step, Via};
 use tiebreak_core::record::Fence;
 
-use crate::cases::{Base, Case, Doubtful, START};
-use crate::world::{Tags, answer, version};
+use crate::cases::{Base, Case, Doubtful, HandOffs, START};
+use crate::world::{Tags, answer, bot_check, version};
 
 /// Plays `wire` against the exchange of `case`, the last of it for as long as it is read; the ledger and the lanes do
 /// what they are asked.
@@ -28,7 +28,7 @@ fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) {
     let mut out = String::new();
     let mut step = exchange.handle(now, Input::Begin);
     loop {
-        let Step { effect, .. } = step;
+        let Step { effect, deadline } = step;
         let told = tell(&effect);
         if !told.is_empty() {
             writeln!(out, "{told}").unwrap();
@@ -47,6 +47,15 @@ fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) {
             Effect::LookUp(..) | Effect::Get(_) => Input::Found(case.record().map(Box::new)),
             Effect::EnterLanes { .. } | Effect::AwaitTurn => Input::Turn(case.view()),
             Effect::Claim(_) | Effect::Amend { .. } | Effect::Retake { .. } => granted(),
+            Effect::HandOff { .. } => match &case.hand_off {
+                HandOffs::Elapses => {
+                    now = deadline.expect("a person's time is bounded");
+                    Input::Elapsed
+                }
+                HandOffs::Passes => Input::HandedOff(Ok(())),
+                HandOffs::Closed => Input::HandedOff(Err(NotPassed::Refused)),
+                HandOffs::Off => unreachable!("it was not allowed"),
+            },
             Effect::Sleep(until) => {
                 now = until;
                 Input::Elapsed
@@ -83,8 +92,10 @@ fn tell(effect: &Effect) -> String {
                 held.as_deref().unwrap_or("nothing")
             )
         }
+        Effect::Fetch(outgoing) if outgoing.via == Via::Page => "read from the page".into(),
         Effect::Fetch(_) => "read".into(),
         Effect::Send(outgoing) => sent(outgoing),
+        Effect::HandOff { ask, .. } => format!("leave the lane; hand off {}: {}", ask.target, ask.check),
         Effect::Sleep(_) => "wait".into(),
         Effect::Record { entry, exit } => {
             let entry = match &**entry {
@@ -112,6 +123,9 @@ fn tell(effect: &Effect) -> String {
 
 fn sent(outgoing: &Outgoing) -> String {
     let mut out = format!("{}", outgoing.method);
+    if outgoing.via == Via::Page {
+        out.push_str(" from the page");
+    }
     for name in ["if-match", "if-none-match", "idempotency-key"] {
         if let Some(value) = outgoing.headers.get(name) {
             write!(out, " {name}: {}", value.to_str().unwrap()).unwrap();
@@ -736,5 +750,213 @@ fn a_second_attempt_that_cannot_be_claimed_is_neither_sent_nor_in_doubt() {
             release
             answer 503 ledger-unavailable: refused; attempts=1; guarantee=C
         "#]],
+    );
+}
+
+fn handed(hand_off: HandOffs) -> Case {
+    Case { hand_off, ..read() }
+}
+
+#[test]
+fn a_bot_check_is_not_handed_off_unless_the_route_allows_it() {
+    story(
+        &read(),
+        vec![bot_check()],
+        &expect![[r#"
+        look up
+        claim, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            403
+        release
+        answer 403: refused; attempts=1; guarantee=C; class=blocked
+    "#]],
+    );
+}
+
+#[test]
+fn a_passed_check_lets_the_write_go_out_from_the_page() {
+    story(
+        &handed(HandOffs::Passes),
+        vec![bot_check(), ours(1)],
+        &expect![[r#"
+        look up
+        claim, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            403
+        leave the lane; hand off http://origin.example/things/7: a browser test by Cloudflare: the field that only challenged answers carry
+        claim attempt 2, held "1";new
+        PUT from the page if-match: "1" {"a":"new","b":1}
+            200 "5" {"a":"new","b":1}
+        settle applied
+        answer 200: applied; attempts=2; guarantee=C
+    "#]],
+    );
+}
+
+#[test]
+fn what_others_wrote_while_the_person_was_at_it_is_merged_from_the_page_too() {
+    let wire = vec![bot_check(), answer(412, None, ""), version(Tags::Version, 2), ours(2)];
+    story(
+        &handed(HandOffs::Passes),
+        wire,
+        &expect![[r#"
+        look up
+        claim, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            403
+        leave the lane; hand off http://origin.example/things/7: a browser test by Cloudflare: the field that only challenged answers carry
+        claim attempt 2, held "1";new
+        PUT from the page if-match: "1" {"a":"new","b":1}
+            412
+        read
+            200 "2" {"a":"old","b":2}
+        claim attempt 3, held "2";new
+        PUT from the page if-match: "2" {"a":"new","b":2}
+            200 "5" {"a":"new","b":2}
+        settle applied
+        answer 200: applied; attempts=3; guarantee=C; rebased
+    "#]],
+    );
+}
+
+#[test]
+fn a_lost_answer_to_the_page_is_looked_into_from_the_page() {
+    story(
+        &handed(HandOffs::Passes),
+        vec![bot_check(), lost(), ours(1)],
+        &expect![[r#"
+        look up
+        claim, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            403
+        leave the lane; hand off http://origin.example/things/7: a browser test by Cloudflare: the field that only challenged answers carry
+        claim attempt 2, held "1";new
+        PUT from the page if-match: "1" {"a":"new","b":1}
+            the connection ended before the answer
+        read
+            200 "5" {"a":"new","b":1}
+        settle applied
+        answer 200: applied; attempts=2; guarantee=C
+    "#]],
+    );
+}
+
+#[test]
+fn a_check_that_comes_again_ends_the_write() {
+    story(
+        &handed(HandOffs::Passes),
+        vec![bot_check(), bot_check()],
+        &expect![[r#"
+        look up
+        claim, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            403
+        leave the lane; hand off http://origin.example/things/7: a browser test by Cloudflare: the field that only challenged answers carry
+        claim attempt 2, held "1";new
+        PUT from the page if-match: "1" {"a":"new","b":1}
+            403
+        release
+        answer 403 blocked: refused; attempts=2; guarantee=C; class=blocked
+    "#]],
+    );
+}
+
+#[test]
+fn a_page_that_is_gone_ends_the_write_unsent() {
+    let wire = vec![bot_check(), Delivery::NotSent(NotSent::ClosedBeforeSend)];
+    story(
+        &handed(HandOffs::Passes),
+        wire,
+        &expect![[r#"
+        look up
+        claim, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            403
+        leave the lane; hand off http://origin.example/things/7: a browser test by Cloudflare: the field that only challenged answers carry
+        claim attempt 2, held "1";new
+        PUT from the page if-match: "1" {"a":"new","b":1}
+            not sent: it closed the connection before the request was sent
+        release
+        answer 403 blocked: refused; attempts=1; guarantee=C; class=blocked
+    "#]],
+    );
+}
+
+#[test]
+fn a_closed_window_ends_the_write() {
+    story(
+        &handed(HandOffs::Closed),
+        vec![bot_check()],
+        &expect![[r#"
+        look up
+        claim, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            403
+        leave the lane; hand off http://origin.example/things/7: a browser test by Cloudflare: the field that only challenged answers carry
+        release
+        answer 403 blocked: refused; attempts=1; guarantee=C; class=blocked
+    "#]],
+    );
+}
+
+#[test]
+fn a_check_that_nobody_passes_in_time_ends_the_write() {
+    story(
+        &handed(HandOffs::Elapses),
+        vec![bot_check()],
+        &expect![[r#"
+        look up
+        claim, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            403
+        leave the lane; hand off http://origin.example/things/7: a browser test by Cloudflare: the field that only challenged answers carry
+        release
+        answer 403 blocked: refused; attempts=1; guarantee=C; class=blocked
+    "#]],
+    );
+}
+
+#[test]
+fn an_unknown_attempt_is_never_handed_off() {
+    let wire = vec![
+        lost(),
+        version(Tags::Version, 1),
+        bot_check(),
+        version(Tags::Version, 1),
+    ];
+    story(
+        &handed(HandOffs::Passes),
+        wire,
+        &expect![[r#"
+        look up
+        claim, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            the connection ended before the answer
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        claim attempt 2, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            403
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        record the doubt
+        answer 504 in-doubt: in-doubt; attempts=2; guarantee=C
+    "#]],
     );
 }

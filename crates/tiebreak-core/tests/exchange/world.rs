@@ -69,3 +69,14 @@ pub(crate) fn answer(status: u16, tag: Option<&str>, content: &str) -> Delivery 
 pub(crate) fn version(tags: Tags, n: u64) -> Delivery {
     answer(200, tags.of(n).as_deref(), &document("old", n))
 }
+
+/// A bot wall's answer in the API's place.
+pub(crate) fn bot_check() -> Delivery {
+    let Delivery::Answered(mut response) = answer(403, None, "") else {
+        unreachable!("it is an answer");
+    };
+    response
+        .headers
+        .insert("cf-mitigated", HeaderValue::from_static("challenge"));
+    Delivery::Answered(response)
+}

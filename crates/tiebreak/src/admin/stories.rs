@@ -145,6 +145,20 @@ impl Said {
             Event::Unreadable(why) => {
                 Said::new("unreadable", format!("could not be read: {why}"), json!({ "why": why }))
             }
+            Event::HandingOff(ask) => {
+                let (check, target) = &**ask;
+                let text =
+                    format!("it met {check}: a person is asked to pass it in the browser; the lane is free meanwhile");
+                Said::new("handing-off", text, json!({ "check": check, "target": target }))
+            }
+            Event::HandedOff(None) => Said::plain(
+                "handed-off",
+                "the check is passed; what follows is sent from within the page",
+            ),
+            Event::HandedOff(Some(why)) => {
+                let text = format!("the check was not passed: {why}");
+                Said::new("not-handed-off", text, json!({ "why": why }))
+            }
             Event::Waiting(ms) => Said::new("waiting", format!("waits {ms} ms"), json!({ "for": ms })),
             Event::Overlap(conflicts) => {
                 let n = conflicts.as_array().map_or(0, Vec::len);

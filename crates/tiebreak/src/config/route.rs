@@ -1,6 +1,7 @@
 //! What may be set for a route, and for all of them under `[defaults]`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
 use http::header::HeaderName;
@@ -98,6 +99,9 @@ const LEAST: [(&str, Guarantee); 4] = [
 
 /// The longest content that may be allowed: it is held in memory.
 const MOST_CONTENT: u64 = 1 << 30;
+
+/// The longest that a person may take for a check: a client waits, and a page is open.
+const LONGEST_HAND_OFF: Duration = Duration::from_secs(60 * 60);
 
 /// A setting that is read anew without a restart.
 const fn setting(
@@ -263,6 +267,22 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
         "max_content",
         |r, node| node.size(1..=MOST_CONTENT).map(|n| r.max_content = n),
         |r| Some(show_size(r.max_content as u64)),
+    ),
+    setting(
+        "hand_off",
+        |r, node| node.yes().map(|yes| r.policy.hand_off = yes),
+        |r| Some(r.policy.hand_off.to_string()),
+    ),
+    setting(
+        "hand_off_wait",
+        |r, node| match node.duration()? {
+            d if d.is_zero() || d > LONGEST_HAND_OFF => Err(Wrong::expected("a duration of at most one hour", node)),
+            d => {
+                r.policy.hand_off_wait = d;
+                Ok(())
+            }
+        },
+        |r| Some(show_duration(r.policy.hand_off_wait)),
     ),
     setting(
         "claim_ahead",

@@ -33,6 +33,8 @@ pub(crate) struct Server {
     pub(crate) data: PathBuf,
     /// How the embedded origin answers a stale `If-Match`.
     pub(crate) stale_status: StaleStatus,
+    /// The folder of the profiles of browsers that checks are handed to; `None`: each hand-off has a new one.
+    pub(crate) browser_profile: Option<PathBuf>,
     /// Bytes of content that all writes together may hold in memory; see [`super::Config::memory`].
     pub(crate) memory: Option<usize>,
     /// Whether writes are forwarded as they come, and only looked at.
@@ -53,6 +55,7 @@ impl Default for Server {
             ledger: "tiebreak.ledger".into(),
             data: "tiebreak.origin".into(),
             stale_status: StaleStatus::Conflict,
+            browser_profile: None,
             memory: None,
             observe: false,
             observe_file: None,
@@ -126,6 +129,15 @@ pub(crate) const SETTINGS: &[Setting<Server>] = &[
         "data",
         |s, node| node.text().map(|path| s.data = path.into()),
         |s| Some(show_text(&s.data.display().to_string())),
+    ),
+    at_start(
+        "browser_profile",
+        |s, node| node.text().map(|path| s.browser_profile = Some(path.into())),
+        |s| {
+            s.browser_profile
+                .as_ref()
+                .map(|path| show_text(&path.display().to_string()))
+        },
     ),
     at_start(
         "stale_status",

@@ -564,6 +564,7 @@ principal = "X-User"
         # upstream is not set                    # default
         ledger = "tiebreak.ledger"               # default
         data = "tiebreak.origin"                 # default
+        # browser_profile is not set             # default
         stale_status = 409                       # default
         max_connections = 7                      # file.toml:3
         max_connections_per_address = 5000       # default
@@ -613,6 +614,8 @@ principal = "X-User"
         remember = "24h"                         # default
         keep_content = "256KiB"                  # default
         max_content = "16MiB"                    # default
+        hand_off = false                         # default
+        hand_off_wait = "5m"                     # default
         claim_ahead = true                       # default
 
         [[route]]  # file.toml:12

@@ -28,6 +28,9 @@ pub(crate) struct ServeArgs {
     /// The status with which the embedded origin answers a stale If-Match [default: 409]
     #[arg(long, value_name = "CODE", value_parser = ["409", "412"], conflicts_with = "upstream")]
     stale_status: Option<String>,
+    /// The folder of the browser profiles in which people pass bot checks (routes with `hand_off`); a folder in it for each caller
+    #[arg(long, value_name = "DIR")]
+    browser_profile: Option<String>,
     /// What the API's entity tags are worth: `version` if they never come back, `digest` if they follow the content [default: auto]
     #[arg(long, value_name = "KIND", value_parser = ["auto", "version", "digest"])]
     etag: Option<String>,
@@ -88,6 +91,7 @@ impl ServeArgs {
             ("--ledger", "ledger", text(&self.ledger)),
             ("--data", "data", text(&self.data)),
             ("--stale-status", "stale_status", number(&self.stale_status)),
+            ("--browser-profile", "browser_profile", text(&self.browser_profile)),
             ("--etag", "etag", text(&self.etag)),
             (
                 "--honours-keys",

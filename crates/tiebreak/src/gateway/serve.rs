@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, RwLock};
 
+use tiebreak_client::browser::Browser;
 use tiebreak_client::caller::Callers;
 use tiebreak_client::story::{StoryLimits, Watch};
 use tiebreak_client::transport::Transport;
@@ -24,6 +25,7 @@ use super::route::Gateway;
 use super::routing::Routing;
 use super::upstream::{GatewayTransport, own_tls};
 use crate::admin::{self, Desk};
+use crate::browser::Chromium;
 use crate::config::{Config, Server};
 use crate::exit::{FAILED, Failure, USAGE};
 use crate::stores;
@@ -78,10 +80,14 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         Some(_) => Arc::new(ObservedTransport),
         None => Arc::new(GatewayTransport::new(embedded.clone(), Arc::clone(&origins))),
     };
+    let (stop, stopped) = watch::channel(false);
+    let browser = Arc::new(Chromium::new(server.browser_profile.clone(), stopped.clone()));
     let options = EngineOptions {
         callers: Arc::clone(&callers),
         policy: Arc::new(config.cautious()),
         watch,
+        // Who only looks on opens no windows.
+        browser: observer.is_none().then(|| Arc::clone(&browser) as Arc<dyn Browser>),
         ..EngineOptions::default()
     };
     let engine = Engine::new(
@@ -115,7 +121,6 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         limits: server.limits.clone(),
         running: Arc::default(),
     });
-    let (stop, stopped) = watch::channel(false);
     if let (Some(console), Some(watch)) = (console, gateway.engine.options().watch.clone()) {
         let upstream = server.upstream.clone().unwrap_or_else(|| "embedded".into());
         let engine = Arc::clone(&gateway.engine);
@@ -158,6 +163,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let Some(observer) = &gateway.observer {
         observer.sink.summary();
     }
+    browser.closed().await;
     ledger.close().await.map_err(|e| Failure::new(FAILED, e.to_string()))
 }
 

@@ -27,6 +27,11 @@ impl Gateway {
 
     /// Starts it in `folder`, where an earlier one may have left its ledger.
     pub fn start_in(folder: TempDir, args: &[&str]) -> Gateway {
+        Gateway::start_with(folder, args, &[])
+    }
+
+    /// The same with variables of the environment.
+    pub fn start_with(folder: TempDir, args: &[&str], env: &[(&str, &str)]) -> Gateway {
         let mut process = Command::new(env!("CARGO_BIN_EXE_tiebreak"))
             .arg("serve")
             .args(if args.contains(&"--listen") {
@@ -40,6 +45,7 @@ impl Gateway {
                 &["--admin", "off"]
             })
             .args(args)
+            .envs(env.iter().copied())
             .current_dir(folder.path())
             .stderr(Stdio::piped())
             .spawn()

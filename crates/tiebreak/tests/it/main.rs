@@ -17,6 +17,7 @@ mod doors;
 mod doubts;
 mod fleet;
 mod gateway;
+mod hand_off;
 mod http;
 mod http2;
 mod key_owners;

@@ -211,6 +211,8 @@ impl Finding {
             | Event::Settled(_)
             | Event::Released
             | Event::Resolved(_)
+            | Event::HandingOff(_)
+            | Event::HandedOff(_)
             | Event::LedgerFailed(_)
             | Event::Elapsed
             | Event::CallerGone => {}
