@@ -8,4 +8,5 @@
 
 mod body;
 mod natural;
+mod variants;
 mod world;
