@@ -10,6 +10,7 @@ use tiebreak_core::judge::Judge;
 use tiebreak_core::key::{IdempotencyKey, KeyDigest, KeyTrace};
 use tiebreak_core::lane::{LaneId, lanes_about};
 use tiebreak_core::merge::Representation;
+use tiebreak_core::method::removes_target;
 use tiebreak_core::outcome::{Outcome, Report};
 use tiebreak_core::policy::{KeyRule, Policy};
 use tiebreak_core::record::{Held, State, WriteId};
@@ -66,6 +67,8 @@ impl Default for EngineOptions {
 /// What a door knows of a write besides the request.
 #[derive(Debug, Default)]
 pub struct Submission {
+    /// Its id, where the door has drawn one with [`Engine::new_id`].
+    pub id: Option<WriteId>,
     /// Who writes; `None`: anonymous.
     pub caller: Option<CallerId>,
     /// A key of the door's own (bulk jobs); otherwise the policy says which field holds the client's.
@@ -200,7 +203,7 @@ impl Engine {
             lanes.dedup();
         }
         let context = Context {
-            id: WriteId::new(self.clock.now(), random),
+            id: submission.id.unwrap_or_else(|| WriteId::new(self.clock.now(), random)),
             caller,
             key: keyed.key,
             trace: keyed.trace,
@@ -277,28 +280,37 @@ impl Engine {
             let content = Some(produced.representation.clone());
             return self.reads.note(read, produced.etag.clone(), content, now);
         }
-        let may_be_there = matches!(
-            answer.report.outcome,
-            Outcome::Applied | Outcome::Accepted | Outcome::InDoubt
-        );
+        let outcome = answer.report.outcome;
+        if outcome == Outcome::Applied && removes_target(&request.method) {
+            return self.reads.forget(&read);
+        }
+        let may_be_there = matches!(outcome, Outcome::Applied | Outcome::Accepted | Outcome::InDoubt);
         if request.method != http::Method::PUT || !may_be_there {
             return;
+        }
+        let content_type = request.field("content-type").unwrap_or_default();
+        let sent = Representation::new(content_type, request.content.clone());
+        if outcome == Outcome::Applied && sent.document().is_err() {
+            // As with reads, content that cannot be merged is nobody's base, and what it replaced is none any more.
+            return self.reads.forget(&read);
         }
         let etag = answer
             .headers
             .get(http::header::ETAG)
             .and_then(|v| EntityTag::parse(v.to_str().ok()?).ok());
-        let unaltered = answer.report.outcome == Outcome::Applied && !answer.report.rebased;
+        let unaltered = outcome == Outcome::Applied && !answer.report.rebased;
         if let Some(version) = &policy.body_version {
             let made = version.written(request, &answer.status, &answer.headers, &answer.content);
             let (etag, content) = made.filter(|_| unaltered).unzip();
             return self.reads.note_sent(read, etag, content, now);
         }
-        let sent = Representation::new(
-            request.field("content-type").unwrap_or_default(),
-            request.content.clone(),
-        );
         self.reads.note_sent(read, etag.filter(|_| unaltered), Some(sent), now);
+    }
+
+    /// An id for a write of which a door wants to know the story.
+    #[must_use]
+    pub fn new_id(&self) -> WriteId {
+        WriteId::new(self.clock.now(), self.random.draw().0)
     }
 
     /// What was served to whom; a door that serves reads tells it here.

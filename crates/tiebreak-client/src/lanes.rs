@@ -278,6 +278,28 @@ impl Lanes {
         }
     }
 
+    /// How many writes stand in the longest of these lanes.
+    #[must_use]
+    pub fn standing(&self, lanes: &[LaneId]) -> usize {
+        let state = self.lock();
+        let length = |id| state.lanes.get(id).map_or(0, |lane: &Lane| lane.queue.len());
+        lanes.iter().map(length).max().unwrap_or(0)
+    }
+
+    /// Something was written by another way: what these lanes carry may be outdated.
+    pub fn forget(&self, lanes: &[LaneId]) {
+        let mut state = self.lock();
+        for id in lanes {
+            if let Some(lane) = state.lanes.get_mut(id) {
+                lane.carried = None;
+                if lane.queue.is_empty() {
+                    state.wake(id);
+                    state.fall_idle(id, self.clock.now(), self.limits.idle);
+                }
+            }
+        }
+    }
+
     /// An unguarded request may still arrive in these lanes until then.
     pub fn suspect(&self, lanes: &[LaneId], until: Time) {
         let now = self.clock.now();

@@ -124,6 +124,30 @@ impl Reads {
         self.remember(read, etag, content, now, true);
     }
 
+    /// The target was removed or replaced, and who did it knows: nothing that was served on that connection is a base any
+    /// more, nor, of a collection (a target that ends with a slash), what was served of its members.
+    pub fn forget(&self, read: &Read) {
+        let mut state = self.lock();
+        let State { targets, bytes, .. } = &mut *state;
+        let mut drop_from = |found: &mut Target| {
+            let before = found.bytes;
+            let own = |served: &Served| served.connection.is_some() && served.connection == read.connection;
+            while let Some(at) = found.reads.iter().position(own) {
+                found.remove(at);
+            }
+            *bytes = (*bytes + found.bytes).saturating_sub(before);
+        };
+        if read.target.ends_with('/') {
+            let below = |key: &Key| key.0 == read.caller && key.1.starts_with(&read.target);
+            targets
+                .iter_mut()
+                .filter(|(key, _)| below(key))
+                .for_each(|(_, found)| drop_from(found));
+        } else if let Some(found) = targets.get_mut(&(read.caller, read.target.clone())) {
+            drop_from(found);
+        }
+    }
+
     fn remember(&self, read: Read, etag: Option<EntityTag>, content: Option<Representation>, now: Time, sent: bool) {
         let mut state = self.lock();
         let key = (read.caller, read.target);

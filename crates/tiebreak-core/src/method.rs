@@ -20,3 +20,9 @@ pub fn is_safe(method: &Method) -> bool {
 pub fn acts_on_target(method: &Method) -> bool {
     !is_safe(method) && method != Method::POST && method != Method::CONNECT
 }
+
+/// Whether nothing is at the target any more once a write with `method` was applied (RFC 9110 §9.3.5, RFC 4918 §9.9).
+#[must_use]
+pub fn removes_target(method: &Method) -> bool {
+    *method == Method::DELETE || method.as_str() == "MOVE"
+}

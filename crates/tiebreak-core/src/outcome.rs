@@ -65,7 +65,7 @@ pub struct Report {
     pub attempts: u32,
     /// How strong the promise was.
     pub guarantee: Guarantee,
-    /// The write's id in the ledger, if it was claimed.
+    /// The write's id in the ledger; that of its exchange alone, where it was refused before it was claimed.
     pub id: Option<WriteId>,
     /// The class of the verdict, where the write was not simply applied.
     pub class: Option<Class>,

@@ -146,6 +146,12 @@ impl Kind {
         }
     }
 
+    /// The class, where it is one of a conflict.
+    #[must_use]
+    pub fn conflict(self) -> Option<Class> {
+        Some(self.class()).filter(|class| *class != Class::Other)
+    }
+
     /// Whether such an answer says that nothing was sent or written. A doubt never does.
     #[must_use]
     pub fn proves_refusal(self) -> bool {

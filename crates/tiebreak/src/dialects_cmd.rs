@@ -116,6 +116,9 @@ fn list(dir: Option<&Path>, text: &mut String) -> Result<(), DialectsError> {
             pack.examples().len(),
             pack.title()
         ));
+        if let Some(what) = pack.unconfirmed() {
+            text.push_str(&format!("{:wide$}  not confirmed by a source: {what}\n", ""));
+        }
     }
     let walls: Vec<_> = block::known().collect();
     let mut vendors: Vec<_> = walls.iter().map(|w| w.vendor).collect();

@@ -305,6 +305,7 @@ fn packs_of_ones_own_are_asked_first() {
 name = "acme"
 title = "Acme"
 source = ["https://example.com/docs"]
+unconfirmed = "the code E77"
 
 [[recognise]]
 headers = { "x-acme" = true }
@@ -331,6 +332,7 @@ class = "race"
 
     let list = out(&tiebreak(&["dialects", "list", path], ""));
     assert!(list.contains("acme") && list.contains("signatures of"), "{list}");
+    assert!(list.contains("not confirmed by a source: the code E77"), "{list}");
     let checked = tiebreak(&["dialects", "check", path], "");
     assert!(checked.status.success(), "{}", out(&checked));
 

@@ -107,6 +107,18 @@ async fn a_declared_lane_queues_two_targets_and_carries_nothing_between_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_written_by_another_way_is_forgotten() {
+    let lanes = lanes(LaneLimits::default());
+    lanes.enter(&ids(&["a"])).unwrap().leave(carrying("1"));
+    lanes.forget(&ids(&["a", "b"]));
+    let mut a = lanes.enter(&ids(&["a"])).unwrap();
+    assert_eq!(carried(&mut a).await, None);
+    assert_eq!(lanes.standing(&ids(&["a", "b"])), 1);
+    a.leave(LaneExit::default());
+    assert_eq!(lanes.standing(&ids(&["a"])), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn other_lanes_do_not_wait() {
     let lanes = lanes(LaneLimits::default());
     let _held = lanes.enter(&ids(&["a"])).unwrap();

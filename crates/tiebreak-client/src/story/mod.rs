@@ -121,6 +121,12 @@ impl Watch {
         self.shelf.recent(limit)
     }
 
+    /// The stories that are `wanted`, at most `limit`, those with the highest ids, hence the newest, first.
+    #[must_use]
+    pub fn matching(&self, limit: usize, wanted: impl Fn(&Story) -> bool) -> Vec<Story> {
+        self.shelf.matching(limit, wanted)
+    }
+
     /// How many writes are on their way.
     #[must_use]
     pub fn running(&self) -> usize {

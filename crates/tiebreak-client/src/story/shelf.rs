@@ -1,5 +1,6 @@
 //! The most recent stories, bounded by count and bytes. Those of writes on their way are always there: the lanes bound them.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -108,6 +109,21 @@ impl Shelf {
         };
         newest.iter().map(|story| lock(story).clone()).collect()
     }
+
+    pub(super) fn matching(&self, limit: usize, wanted: impl Fn(&Story) -> bool) -> Vec<Story> {
+        let all: Vec<Open> = {
+            let held = self.held();
+            held.stories.values().map(|(story, _)| Arc::clone(story)).collect()
+        };
+        let ids = all.iter().filter_map(|open| {
+            let story = lock(open);
+            wanted(&story).then(|| (story.subject.id, open))
+        });
+        let mut found: Vec<(WriteId, &Open)> = ids.collect();
+        found.sort_unstable_by_key(|(id, _)| Reverse(*id));
+        found.truncate(limit);
+        found.iter().map(|(_, open)| lock(open).clone()).collect()
+    }
 }
 
 impl Held {
@@ -167,6 +183,20 @@ mod tests {
         shelf.end(open[0].0, &open[0].1);
         let recent: Vec<_> = shelf.recent(10).iter().map(|s| s.subject.id.0[0]).collect();
         assert_eq!(recent, [4, 1]);
+    }
+
+    #[test]
+    fn those_that_are_wanted_come_by_their_ids() {
+        let shelf = Shelf::new(10, 1 << 20);
+        for n in [2, 5, 3, 4] {
+            shelf.open(subject(n));
+        }
+        let found = |limit| {
+            let found = shelf.matching(limit, |s| s.subject.id.0[0] != 4);
+            found.iter().map(|s| s.subject.id.0[0]).collect::<Vec<_>>()
+        };
+        assert_eq!(found(9), [5, 3, 2]);
+        assert_eq!(found(1), [5]);
     }
 
     #[test]

@@ -8,19 +8,20 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Request, Response as HttpResponse, Uri, header};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
 use tiebreak_core::method::is_safe;
 use tiebreak_core::response::Response;
 
 use super::authority::Authority;
-use super::pool::SharedPool;
+use super::origins::Origins;
+use super::pool::{Made, Pool, SharedPool};
 use super::{Sending, Transport};
 
 /// The content of a request to an origin: held in memory, or streamed from a client.
-pub type OutBody = Either<Full<Bytes>, Incoming>;
+pub type OutBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, hyper::Error>>;
 
 /// Why a streamed request has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +41,20 @@ pub struct HttpTransport {
 
 impl Default for HttpTransport {
     fn default() -> HttpTransport {
-        HttpTransport {
-            pool: SharedPool::default(),
-            connect_timeout: Duration::from_secs(5),
-        }
+        HttpTransport::new(Arc::default())
     }
 }
 
 impl HttpTransport {
+    /// A transport with a pool of its own, to origins of which this is said.
+    #[must_use]
+    pub fn new(origins: Arc<Origins>) -> HttpTransport {
+        HttpTransport {
+            pool: Arc::new(Pool::new(origins)),
+            connect_timeout: Duration::from_secs(5),
+        }
+    }
+
     /// Sends `request` and streams the answer back. For safe methods.
     ///
     /// # Errors
@@ -67,12 +74,12 @@ impl HttpTransport {
         request: Request<OutBody>,
     ) -> Result<HttpResponse<Streamed>, ForwardError> {
         let fresh = !is_safe(request.method());
-        let mut sender = self
+        let mut made = self
             .pool
             .take(to, fresh, self.connect_timeout)
             .await
             .map_err(ForwardError::NotSent)?;
-        let response = match sender.try_send_request(request).await {
+        let response = match made.sender.try_send_request(request).await {
             Ok(response) => response,
             Err(mut failed) => {
                 // hyper gives the request back only if it was never serialised: proof of *not sent*.
@@ -90,7 +97,7 @@ impl HttpTransport {
             head.headers.insert(header::TRAILER, names);
         }
         let lease = Lease {
-            sender: Some(sender),
+            made: Some(made),
             to: Arc::clone(to),
             pool: self.pool.clone(),
         };
@@ -207,15 +214,15 @@ pub struct Streamed {
 
 #[derive(Debug)]
 struct Lease {
-    sender: Option<SendRequest<OutBody>>,
+    made: Option<Made>,
     to: Arc<Authority>,
     pool: SharedPool,
 }
 
 impl Lease {
     fn give_back(&mut self) {
-        if let Some(sender) = self.sender.take() {
-            self.pool.put(&self.to, sender);
+        if let Some(made) = self.made.take() {
+            self.pool.put(&self.to, made);
         }
     }
 }

@@ -2,8 +2,9 @@
 
 pub mod authority;
 pub mod http;
+pub mod origins;
 mod pool;
-mod tls;
+pub mod tls;
 
 use std::future::Future;
 use std::pin::Pin;

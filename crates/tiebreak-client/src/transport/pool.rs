@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::authority::Authority;
 use super::http::OutBody;
+use super::origins::Origins;
 use super::tls;
 
 /// A write is never put on a connection that was idle for longer: the origin may be about to close it.
@@ -29,30 +30,44 @@ const IDLE_PER_AUTHORITY: usize = 512;
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     idle: Mutex<HashMap<Authority, Vec<Idle>>>,
+    origins: Arc<Origins>,
+}
+
+/// A connection to an origin.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) sender: SendRequest<OutBody>,
+    /// How often what is said of origins had changed when it was made.
+    changes: u64,
 }
 
 #[derive(Debug)]
 struct Idle {
-    sender: SendRequest<OutBody>,
+    made: Made,
     since: Instant,
 }
 
 impl Pool {
+    pub(super) fn new(origins: Arc<Origins>) -> Pool {
+        Pool {
+            origins,
+            ..Pool::default()
+        }
+    }
+
     /// A connection that can take a request now; with `fresh`, none that was idle for long.
-    pub(super) async fn take(
-        &self,
-        to: &Authority,
-        fresh: bool,
-        within: Duration,
-    ) -> Result<SendRequest<OutBody>, NotSent> {
-        while let Some(mut idle) = self.pop(to) {
+    pub(super) async fn take(&self, to: &Authority, fresh: bool, within: Duration) -> Result<Made, NotSent> {
+        let changes = self.origins.changes();
+        while let Some(Idle { mut made, since }) = self.pop(to) {
             let limit = if fresh { FRESH } else { MAX_IDLE };
-            if idle.since.elapsed() < limit && !idle.sender.is_closed() && is_ready(&mut idle.sender).await {
-                return Ok(idle.sender);
+            let usable = since.elapsed() < limit && made.changes == changes && !made.sender.is_closed();
+            if usable && is_ready(&mut made.sender).await {
+                return Ok(made);
             }
         }
-        match tokio::time::timeout(within, connect(to)).await {
-            Ok(made) => made,
+        match tokio::time::timeout(within, connect(to, &self.origins)).await {
+            Ok(Ok(sender)) => Ok(Made { sender, changes }),
+            Ok(Err(why)) => Err(why),
             Err(_) => Err(NotSent::ConnectTimeout),
         }
     }
@@ -66,8 +81,8 @@ impl Pool {
     }
 
     /// Gives a connection back after its answer was read to the end.
-    pub(super) fn put(&self, to: &Authority, sender: SendRequest<OutBody>) {
-        if sender.is_closed() {
+    pub(super) fn put(&self, to: &Authority, made: Made) {
+        if made.sender.is_closed() {
             return;
         }
         let mut pool = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,11 +91,11 @@ impl Pool {
             None => pool.entry(to.clone()).or_default(),
         };
         if list.len() >= IDLE_PER_AUTHORITY {
-            list.retain(|i| i.since.elapsed() < MAX_IDLE && !i.sender.is_closed());
+            list.retain(|i| i.since.elapsed() < MAX_IDLE && !i.made.sender.is_closed());
         }
         if list.len() < IDLE_PER_AUTHORITY {
             list.push(Idle {
-                sender,
+                made,
                 since: Instant::now(),
             });
         }
@@ -94,7 +109,7 @@ async fn is_ready(sender: &mut SendRequest<OutBody>) -> bool {
         .is_ok_and(|ready| ready.is_ok())
 }
 
-async fn connect(to: &Authority) -> Result<SendRequest<OutBody>, NotSent> {
+async fn connect(to: &Authority, origins: &Origins) -> Result<SendRequest<OutBody>, NotSent> {
     let addresses = tokio::net::lookup_host((to.host.as_str(), to.port))
         .await
         .map_err(|_| NotSent::NameNotFound)?;
@@ -109,7 +124,10 @@ async fn connect(to: &Authority) -> Result<SendRequest<OutBody>, NotSent> {
     // Without this a small request may wait 40 ms for an acknowledgement.
     let _ = stream.set_nodelay(true);
     if to.tls {
-        let stream = tls::connect(&to.host, stream).await.map_err(|_| NotSent::Tls)?;
+        let own = origins.tls(to);
+        let stream = tls::connect(&to.host, stream, own.as_deref())
+            .await
+            .map_err(|_| NotSent::Tls)?;
         handshake(TokioIo::new(stream)).await
     } else {
         handshake(TokioIo::new(stream)).await

@@ -9,4 +9,5 @@
 mod body;
 mod natural;
 mod variants;
+mod own;
 mod world;

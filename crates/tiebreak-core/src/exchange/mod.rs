@@ -245,6 +245,14 @@ impl Exchange {
     /// Takes one input and says what to do next. Total: an input that does not fit the stage ends the
     /// exchange with what is known.
     pub fn handle(&mut self, now: Time, input: Input) -> Step {
+        let mut step = self.advance(now, input);
+        if let Effect::Answer { answer, .. } = &mut step.effect {
+            self.sign(answer);
+        }
+        step
+    }
+
+    fn advance(&mut self, now: Time, input: Input) -> Step {
         let stage = std::mem::replace(&mut self.stage, Stage::Done);
         match (stage, input) {
             (Stage::New, Input::Begin) => self.begin(now),

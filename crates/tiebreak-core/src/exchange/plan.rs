@@ -410,6 +410,13 @@ impl Exchange {
                 .with("target", self.write.target.as_str());
                 self.finish(problem, Some(current))
             }
+            // Nobody changed it, so there is nothing to merge.
+            Err(MergeFailure::NotMergeable(_))
+                if matches!(&*self.edit, Edit::Whole(_)) && base.same_bytes(&current.representation) =>
+            {
+                let stale = Stale::MergeFrom(base.clone());
+                Planned::Ready(Box::new(self.onto_current(current, stale, best)))
+            }
             Err(MergeFailure::NotMergeable(why)) => {
                 let problem = Problem::new(
                     Kind::Stale,

@@ -8,7 +8,7 @@ use crate::exchange::effect::response;
 use crate::exchange::plan::{Before, Guard, Planned};
 use crate::exchange::reply::step;
 use crate::exchange::{Carried, Effect, Exchange, LaneExit, Next, Place, Stage, Step};
-use crate::merge::{self, Holds, Representation};
+use crate::merge::{self, Holds, Representation, is_mergeable_type};
 use crate::outcome::Outcome;
 use crate::policy::OnDuplicate;
 use crate::record::{Record, State};
@@ -234,7 +234,7 @@ impl Exchange {
                 complete: true,
             }
         } else {
-            response
+            told(response)
         };
         let answer = Answer::from_origin(answer, None, self.report(outcome));
         self.settle(now, answer, exit)
@@ -285,4 +285,22 @@ impl Exchange {
         self.stage = Stage::Waiting(Next::Prove);
         step(Effect::Sleep(next))
     }
+}
+
+/// What a read found, as the answer to the write that it proved. Data is what most APIs answer a write with; other content
+/// is not: a client that expects the answer of a PUT would take a file that it stored for a broken one.
+fn told(mut found: Response) -> Response {
+    if is_mergeable_type(found.field("content-type").unwrap_or_default()) {
+        return found;
+    }
+    found.status = http::StatusCode::NO_CONTENT;
+    found.content = bytes::Bytes::new();
+    let mut about_write = http::HeaderMap::new();
+    for name in [http::header::ETAG, http::header::LAST_MODIFIED] {
+        if let Some(value) = found.headers.remove(&name) {
+            about_write.insert(name, value);
+        }
+    }
+    found.headers = about_write;
+    found
 }

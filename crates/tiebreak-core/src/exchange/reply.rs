@@ -45,6 +45,20 @@ impl Exchange {
         }
     }
 
+    /// An answer of ours to a write that the ledger does not know names the exchange, under which its story is found, and says
+    /// of which class the conflict is.
+    pub(super) fn sign(&self, answer: &mut Answer) {
+        let Some(problem) = answer.problem.take_if(|_| answer.report.id.is_none()) else {
+            return;
+        };
+        let id = self.context.id;
+        answer.report.id = Some(id);
+        answer.report.class = answer.report.class.or(problem.kind().conflict());
+        let problem = problem.with("id", id.to_string());
+        answer.content = problem.to_bytes();
+        answer.problem = Some(problem);
+    }
+
     /// Ends the exchange before anything was claimed.
     pub(super) fn refuse(&mut self, problem: Problem) -> Step {
         let report = self.report(Outcome::NotSent);

@@ -61,10 +61,11 @@ CREATE TABLE writes (
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX writes_by_key ON writes (slot) WHERE slot IS NOT NULL;
 CREATE UNIQUE INDEX writes_by_trace ON writes (trace, fingerprint) WHERE exclusive AND slot IS NOT NULL;
-CREATE INDEX writes_claimed ON writes (owner) WHERE state = 'claimed';
+-- Neither is by state: claims and settlements must not choose these two, which hold what they do not look for.
+CREATE INDEX writes_claimed ON writes (owner) WHERE owner IS NOT NULL;
 CREATE INDEX writes_doubtful ON writes (caller, fingerprint) WHERE doubtful;
 CREATE INDEX writes_in_doubt ON writes (row) WHERE state = 'doubted';
-CREATE INDEX writes_expiring ON writes (expires) WHERE state = 'settled' AND expires IS NOT NULL;
+CREATE INDEX writes_expiring ON writes (expires) WHERE outcome IS NOT NULL;
 CREATE TABLE lanes (
     lane          bytea PRIMARY KEY,          -- 32 bytes, digest of its name
     owner         bigint,                     -- which gateway serves it now

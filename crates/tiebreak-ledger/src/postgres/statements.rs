@@ -223,7 +223,8 @@ pub(super) struct Reading {
 /// In slices, and never waiting for anybody.
 const PURGE: &str = "
 DELETE FROM writes WHERE id IN (
-    SELECT id FROM writes WHERE state = 'settled' AND expires <= $1 ORDER BY expires LIMIT 500 FOR UPDATE SKIP LOCKED)";
+    SELECT id FROM writes WHERE outcome IS NOT NULL AND state = 'settled' AND expires <= $1
+    ORDER BY expires LIMIT 500 FOR UPDATE SKIP LOCKED)";
 
 /// Along the primary key, which begins with a time, from the newest back; no more than `$8` rows are looked at.
 fn search() -> String {

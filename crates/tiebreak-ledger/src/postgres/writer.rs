@@ -24,6 +24,10 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// So soon an unreachable database is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// Plans are made for each batch. Kept, they would be those for the table as it was when the session began, empty perhaps, and read
+/// all of it in each batch ever after.
+const FRESH_PLANS: &str = "SET plan_cache_mode TO force_custom_plan; SET jit TO off";
+
 pub(super) struct Writer {
     shared: Arc<Shared>,
     session: Option<Session>,
@@ -124,6 +128,7 @@ impl Writer {
         if self.session.as_ref().is_none_or(|s| s.client.is_closed()) {
             self.session = None;
             let client = self.shared.connector.ready(None).await?;
+            client.batch_execute(FRESH_PLANS).await.map_err(trouble)?;
             let writing = Writing::prepare(&client).await?;
             self.session = Some(Session { client, writing });
         }

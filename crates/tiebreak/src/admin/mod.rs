@@ -13,6 +13,7 @@
 //! | `live` | `/api/live`, `/api/history`: what happens now, and the last hour |
 //! | `recent` | `/api/stories`: the writes that came last |
 //! | `stories` | what happened to a write, as JSON |
+//! | `unrecorded` | what memory has and the ledger has not |
 //! | `writes` | `/api/writes`: searching the ledger, and all that is known of one write |
 //! | `records` | a record of the ledger, as JSON |
 //! | `doubts` | `/api/doubts`: open doubts, and what ends them |
@@ -36,6 +37,7 @@ mod recent;
 pub(crate) mod records;
 mod refusal;
 pub(crate) mod stories;
+pub(crate) mod unrecorded;
 pub(crate) mod writes;
 
 use std::sync::Arc;

@@ -10,13 +10,14 @@ use axum::{Json, Router};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tiebreak_core::key::IdempotencyKey;
+use tiebreak_client::caller::Callers;
+use tiebreak_core::key::{IdempotencyKey, KeyTrace};
 use tiebreak_core::record::{Record, WriteId};
 use tiebreak_core::request::Target;
 use tiebreak_core::time::Time;
 use tiebreak_core::verdict::Class;
-use tiebreak_ledger::LedgerError;
 use tiebreak_ledger::search::{Became, Found, MAX_FOUND, Query};
+use tiebreak_ledger::{Ledger, LedgerError};
 
 use super::refusal::refusal;
 use super::{Desk, records, stories};
@@ -31,20 +32,89 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
         .route("/api/writes/{id}", get(one))
 }
 
-#[derive(Debug, Deserialize)]
+/// A search, as it is asked for. All that is given must hold.
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+pub(crate) struct Wanted {
     /// An id, or a part of a target.
-    q: Option<String>,
-    target: Option<String>,
-    key: Option<String>,
-    method: Option<String>,
-    class: Option<String>,
-    state: Option<String>,
-    from: Option<u64>,
-    to: Option<u64>,
-    before: Option<String>,
-    limit: Option<usize>,
+    pub(crate) q: Option<String>,
+    pub(crate) target: Option<String>,
+    /// An idempotency key; needs `method` and the whole `target`.
+    pub(crate) key: Option<String>,
+    pub(crate) method: Option<String>,
+    pub(crate) class: Option<String>,
+    /// What became of it; see [`Became::from_word`].
+    pub(crate) state: Option<String>,
+    /// From then on, in ms since 1970.
+    pub(crate) from: Option<u64>,
+    /// Before then.
+    pub(crate) to: Option<u64>,
+    /// The page after the one whose `next` this is.
+    pub(crate) before: Option<String>,
+    pub(crate) limit: Option<usize>,
+}
+
+/// A search that was understood.
+#[derive(Debug)]
+pub(crate) enum Search {
+    /// One write.
+    Id(WriteId),
+    /// Whoever used a key.
+    Key(KeyTrace),
+    /// All that is so, before this id.
+    Query(Query, Option<WriteId>, usize),
+}
+
+impl Wanted {
+    /// What it means; or what is wrong with it.
+    pub(crate) fn search(&self, callers: &Callers) -> Result<Search, String> {
+        if let Some(id) = given(&self.q).and_then(WriteId::parse) {
+            return Ok(Search::Id(id));
+        }
+        if let Some(key) = given(&self.key) {
+            let (Some(method), Some(target)) = (given(&self.method), given(&self.target)) else {
+                return Err(
+                    "a key is kept as a digest with its method and target: give `method` and the whole `target` as well"
+                        .into(),
+                );
+            };
+            let key = IdempotencyKey::new(key).map_err(|e| format!("failed to {e}"))?;
+            let target = Target::parse(target).map_err(|e| format!("failed to {e}"))?;
+            let method = method.to_ascii_uppercase();
+            let scope = [target.authority(), method.as_str(), target.path()];
+            return Ok(Search::Key(callers.trace(&key, &scope)));
+        }
+        let class = given(&self.class)
+            .map(|w| Class::from_word(w).ok_or("`class` is none of the classes, such as stale"))
+            .transpose()?;
+        let expected = "`state` is none of claimed, settled, in-doubt, applied, accepted, adopted, refused, not-sent";
+        let state = given(&self.state)
+            .map(|w| Became::from_word(w).ok_or(expected))
+            .transpose()?;
+        let before = given(&self.before)
+            .map(|w| WriteId::parse(w).ok_or("`before` is no id of a write"))
+            .transpose()?;
+        let query = Query {
+            target: given(&self.target).or(given(&self.q)).map(str::to_owned),
+            class,
+            state,
+            from: self.from.map(Time),
+            to: self.to.map(Time),
+        };
+        Ok(Search::Query(query, before, self.limit.unwrap_or(LIMIT)))
+    }
+}
+
+impl Search {
+    /// What the ledger has of it.
+    pub(crate) async fn find(self, ledger: &dyn Ledger) -> Result<Found, LedgerError> {
+        let alone = |records: Vec<Record>| Found { records, next: None };
+        match self {
+            Search::Id(id) => Ok(alone(ledger.get(id).await?.into_iter().collect())),
+            Search::Key(trace) => ledger.traced(trace, MAX_FOUND).await.map(alone),
+            Search::Query(query, before, limit) => ledger.search(query, before, limit).await,
+        }
+    }
 }
 
 /// Empty inputs of a form are none.
@@ -57,61 +127,22 @@ async fn search(State(desk): State<Arc<Desk>>, wanted: Result<Asked<Wanted>, Que
         Ok(Asked(wanted)) => wanted,
         Err(error) => return refusal(StatusCode::BAD_REQUEST, error.body_text()),
     };
-    let found = match find(&desk, &wanted).await {
+    let search = match wanted.search(&desk.engine.options().callers) {
+        Ok(search) => search,
+        Err(why) => return refusal(StatusCode::BAD_REQUEST, why),
+    };
+    let found = match search.find(&**desk.engine.ledger()).await {
         Ok(found) => found,
-        Err(answer) => return *answer,
+        Err(error) => return unavailable(&error),
     };
     let conceal = desk.watch.conceal();
     let writes: Vec<Value> = found.records.iter().map(|r| records::record(r, conceal)).collect();
     Json(json!({ "writes": writes, "next": found.next.map(|id| id.to_string()) })).into_response()
 }
 
-fn bad(detail: &str) -> Box<Response> {
-    Box::new(refusal(StatusCode::BAD_REQUEST, detail))
-}
-
 /// The ledger could not be read.
 pub(super) fn unavailable(error: &LedgerError) -> Response {
     refusal(StatusCode::SERVICE_UNAVAILABLE, format!("failed to {error}"))
-}
-
-async fn find(desk: &Desk, wanted: &Wanted) -> Result<Found, Box<Response>> {
-    let ledger = desk.engine.ledger();
-    let alone = |records: Vec<Record>| Found { records, next: None };
-    let failed = |e: LedgerError| Box::new(unavailable(&e));
-    if let Some(id) = given(&wanted.q).and_then(WriteId::parse) {
-        let found = ledger.get(id).await.map_err(failed)?;
-        return Ok(alone(found.into_iter().collect()));
-    }
-    if let Some(key) = given(&wanted.key) {
-        let (Some(method), Some(target)) = (given(&wanted.method), given(&wanted.target)) else {
-            return Err(bad(
-                "a key is kept as a digest with its method and target: give `method` and the whole `target` as well",
-            ));
-        };
-        let key = IdempotencyKey::new(key).map_err(|e| bad(&format!("failed to {e}")))?;
-        let target = Target::parse(target).map_err(|e| bad(&format!("failed to {e}")))?;
-        let method = method.to_ascii_uppercase();
-        let scope = [target.authority(), method.as_str(), target.path()];
-        let trace = desk.engine.options().callers.trace(&key, &scope);
-        return ledger.traced(trace, MAX_FOUND).await.map(alone).map_err(failed);
-    }
-    let class = given(&wanted.class)
-        .map(|w| Class::from_word(w).ok_or_else(|| bad("`class` is none of the classes, such as stale")));
-    let state = given(&wanted.state).map(|w| {
-        let expected = "`state` is none of claimed, settled, in-doubt, applied, accepted, adopted, refused, not-sent";
-        Became::from_word(w).ok_or_else(|| bad(expected))
-    });
-    let before = given(&wanted.before).map(|w| WriteId::parse(w).ok_or_else(|| bad("`before` is no id of a write")));
-    let query = Query {
-        target: given(&wanted.target).or(given(&wanted.q)).map(str::to_owned),
-        class: class.transpose()?,
-        state: state.transpose()?,
-        from: wanted.from.map(Time),
-        to: wanted.to.map(Time),
-    };
-    let limit = wanted.limit.unwrap_or(LIMIT);
-    ledger.search(query, before.transpose()?, limit).await.map_err(failed)
 }
 
 async fn one(State(desk): State<Arc<Desk>>, Path(id): Path<String>) -> Response {

@@ -13,10 +13,12 @@ use super::fault::{Faults, Wrong};
 use super::lane::Part;
 use super::reading::{nearest, tell_size};
 use super::route::Route;
+use super::upstream::Upstream;
 
 /// Finds what contradicts itself.
 pub(super) fn check(config: &Config, faults: &mut Faults) {
     server(config, faults);
+    one_tls_each(config, faults);
     for (at, route) in config.routes.iter().enumerate() {
         reached(route, &config.routes[..at], faults);
         principal(config, route, faults);
@@ -32,6 +34,7 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
         config.server.values.upstream.as_deref() == Some(name) || config.routes.iter().any(|r| r.upstream == name)
     };
     for upstream in &config.upstreams[1..] {
+        tls(upstream, faults);
         if !used(&upstream.name) {
             let wrong = Wrong::new("nothing uses it").with(format!(
                 "name it in a [[route]] (upstream = {:?}), or take it out",
@@ -50,6 +53,43 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
     }
 }
 
+/// Whether the files for TLS with an origin can have an effect.
+fn tls(upstream: &Upstream, faults: &mut Faults) {
+    let settings = &upstream.settings;
+    let Some(remote) = &settings.values.remote else { return };
+    let of = |setting: &str| format!("upstream {:?}: {setting}", upstream.name);
+    let given = |name: &&&str| settings.is_given(name);
+    let Some(name) = ["ca", "client_cert", "client_key"].iter().find(given) else {
+        return;
+    };
+    if !remote.speaks_tls() {
+        let wrong = Wrong::new("it has no effect: the url begins with http://").with("write https://, or take it out");
+        return faults.mistake(settings.at(name), of(name), wrong);
+    }
+    for (one, other) in [("client_cert", "client_key"), ("client_key", "client_cert")] {
+        if settings.is_given(one) && !settings.is_given(other) {
+            let wrong = Wrong::new(format!("it needs `{other}` beside it")).with(format!("add {other} = \"FILE.pem\""));
+            return faults.mistake(settings.at(one), of(one), wrong);
+        }
+    }
+}
+
+/// Connections are kept by host and port, so there is one way of TLS to each.
+fn one_tls_each(config: &Config, faults: &mut Faults) {
+    for (at, upstream) in config.upstreams.iter().enumerate().skip(1) {
+        let values = &upstream.settings.values;
+        let other = config.upstreams[..at].iter().map(|u| &u.settings.values).find(|other| {
+            let same = matches!((&other.remote, &values.remote), (Some(a), Some(b)) if a.is_beside(b));
+            same && other.tls_files() != values.tls_files()
+        });
+        if other.is_some() {
+            let wrong = Wrong::new("another upstream with the same host and port has other files for TLS")
+                .with("give both the same `ca`, `client_cert` and `client_key`, or use two host names");
+            faults.mistake(upstream.at.clone(), format!("upstream {:?}", upstream.name), wrong);
+        }
+    }
+}
+
 fn of(route: &Route, setting: &str) -> String {
     match route.at {
         Some(_) => format!("route {:?}: {setting}", route.name),
@@ -59,6 +99,15 @@ fn of(route: &Route, setting: &str) -> String {
 
 fn server(config: &Config, faults: &mut Faults) {
     let server = &config.server;
+    if server.values.observe_file.is_some() && !server.values.observe {
+        let wrong = Wrong::new("it has no effect: nothing is observed").with("set observe = true, or take it out");
+        faults.warning(server.at("observe_file"), "observe_file", wrong);
+    }
+    if server.values.observe && server.values.upstream.is_none() {
+        let wrong = Wrong::new("there is nothing to observe: without an upstream the embedded origin serves")
+            .with("name the API with `upstream` (--upstream)");
+        faults.mistake(server.at("observe"), "observe", wrong);
+    }
     if server.values.upstream.is_none() {
         return;
     }

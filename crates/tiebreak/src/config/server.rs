@@ -35,6 +35,10 @@ pub(crate) struct Server {
     pub(crate) stale_status: StaleStatus,
     /// Bytes of content that all writes together may hold in memory; see [`super::Config::memory`].
     pub(crate) memory: Option<usize>,
+    /// Whether writes are forwarded as they come, and only looked at.
+    pub(crate) observe: bool,
+    /// Where what is observed goes; `None`: standard error.
+    pub(crate) observe_file: Option<PathBuf>,
 }
 
 impl Default for Server {
@@ -50,6 +54,8 @@ impl Default for Server {
             data: "tiebreak.origin".into(),
             stale_status: StaleStatus::Conflict,
             memory: None,
+            observe: false,
+            observe_file: None,
         }
     }
 }
@@ -190,6 +196,20 @@ pub(crate) const SETTINGS: &[Setting<Server>] = &[
         "memory",
         |s, node| node.size(1 << 20..=1 << 40).map(|n| s.memory = Some(n)),
         |s| s.memory.map(|n| show_size(n as u64)),
+    ),
+    at_start(
+        "observe",
+        |s, node| node.yes().map(|yes| s.observe = yes),
+        |s| Some(s.observe.to_string()),
+    ),
+    at_start(
+        "observe_file",
+        |s, node| node.text().map(|path| s.observe_file = Some(path.into())),
+        |s| {
+            s.observe_file
+                .as_ref()
+                .map(|path| show_text(&path.display().to_string()))
+        },
     ),
 ];
 

@@ -443,6 +443,28 @@ unguarded = "allow"
 }
 
 #[test]
+fn observing_needs_something_to_observe() {
+    check(
+        "observe = true\n",
+        expect![[r#"
+        file.toml:1:1: observe: there is nothing to observe: without an upstream the embedded origin serves
+         1 | observe = true
+           | ^^^^^^^
+           name the API with `upstream` (--upstream)
+    "#]],
+    );
+    check(
+        "upstream = \"https://api.example.com\"\nobserve_file = \"seen.jsonl\"\n",
+        expect![[r#"
+            file.toml:2:1: warning: observe_file: it has no effect: nothing is observed
+             2 | observe_file = "seen.jsonl"
+               | ^^^^^^^^^^^^
+               set observe = true, or take it out
+        "#]],
+    );
+}
+
+#[test]
 fn settings_of_keys_are_checked() {
     check(
         r#"
@@ -553,9 +575,14 @@ principal = "X-User"
         idle_timeout = "1m"                      # default
         drain_timeout = "90s"                    # default
         # memory is not set                      # default
+        observe = false                          # default
+        # observe_file is not set                # default
 
         [upstreams.billing]
         url = "https://billing.example.com/v1"   # file.toml:6
+        # ca is not set                          # default
+        # client_cert is not set                 # default
+        # client_key is not set                  # default
 
         # where no route says anything else
         [defaults]
@@ -720,4 +747,42 @@ fn all_settings_are_documented_with_their_defaults() {
             assert!(docs.contains(&format!("| `{name}`")), "{name} is not documented");
         }
     }
+}
+
+#[test]
+fn files_for_tls_with_an_origin_have_to_fit() {
+    check(
+        r#"
+upstream = "plain"
+[upstreams.plain]
+url = "http://a.example"
+ca = "ca.pem"
+[upstreams.half]
+url = "https://b.example/v1"
+client_cert = "own.pem"
+[upstreams.other]
+url = "https://b.example/v2"
+ca = "ca.pem"
+[[route]]
+path = "/half"
+upstream = "half"
+[[route]]
+path = "/other"
+upstream = "other"
+"#,
+        expect![[r#"
+            file.toml:5:1: upstream "plain": ca: it has no effect: the url begins with http://
+             5 | ca = "ca.pem"
+               | ^^
+               write https://, or take it out
+            file.toml:8:1: upstream "half": client_cert: it needs `client_key` beside it
+             8 | client_cert = "own.pem"
+               | ^^^^^^^^^^^
+               add client_key = "FILE.pem"
+            file.toml:9:12: upstream "other": another upstream with the same host and port has other files for TLS
+             9 | [upstreams.other]
+               |            ^^^^^
+               give both the same `ca`, `client_cert` and `client_key`, or use two host names
+        "#]],
+    );
 }

@@ -1,5 +1,9 @@
 //! The origins that the gateway stands in front of.
 
+use std::path::{Path, PathBuf};
+
+use tiebreak_client::transport::tls::TlsFiles;
+
 use super::fault::Wrong;
 use super::node::Node;
 use super::reading::show_text;
@@ -17,6 +21,22 @@ pub(crate) type UpstreamName = String;
 pub(crate) struct UpstreamSettings {
     /// Where it is; `None`: the embedded origin.
     pub(crate) remote: Option<Remote>,
+    /// The certificates that its own has to come from, a PEM file; `None`: those of the operating system.
+    pub(crate) ca: Option<PathBuf>,
+    /// The certificate chain that we show it, a PEM file.
+    pub(crate) client_cert: Option<PathBuf>,
+    /// The private key of that certificate, a PEM file.
+    pub(crate) client_key: Option<PathBuf>,
+}
+
+impl UpstreamSettings {
+    /// The files that TLS with it takes.
+    pub(crate) fn tls_files(&self) -> TlsFiles {
+        TlsFiles {
+            ca: self.ca.clone(),
+            client: self.client_cert.clone().zip(self.client_key.clone()),
+        }
+    }
 }
 
 /// A named origin.
@@ -42,13 +62,47 @@ pub(crate) fn url(text: &str) -> Result<Remote, Wrong> {
     })
 }
 
+fn shown(path: &Path) -> String {
+    show_text(&path.display().to_string())
+}
+
+const fn file(
+    name: &'static str,
+    read: fn(&mut UpstreamSettings, &Node) -> Result<(), Wrong>,
+    show: fn(&UpstreamSettings) -> Option<String>,
+) -> Setting<UpstreamSettings> {
+    Setting {
+        name,
+        read,
+        show,
+        at_start: false,
+    }
+}
+
 /// What may stand under `[upstreams.NAME]`.
-pub(crate) const SETTINGS: &[Setting<UpstreamSettings>] = &[Setting {
-    name: "url",
-    read: |u: &mut UpstreamSettings, node: &Node| {
-        u.remote = Some(url(node.text()?)?);
-        Ok(())
+pub(crate) const SETTINGS: &[Setting<UpstreamSettings>] = &[
+    Setting {
+        name: "url",
+        read: |u: &mut UpstreamSettings, node: &Node| {
+            u.remote = Some(url(node.text()?)?);
+            Ok(())
+        },
+        show: |u| u.remote.as_ref().map(|remote| show_text(&remote.url())),
+        at_start: false,
     },
-    show: |u| u.remote.as_ref().map(|remote| show_text(&remote.url())),
-    at_start: false,
-}];
+    file(
+        "ca",
+        |u, node| node.text().map(|path| u.ca = Some(path.into())),
+        |u| u.ca.as_deref().map(shown),
+    ),
+    file(
+        "client_cert",
+        |u, node| node.text().map(|path| u.client_cert = Some(path.into())),
+        |u| u.client_cert.as_deref().map(shown),
+    ),
+    file(
+        "client_key",
+        |u, node| node.text().map(|path| u.client_key = Some(path.into())),
+        |u| u.client_key.as_deref().map(shown),
+    ),
+];

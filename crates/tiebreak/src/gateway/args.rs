@@ -52,6 +52,12 @@ pub(crate) struct ServeArgs {
     /// At most so many MiB of content in one write [default: 16]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1024))]
     max_content: Option<u32>,
+    /// Forward everything as it comes, and report what would have been done with each write
+    #[arg(long)]
+    observe: bool,
+    /// A file that gets what is observed, a JSON object on each line; without it plain lines go to standard error
+    #[arg(long, value_name = "FILE")]
+    observe_file: Option<String>,
     #[command(flatten)]
     clients: ClientArgs,
     #[command(flatten)]
@@ -106,6 +112,8 @@ impl ServeArgs {
                 "max_content",
                 self.max_content.map(|n| Value::Text(format!("{n}MiB"))),
             ),
+            ("--observe", "observe", self.observe.then_some(Value::Bool(true))),
+            ("--observe-file", "observe_file", text(&self.observe_file)),
         ];
         all.into_iter()
             .chain(self.clients.given())

@@ -18,22 +18,22 @@ pub(super) enum Content {
     /// Streamed from the origin.
     Streamed(Streamed),
     /// Streamed from the origin, and remembered once it is whole.
-    Remembered(Box<Remembered>),
+    Remembered(Box<Remembered<Streamed>>),
 }
 
 /// What is done with the copy; `None`: it is too large to be kept.
 type Done = Box<dyn FnOnce(Option<Bytes>) + Send>;
 
 /// Streamed content of which a copy is kept.
-pub(super) struct Remembered {
-    inner: Streamed,
+pub(super) struct Remembered<B> {
+    inner: B,
     kept: Kept,
     limit: usize,
     /// What is done with the copy.
     whole: Option<Done>,
 }
 
-impl std::fmt::Debug for Remembered {
+impl<B> std::fmt::Debug for Remembered<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Remembered").finish_non_exhaustive()
     }
@@ -47,8 +47,8 @@ enum Kept {
     Many(BytesMut),
 }
 
-impl Remembered {
-    pub(super) fn new(inner: Streamed, limit: usize, whole: impl FnOnce(Option<Bytes>) + Send + 'static) -> Remembered {
+impl<B> Remembered<B> {
+    pub(super) fn new(inner: B, limit: usize, whole: impl FnOnce(Option<Bytes>) + Send + 'static) -> Remembered<B> {
         Remembered {
             inner,
             kept: Kept::Nothing,
@@ -89,13 +89,47 @@ impl Remembered {
         }
     }
 
-    fn finish(&mut self) {
+    /// There is no more of it.
+    pub(super) fn finish(&mut self) {
         let Some(whole) = self.whole.take() else { return };
         whole(Some(match std::mem::replace(&mut self.kept, Kept::Nothing) {
             Kept::Nothing => Bytes::new(),
             Kept::One(bytes) => bytes,
             Kept::Many(bytes) => bytes.freeze(),
         }));
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Remembered<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let body = self.get_mut();
+        let polled = Pin::new(&mut body.inner).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    body.keep(data);
+                }
+                // Remembered before the receiver can have the last byte: a client cannot write before it has that.
+                if body.inner.is_end_stream() {
+                    body.finish();
+                }
+            }
+            Poll::Ready(Some(Err(_))) => body.whole = None,
+            Poll::Ready(None) => body.finish(),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
     }
 }
 
@@ -107,24 +141,7 @@ impl Body for Content {
         match self.get_mut() {
             Content::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
             Content::Streamed(body) => Pin::new(body).poll_frame(cx),
-            Content::Remembered(body) => {
-                let polled = Pin::new(&mut body.inner).poll_frame(cx);
-                match &polled {
-                    Poll::Ready(Some(Ok(frame))) => {
-                        if let Some(data) = frame.data_ref() {
-                            body.keep(data);
-                        }
-                        // Remembered before the client can have the last byte, hence before it can write.
-                        if body.inner.is_end_stream() {
-                            body.finish();
-                        }
-                    }
-                    Poll::Ready(Some(Err(_))) => body.whole = None,
-                    Poll::Ready(None) => body.finish(),
-                    Poll::Pending => {}
-                }
-                polled
-            }
+            Content::Remembered(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
@@ -132,7 +149,7 @@ impl Body for Content {
         match self {
             Content::Whole(body) => body.is_end_stream(),
             Content::Streamed(body) => body.is_end_stream(),
-            Content::Remembered(body) => body.inner.is_end_stream(),
+            Content::Remembered(body) => body.is_end_stream(),
         }
     }
 
@@ -140,7 +157,7 @@ impl Body for Content {
         match self {
             Content::Whole(body) => body.size_hint(),
             Content::Streamed(body) => body.size_hint(),
-            Content::Remembered(body) => body.inner.size_hint(),
+            Content::Remembered(body) => body.size_hint(),
         }
     }
 }

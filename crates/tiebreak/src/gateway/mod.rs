@@ -14,16 +14,20 @@
 //! | `content` | the content of a write, taken in within bounds |
 //! | `write` | writes: through the engine |
 //! | `upstream` | the origin: over HTTP, or embedded |
+//! | `forward` | sends a request on, and streams the answer back |
+//! | `observe` | `--observe`: writes pass as they come, and what would have been done is reported |
 //! | `body` | what goes back to the client |
 
 mod args;
 mod body;
 mod client_args;
 mod content;
+mod forward;
 mod forwarding;
 mod inbound;
 mod limits;
 mod listen;
+mod observe;
 mod read;
 mod reload;
 mod route;

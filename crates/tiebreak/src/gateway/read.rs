@@ -4,19 +4,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
-use http_body::Body;
-use http_body_util::{BodyExt, Either, Full, Limited};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tiebreak_client::reads::Read;
-use tiebreak_client::transport::http::ForwardError;
 use tiebreak_core::merge::{Representation, is_mergeable_type};
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::validator::EntityTag;
 use tiebreak_core::variant::Variant;
 
 use super::body::{Content, Remembered, problem, whole};
-use super::forwarding::add_via;
+use super::forward;
 use super::route::{Connection, Gateway};
 use super::routing::Route;
 use super::upstream::{Remote, Upstream};
@@ -66,46 +64,18 @@ async fn over_http(
     connection: Connection,
 ) -> Response<Content> {
     let reader = Reader::of(gateway, route, &request, &connection);
-    let (mut head, body) = request.into_parts();
-    let Some(path) = head.uri.path_and_query().and_then(|asked| remote.path(asked)) else {
-        return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
-    };
-    head.uri = Uri::from(path);
-    head.version = http::Version::HTTP_11;
-    head.headers.insert(header::HOST, remote.host.clone());
-    let body = if body.is_end_stream() {
-        Either::Left(Full::new(Bytes::new()))
-    } else {
-        if !head.headers.contains_key(header::CONTENT_LENGTH) {
-            // Of unknown length; without this field hyper would leave it out of a GET.
-            head.headers
-                .insert(header::TRANSFER_ENCODING, http::HeaderValue::from_static("chunked"));
-        }
-        Either::Right(body)
-    };
+    let (head, body) = request.into_parts();
     let limit = route.config.policy.attempt_timeout;
-    let sent = gateway.readers[connection.worker].forward_to(&remote.authority, Request::from_parts(head, body));
+    let sent = forward::send(gateway, remote, head, body, connection.worker);
     let response = match tokio::time::timeout(limit, sent).await {
         Ok(Ok(response)) => response,
-        Ok(Err(ForwardError::NotSent(why))) => {
-            return problem(&Problem::new(
-                Kind::OriginUnreachable,
-                format!("the origin could not be reached: {}", why.why()),
-            ));
-        }
-        Ok(Err(ForwardError::Unknown(why))) => {
-            return problem(&Problem::new(
-                Kind::BadAnswer,
-                format!("the origin gave no answer to this read: {}", why.why()),
-            ));
-        }
+        Ok(Err(unanswered)) => return problem(&unanswered.problem("read")),
         Err(_) => {
             let detail = format!("the origin did not answer this read within {} s", limit.as_secs());
             return problem(&Problem::new(Kind::OriginTimeout, detail));
         }
     };
-    let (mut head, body) = response.into_parts();
-    add_via(&mut head.headers, head.version);
+    let (head, body) = response.into_parts();
     match reader {
         Some(reader) if reader.wants(head.status, &head.headers) => {
             let limit = gateway.engine.options().reads.content;
@@ -199,6 +169,9 @@ impl Reader {
             connection: self.connection,
         };
         let content = content.map(|content| Representation::new(&served.content_type, content));
+        if let Some(observer) = &self.gateway.observer {
+            observer.seen.read(&read.target, served.etag.as_ref(), content.as_ref());
+        }
         let now = self.gateway.engine.clock().now();
         let etag = self.route.config.policy.tag_of(served.etag, content.as_ref());
         self.gateway.engine.reads().note(read, etag, content, now);

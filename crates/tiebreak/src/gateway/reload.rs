@@ -4,12 +4,20 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
+use tiebreak_client::transport::origins::Origins;
 use tiebreak_origin::Origin;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::route::Gateway;
 use super::routing::Routing;
+use super::upstream::own_tls;
 use crate::config::{Config, Flag, Layered, Server};
+use crate::exit::{FAILED, Failure};
+
+/// SIGHUP from now on; before, it ends the process.
+pub(super) fn hangups() -> Result<Signal, Failure> {
+    signal(SignalKind::hangup()).map_err(|e| Failure::new(FAILED, format!("receive SIGHUP: {e}")))
+}
 
 /// What has to be known to read the configuration anew.
 pub(super) struct Reload {
@@ -17,18 +25,15 @@ pub(super) struct Reload {
     /// The file that was given at the start.
     pub(super) file: Option<PathBuf>,
     pub(super) flags: Vec<Flag>,
+    pub(super) origins: Arc<Origins>,
     /// What was in force at the start, and still is where a new value needs a restart.
     pub(super) started: Layered<Server>,
     pub(super) embedded: Option<Arc<Origin>>,
 }
 
 impl Reload {
-    /// Reads the file anew at each SIGHUP.
-    pub(super) async fn at_each_signal(self) {
-        let mut hangups = match signal(SignalKind::hangup()) {
-            Ok(hangups) => hangups,
-            Err(error) => return tracing::error!(%error, "SIGHUP cannot be received"),
-        };
+    /// Reads the file anew at each of these signals.
+    pub(super) async fn at_each(self, mut hangups: Signal) {
         while hangups.recv().await.is_some() {
             eprintln!("tiebreak: {}", self.once());
         }
@@ -48,6 +53,10 @@ impl Reload {
             return format!(
                 "{KEPT}: `upstream` is gone, and the embedded origin is opened at a start only; restart for that"
             );
+        }
+        match own_tls(&config) {
+            Ok(tls) => self.origins.replace(tls),
+            Err(why) => return format!("{KEPT}: failed to {why}"),
         }
         for name in config.server.other_at_start(&self.started) {
             eprintln!("tiebreak: `{name}` has another value now, which takes effect at the next start");

@@ -17,6 +17,7 @@ use super::body::{Content, problem};
 use super::forwarding::{Forwarding, Peer};
 use super::limits::{Limits, Places};
 use super::listen::Tls;
+use super::observe::{self, Observer};
 use super::routing::{Route, Routing};
 use super::{inbound, read, write};
 
@@ -33,6 +34,8 @@ pub(super) struct Gateway {
     pub(super) callers: Arc<Callers>,
     /// Bytes of content that all writes together may hold in memory.
     pub(super) memory: Arc<Semaphore>,
+    /// What only looks on: writes are forwarded as they come.
+    pub(super) observer: Option<Arc<Observer>>,
     /// What the origin is told of clients.
     pub(super) forwarding: Forwarding,
     /// What TCP connections are encrypted with, if they are.
@@ -114,11 +117,16 @@ impl Gateway {
                 .headers_mut()
                 .insert(header::TE, HeaderValue::from_static("trailers"));
         }
-        request.headers_mut().remove("tiebreak");
+        if self.observer.is_none() {
+            request.headers_mut().remove("tiebreak");
+        }
         self.forwarding.mark(request.headers_mut(), &connection.peer, version);
         let route = self.route(&request);
         if is_safe(request.method()) && !overrides_method(request.headers()) {
             return read::forward(&self, route, request, connection).await;
+        }
+        if let Some(observer) = &self.observer {
+            return Box::pin(observe::forward(&self, observer, &route, request, connection)).await;
         }
         // Of an answer to a write, what is decided upon is kept, and that has no trailers.
         request.headers_mut().remove(header::TE);

@@ -5,20 +5,24 @@ use std::process::ExitCode;
 use std::sync::{Arc, RwLock};
 
 use tiebreak_client::caller::Callers;
+use tiebreak_client::story::{StoryLimits, Watch};
 use tiebreak_client::transport::Transport;
 use tiebreak_client::transport::http::HttpTransport;
+use tiebreak_client::transport::origins::Origins;
 use tiebreak_client::{Engine, EngineOptions};
 use tiebreak_core::judge::Judge;
 use tiebreak_origin::{Origin, OriginOptions};
 use tokio::sync::{Semaphore, watch};
 
 use super::args::ServeArgs;
+use super::forwarding::Forwarding;
 use super::limits::Places;
 use super::listen::{self, Address, Listeners, Tls};
-use super::reload::Reload;
+use super::observe::{ObservedTransport, Observer, Sink};
+use super::reload::{self, Reload};
 use super::route::Gateway;
 use super::routing::Routing;
-use super::upstream::GatewayTransport;
+use super::upstream::{GatewayTransport, own_tls};
 use crate::admin::{self, Desk};
 use crate::config::{Config, Server};
 use crate::exit::{FAILED, Failure, USAGE};
@@ -40,7 +44,8 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let config = Config::load(args.config(), &args.flags())?;
     let server = &config.server.values;
     let embedded = embedded(&config)?;
-    let transport: Arc<dyn Transport> = Arc::new(GatewayTransport::new(embedded.clone()));
+    let origins = Arc::new(Origins::default());
+    origins.replace(own_tls(&config).map_err(|why| Failure::new(USAGE, why))?);
     let tls = match (&server.tls_cert, &server.tls_key) {
         (Some(certificate), Some(key)) => {
             let tls = Tls::open(certificate, key).map_err(|why| Failure::new(USAGE, why))?;
@@ -57,14 +62,26 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         .map_err(|why| Failure::new(FAILED, why))?;
     let console = admin::bind(args.admin())?;
     let prover = args.admin().prover(server.upstream.as_deref())?;
-    let callers = Arc::new(Callers::new(&stores::secret_of(&server.ledger, args.shared())?));
+    // Who only looks on keeps no record: nothing is claimed.
+    let record = if server.observe {
+        Path::new(stores::MEMORY)
+    } else {
+        server.ledger.as_path()
+    };
+    let callers = Arc::new(Callers::new(&stores::secret_of(record, args.shared())?));
     let late_after = config.cautious().late_after;
-    let opened = stores::open_ledger(&server.ledger, args.shared(), late_after).await?;
+    let opened = stores::open_ledger(record, args.shared(), late_after).await?;
     let ledger = opened.ledger;
+    let mut watch = console.as_ref().map(admin::Bound::watch);
+    let observer = observer(server, &mut watch)?;
+    let transport: Arc<dyn Transport> = match &observer {
+        Some(_) => Arc::new(ObservedTransport),
+        None => Arc::new(GatewayTransport::new(embedded.clone(), Arc::clone(&origins))),
+    };
     let options = EngineOptions {
         callers: Arc::clone(&callers),
         policy: Arc::new(config.cautious()),
-        watch: console.as_ref().map(admin::Bound::watch),
+        watch,
         ..EngineOptions::default()
     };
     let engine = Engine::new(
@@ -81,12 +98,19 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let gateway = Arc::new(Gateway {
         engine: Arc::new(engine),
         routing: RwLock::new(Arc::new(Routing::of(&config, embedded.as_ref()))),
-        readers: (0..threads()).map(|_| HttpTransport::default()).collect(),
+        readers: (0..threads())
+            .map(|_| HttpTransport::new(Arc::clone(&origins)))
+            .collect(),
         writers: (0..threads().div_ceil(2)).map(|_| writer()).collect::<Result<_, _>>()?,
         callers,
         memory: Arc::new(Semaphore::new(config.memory())),
+        observer,
         writing: Places::new(server.limits.max_writes_per_caller),
-        forwarding: server.forwarded,
+        forwarding: if server.observe {
+            Forwarding::None
+        } else {
+            server.forwarded
+        },
         tls: tls.clone(),
         limits: server.limits.clone(),
         running: Arc::default(),
@@ -97,6 +121,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         let engine = Arc::clone(&gateway.engine);
         console.serve(Desk::new(engine, watch, upstream, stopped.clone(), prover))?;
     }
+    let hangups = reload::hangups()?;
     for address in listeners.told() {
         match address {
             Address::Tcp(address) => {
@@ -114,14 +139,15 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let stopping = tokio::spawn(signals(stop));
     let renewing = tls.map(|tls| tokio::spawn(tls.watch()));
     let purging = tokio::spawn(purge(Arc::clone(&gateway)));
-    let reload = Reload {
+    let reloads = Reload {
         gateway: Arc::clone(&gateway),
         file: args.config().map(Path::to_owned),
         flags: args.flags(),
+        origins,
         started: config.server.clone(),
         embedded,
     };
-    let reloading = tokio::spawn(reload.at_each_signal());
+    let reloading = tokio::spawn(reloads.at_each(hangups));
     listen::serve(listeners, Arc::clone(&gateway), stopped).await;
     reloading.abort();
     purging.abort();
@@ -129,6 +155,9 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         renewing.abort();
     }
     stopping.abort();
+    if let Some(observer) = &gateway.observer {
+        observer.sink.summary();
+    }
     ledger.close().await.map_err(|e| Failure::new(FAILED, e.to_string()))
 }
 
@@ -153,6 +182,19 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+/// What looks on, where nothing else is done. It reads the stories that `watch` keeps.
+fn observer(server: &Server, watch: &mut Option<Arc<Watch>>) -> Result<Option<Arc<Observer>>, Failure> {
+    if !server.observe {
+        return Ok(None);
+    }
+    let watch = watch.get_or_insert_with(|| Watch::new(StoryLimits::default()));
+    Ok(Some(Arc::new(Observer {
+        seen: Arc::default(),
+        sink: Sink::open(server.observe_file.as_deref())?,
+        watch: Arc::clone(watch),
+    })))
+}
+
 /// The embedded origin, where it is needed.
 fn embedded(config: &Config) -> Result<Option<Arc<Origin>>, Failure> {
     if !config.upstreams[0].is_embedded() {
@@ -169,6 +211,7 @@ fn embedded(config: &Config) -> Result<Option<Arc<Origin>>, Failure> {
 
 fn told(server: &Server) -> String {
     match &server.upstream {
+        Some(url) if server.observe => format!("in front of {url}, which only observes: nothing is protected"),
         Some(url) => format!("in front of {url}"),
         None => format!("an embedded JSON origin with its data in {}", server.data.display()),
     }

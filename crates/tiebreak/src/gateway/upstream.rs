@@ -1,5 +1,6 @@
 //! The origin behind the gateway: over HTTP, or embedded.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,10 +8,14 @@ use http::uri::{PathAndQuery, Uri};
 use http::{HeaderValue, Request};
 use tiebreak_client::transport::authority::Authority;
 use tiebreak_client::transport::http::HttpTransport;
+use tiebreak_client::transport::origins::Origins;
+use tiebreak_client::transport::tls::{OriginTls, TlsFiles};
 use tiebreak_client::transport::{Sending, Transport};
 use tiebreak_core::delivery::Delivery;
 use tiebreak_core::response::Response;
 use tiebreak_origin::Origin;
+
+use crate::config::Config;
 
 /// Where requests go.
 #[derive(Debug, Clone)]
@@ -70,6 +75,16 @@ impl Remote {
         &self.base
     }
 
+    /// Whether TLS is spoken with it.
+    pub(crate) fn speaks_tls(&self) -> bool {
+        self.authority.tls
+    }
+
+    /// Whether connections to the one serve for the other.
+    pub(crate) fn is_beside(&self, other: &Remote) -> bool {
+        self.authority == other.authority
+    }
+
     /// The target at the origin for a request target of the gateway, in origin-form.
     pub(super) fn path(&self, asked: &PathAndQuery) -> Option<PathAndQuery> {
         // `OPTIONS *` asks about the server as a whole (RFC 9110 §7.1).
@@ -120,6 +135,18 @@ impl Upstream {
     }
 }
 
+/// What is said of TLS with each origin; the error completes "failed to …".
+pub(super) fn own_tls(config: &Config) -> Result<HashMap<Authority, OriginTls>, String> {
+    let mut all = HashMap::new();
+    for upstream in &config.upstreams {
+        let (settings, files) = (&upstream.settings.values, upstream.settings.values.tls_files());
+        if let Some(remote) = settings.remote.as_ref().filter(|_| files != TlsFiles::default()) {
+            all.insert(remote.authority.as_ref().clone(), OriginTls::open(files)?);
+        }
+    }
+    Ok(all)
+}
+
 /// Whether a target is of the embedded origin.
 pub(crate) fn is_embedded(target: &str) -> bool {
     target.strip_prefix(EMBEDDED).is_some_and(|rest| rest.starts_with('/'))
@@ -156,9 +183,9 @@ pub(super) struct GatewayTransport {
 }
 
 impl GatewayTransport {
-    pub(super) fn new(embedded: Option<Arc<Origin>>) -> GatewayTransport {
+    pub(super) fn new(embedded: Option<Arc<Origin>>, origins: Arc<Origins>) -> GatewayTransport {
         GatewayTransport {
-            http: HttpTransport::default(),
+            http: HttpTransport::new(origins),
             embedded: embedded.map(EmbeddedTransport),
         }
     }

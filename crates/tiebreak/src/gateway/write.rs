@@ -9,6 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use tiebreak_client::service::into_response;
 use tiebreak_client::{Answer, Submission};
+use tiebreak_core::key::IdempotencyKey;
+use tiebreak_core::outcome::Report;
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::request::{Target, WriteRequest};
 use tokio::sync::oneshot;
@@ -43,6 +45,10 @@ pub(super) async fn perform(
             &busy("as many of your writes are on their way as this gateway takes from one caller").with_status(429),
         );
     };
+    // The engine asks the same, but with the content in its hands: here the refusal comes before it.
+    if let Err(refusal) = IdempotencyKey::sent(&head.headers, &route.config.policy.keys) {
+        return respond(&route, Answer::ours(refusal, Report::unsent()), false);
+    }
     let max_content = route.config.settings.values.max_content;
     let (content, memory) = match content::take_in(&gateway, max_content, &head.headers, body).await {
         Ok(taken) => taken,
@@ -94,7 +100,10 @@ pub(super) async fn perform(
 }
 
 /// The `Destination` of a MOVE or COPY, where it names this gateway.
-fn destination(route: &Route, headers: &HeaderMap) -> Option<Result<HeaderValue, header::InvalidHeaderValue>> {
+pub(super) fn destination(
+    route: &Route,
+    headers: &HeaderMap,
+) -> Option<Result<HeaderValue, header::InvalidHeaderValue>> {
     let value = headers.get("destination")?.to_str().ok()?;
     let here = headers.get(header::HOST)?.to_str().ok()?;
     Some(HeaderValue::from_str(&route.upstream.destination(value, here)?))
@@ -135,10 +144,10 @@ fn respond(route: &Route, answer: Answer, prefers: bool) -> Response<Content> {
 }
 
 /// Counts one exchange for as long as it runs.
-struct Guard(Arc<Running>);
+pub(super) struct Guard(Arc<Running>);
 
 impl Guard {
-    fn new(running: &Arc<Running>) -> Guard {
+    pub(super) fn new(running: &Arc<Running>) -> Guard {
         running.count.fetch_add(1, Ordering::AcqRel);
         Guard(Arc::clone(running))
     }

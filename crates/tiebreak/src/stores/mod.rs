@@ -18,7 +18,7 @@ use crate::exit::{FAILED, Failure};
 pub(crate) use self::shared::{SharedArgs, is_shared, migrate, shown};
 
 /// The word for a store that forgets when the process ends.
-const MEMORY: &str = "memory";
+pub(crate) const MEMORY: &str = "memory";
 
 fn is_memory(path: &Path) -> bool {
     path.as_os_str() == MEMORY

@@ -279,8 +279,7 @@ fn class(answer: &Answer) -> Option<Class> {
         None => problem(answer).and_then(|p| kind_of(&p)),
     };
     // A problem that is no conflict (a doubt, an outage) says nothing of what the target's answer meant.
-    let told = kind.map(Kind::class).filter(|class| *class != Class::Other);
-    told.or(answer.report.class)
+    kind.and_then(Kind::conflict).or(answer.report.class)
 }
 
 /// The kind of a problem document of ours.

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 
 /// A running `tiebreak serve`.
 pub struct Gateway {
@@ -14,6 +15,8 @@ pub struct Gateway {
     pub admin: Option<String>,
     /// Its folder, kept over restarts.
     pub folder: Option<TempDir>,
+    /// What it says on standard error once it listens.
+    says: mpsc::UnboundedReceiver<String>,
 }
 
 impl Gateway {
@@ -62,20 +65,43 @@ impl Gateway {
             said.push(line);
         };
         // What it says later must not fill the pipe.
+        let (say, says) = mpsc::unbounded_channel();
         std::thread::spawn(move || {
-            lines
-                .map_while(Result::ok)
-                .for_each(|line| eprintln!("gateway: {line}"))
+            lines.map_while(Result::ok).for_each(|line| {
+                eprintln!("gateway: {line}");
+                let _ = say.send(line);
+            });
         });
         Gateway {
             process,
             authority,
             admin,
             folder: Some(folder),
+            says,
         }
     }
 
-    /// Sends it a signal, by name.
+    /// Waits until it says something with `what` in it on standard error; gives back that line.
+    pub async fn hear(&mut self, what: &str) -> String {
+        let heard = async {
+            loop {
+                let line = self
+                    .says
+                    .recv()
+                    .await
+                    .unwrap_or_else(|| panic!("it ended without {what:?}"));
+                if line.contains(what) {
+                    break line;
+                }
+            }
+        };
+        let limit = std::time::Duration::from_secs(30);
+        tokio::time::timeout(limit, heard)
+            .await
+            .unwrap_or_else(|_| panic!("it did not say {what:?}"))
+    }
+
+    /// Sends it a signal, such as `HUP`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args([&format!("-{name}"), &self.process.id().to_string()])
@@ -83,10 +109,20 @@ impl Gateway {
         assert!(sent.unwrap().success());
     }
 
+    /// Stops it in peace; gives back its folder, and what else it said.
+    pub async fn finish(mut self) -> (TempDir, Vec<String>) {
+        self.signal("TERM");
+        let mut said = Vec::new();
+        while let Some(line) = self.says.recv().await {
+            said.push(line);
+        }
+        assert!(self.process.wait().unwrap().success(), "{said:?}");
+        (self.folder.take().unwrap(), said)
+    }
+
     /// Asks it to stop as `kill` does, and waits until it has.
     pub fn stop(mut self) -> std::process::ExitStatus {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        self.signal("TERM");
         self.process.wait().unwrap()
     }
 

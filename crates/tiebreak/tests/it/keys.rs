@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -251,4 +251,33 @@ async fn the_cases_of_the_draft() {
         .await;
     assert_eq!((reused.status.as_u16(), kind(&reused).as_str()), (400, "key-reuse"));
     assert_eq!(origin.performed(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_missing_or_malformed_is_refused_before_the_content() {
+    let origin = Held::start().await;
+    let gateway = origin.gateway("[defaults]\nkey = \"required\"\n");
+    for (field, status, kind) in [
+        ("X-Other: 1", "400", "/key-missing"),
+        ("Idempotency-Key: \"open", "400", "/key-invalid"),
+        ("Idempotency-Key: a\r\nIdempotency-Key: b", "400", "/key-invalid"),
+        ("Idempotency-Key: \"good\"", "100", ""),
+    ] {
+        let mut stream = TcpStream::connect(&gateway.authority).await.unwrap();
+        let head =
+            format!("POST /x HTTP/1.1\r\nHost: a\r\n{field}\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut got = String::new();
+        while !got.starts_with("HTTP/1.1 100") && !got.contains("/key-") {
+            let mut part = [0; 2048];
+            let n = stream.read(&mut part).await.unwrap();
+            assert!(n > 0, "{field}: {got}");
+            got.push_str(&String::from_utf8_lossy(&part[..n]));
+        }
+        assert!(
+            got.starts_with(&format!("HTTP/1.1 {status}")) && got.contains(kind),
+            "{got}"
+        );
+    }
+    assert_eq!(origin.performed(), 0);
 }

@@ -12,7 +12,7 @@ impl Peer {
     /// Starts `scripts/peers/NAME.sh`, which installs the server if it is missing.
     pub fn start(name: &str) -> Peer {
         let port = free_port();
-        let script = format!("{}/../../scripts/peers/{name}.sh", env!("CARGO_MANIFEST_DIR"));
+        let script = script(name);
         let output = Command::new("bash")
             .args([&script, &port.to_string()])
             .env("PEERS_OWNER", std::process::id().to_string())
@@ -36,6 +36,11 @@ impl Drop for Peer {
     fn drop(&mut self) {
         let _ = Command::new("kill").arg(self.process.to_string()).status();
     }
+}
+
+/// Where the script of a server or a client is.
+pub fn script(name: &str) -> String {
+    format!("{}/../../scripts/peers/{name}.sh", env!("CARGO_MANIFEST_DIR"))
 }
 
 fn free_port() -> u16 {

@@ -65,7 +65,7 @@ async fn relay(client: TcpStream, server: TcpStream, lose: Arc<AtomicI64>, cut: 
         if cut.load(Ordering::Acquire) {
             break;
         }
-        let begins = buffer[..n].starts_with(b"HTTP/1.1 ");
+        let begins = buffer[..n].starts_with(b"HTTP/1.");
         if begins && lose.fetch_sub(1, Ordering::AcqRel) == 0 {
             break; // the server has answered; nobody hears it
         }

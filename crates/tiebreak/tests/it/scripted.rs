@@ -73,6 +73,7 @@ pub struct Scripted {
 struct Shared {
     tags: Tags,
     normalises: bool,
+    honours_keys: bool,
     inner: Mutex<Inner>,
     /// Late writes that have not been performed yet.
     late: watch::Sender<usize>,
@@ -86,15 +87,27 @@ struct Inner {
     /// How often each write was performed, by its `x-write` field.
     performed: HashMap<String, usize>,
     faulted: HashMap<String, ()>,
+    /// What was answered to the first write with each key.
+    keys: HashMap<String, Response<Full<Bytes>>>,
 }
 
 impl Scripted {
     pub async fn start(tags: Tags, normalises: bool) -> Scripted {
+        Scripted::begin(tags, normalises, false).await
+    }
+
+    /// One without entity tags that performs nothing twice under the same `Idempotency-Key`.
+    pub async fn start_honouring_keys() -> Scripted {
+        Scripted::begin(Tags::None, false, true).await
+    }
+
+    async fn begin(tags: Tags, normalises: bool, honours_keys: bool) -> Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = listener.local_addr().unwrap().to_string();
         let state = Arc::new(Shared {
             tags,
             normalises,
+            honours_keys,
             inner: Mutex::default(),
             late: watch::channel(0).0,
         });
@@ -200,6 +213,27 @@ impl Shared {
         write: &str,
     ) -> Response<Full<Bytes>> {
         let mut inner = self.inner.lock().unwrap();
+        let key = headers.get("idempotency-key").filter(|_| self.honours_keys);
+        let key = key.map(|k| k.to_str().unwrap().to_owned());
+        if let Some(first) = key.as_ref().and_then(|key| inner.keys.get(key)) {
+            return first.clone();
+        }
+        let answer = self.perform_anew(&mut inner, method, path, headers, content, write);
+        if let Some(key) = key.filter(|_| answer.status().is_success()) {
+            inner.keys.insert(key, answer.clone());
+        }
+        answer
+    }
+
+    fn perform_anew(
+        &self,
+        inner: &mut Inner,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        content: &[u8],
+        write: &str,
+    ) -> Response<Full<Bytes>> {
         let current = inner.documents.get(path).cloned();
         let tag = current.as_ref().and_then(|c| self.tag(c));
         let field = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());

@@ -189,6 +189,7 @@ fn malformed(method: &str) -> Vec<(&'static str, String)> {
             "a user in the target",
             format!("{method} http://me@a/x HTTP/1.1\r\nHost: a\r\n\r\n"),
         ),
+        ("a fragment", format!("{method} /x/#y HTTP/1.1\r\nHost: a\r\n\r\n")),
         (
             "two spaces in the request line",
             format!("{method}  /x HTTP/1.1\r\nHost: a\r\n\r\n"),

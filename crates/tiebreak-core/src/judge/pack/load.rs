@@ -476,6 +476,7 @@ pub(super) fn load(name: &str, text: &str) -> Result<Pack, PackError> {
         name: String::new(),
         title: String::new(),
         sources: Vec::new(),
+        unconfirmed: None,
         recognise: Vec::new(),
         code_at: Vec::new(),
         rules: Vec::new(),
@@ -489,6 +490,7 @@ pub(super) fn load(name: &str, text: &str) -> Result<Pack, PackError> {
             "name" => pack.name = source.string(value, field)?,
             "title" => pack.title = source.string(value, field)?,
             "source" => pack.sources = source.strings(value, field)?,
+            "unconfirmed" => pack.unconfirmed = Some(source.string(value, field)?),
             "code_at" => {
                 for text in source.strings(value, field)? {
                     code_at.push(match text.strip_prefix("header ") {
@@ -502,7 +504,7 @@ pub(super) fn load(name: &str, text: &str) -> Result<Pack, PackError> {
                 return Err(source.error(
                     value.span(),
                     field,
-                    "one of name, title, source, code_at, [[recognise]], [[rule]], [probe], [version], [[example]]",
+                    "one of name, title, source, unconfirmed, code_at, [[recognise]], [[rule]], [probe], [version], [[example]]",
                 ));
             }
         }

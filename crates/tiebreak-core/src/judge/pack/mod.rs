@@ -46,6 +46,7 @@ pub struct Pack {
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) sources: Vec<String>,
+    pub(crate) unconfirmed: Option<String>,
     pub(crate) recognise: Vec<When>,
     pub(crate) code_at: Vec<when::Place>,
     pub(crate) rules: Vec<Rule>,
@@ -168,6 +169,12 @@ impl Pack {
     #[must_use]
     pub fn sources(&self) -> &[String] {
         &self.sources
+    }
+
+    /// What no source that was seen confirms, in words; nothing where all of it was found.
+    #[must_use]
+    pub fn unconfirmed(&self) -> Option<&str> {
+        self.unconfirmed.as_deref()
     }
 
     /// How many rules it has.

@@ -18,6 +18,7 @@ pub(super) enum Refusal {
     BareCr,
     Control,
     RequestLine,
+    Fragment,
     Version,
     Folded,
     FieldName,
@@ -49,6 +50,10 @@ impl Refusal {
             Refusal::RequestLine => (
                 Kind::BadRequest,
                 "the request line is malformed; it is `METHOD target HTTP/1.1`, with single spaces (RFC 9112 §3)",
+            ),
+            Refusal::Fragment => (
+                Kind::BadRequest,
+                "the request target has a fragment, which names no resource; leave out the `#` and what follows, or write it as %23 (RFC 9112 §3.2)",
             ),
             Refusal::Version => (Kind::BadRequest, "the request line names neither HTTP/1.1 nor HTTP/1.0"),
             Refusal::Folded => (
@@ -314,6 +319,10 @@ fn request_line(line: &[u8]) -> Result<Minor, Refusal> {
     };
     if method.is_empty() || !method.iter().all(|&b| is_token(b)) || target.is_empty() || target.contains(&b'\t') {
         return Err(Refusal::RequestLine);
+    }
+    // hyper drops a fragment silently: a DELETE of `/c/#x` would become one of `/c/`.
+    if target.contains(&b'#') {
+        return Err(Refusal::Fragment);
     }
     match version {
         b"HTTP/1.1" => Ok(Minor::One),

@@ -87,7 +87,7 @@ async fn conflicts_show_up_by_themselves_and_tell_their_story() {
         .until("document.querySelector(\"a[data-slug='overlapping-edit'] .badge text\")")
         .await;
 
-    stage.open("/writes?q=put+items&state=not-sent").await;
+    stage.open("/writes?q=/items/&state=not-sent").await;
     assert_eq!(
         stage
             .browser

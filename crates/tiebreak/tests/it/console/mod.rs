@@ -6,6 +6,7 @@ mod explain;
 mod follow;
 mod map;
 mod settle;
+mod stored;
 
 use serde_json::{Value, json};
 
