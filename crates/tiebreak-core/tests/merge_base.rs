@@ -125,7 +125,10 @@ fn the_connection_is_evidence_once_and_only_if_nothing_smells() {
     );
     let mut used = versions.clone();
     used[1].written_since = true;
-    assert_eq!(ask(&put(r#"{"a":2,"b":9}"#), &used, |_| {}), BaseDecision::FetchCurrent(Variant::default()));
+    assert_eq!(
+        ask(&put(r#"{"a":2,"b":9}"#), &used, |_| {}),
+        BaseDecision::FetchCurrent(Variant::default())
+    );
 }
 
 #[test]

@@ -8,6 +8,6 @@
 
 mod body;
 mod natural;
-mod variants;
 mod own;
+mod variants;
 mod world;

@@ -36,7 +36,10 @@ fn articles(tags: Tags) -> impl FnMut(&Request<Bytes>) -> Response {
             Tags::OfEach | Tags::Strict => format!("\"{revision}-{lang}\""),
         };
         if request.method() == Method::PUT {
-            let named = request.headers().get("if-match").map(|v| v.to_str().unwrap().to_owned());
+            let named = request
+                .headers()
+                .get("if-match")
+                .map(|v| v.to_str().unwrap().to_owned());
             let fits = |named: String| match tags {
                 Tags::Strict => named == tag(revision, &lang),
                 _ => named == tag(revision, "de") || named == tag(revision, "en"),

@@ -142,10 +142,7 @@ impl Exchange {
                 self.decided = Some(BaseDecision::Proven { base, how });
             }
             BaseDecision::FetchCurrent(variant) => self.variant = variant,
-            BaseDecision::Agreed(_)
-            | BaseDecision::TagOnly(_)
-            | BaseDecision::Absent
-            | BaseDecision::Unknown(_) => {}
+            BaseDecision::Agreed(_) | BaseDecision::TagOnly(_) | BaseDecision::Absent | BaseDecision::Unknown(_) => {}
         }
     }
 

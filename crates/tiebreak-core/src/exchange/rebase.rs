@@ -294,8 +294,7 @@ impl Exchange {
     /// fields choose, which is not the one that was read.
     fn other_variant(&mut self, now: Time) -> Step {
         let detail = "the representation that you read was chosen by other request fields (such as Accept-Language) than those of this write, and the origin refuses its version for this one; write with the fields that you read with, or send If-Match";
-        let problem =
-            Problem::new(Kind::BaseUnknown, detail).with("target", self.write.target.as_str());
+        let problem = Problem::new(Kind::BaseUnknown, detail).with("target", self.write.target.as_str());
         let exit = LaneExit {
             carried: self.seen.take(),
             suspect_until: self.suspicion(),

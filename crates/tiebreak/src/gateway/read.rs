@@ -163,7 +163,9 @@ impl Reader {
             return; // it says only that nothing was served
         }
         let read = Read {
-            caller: self.route.caller(&self.gateway.callers, &self.route.credential(&self.asked)),
+            caller: self
+                .route
+                .caller(&self.gateway.callers, &self.route.credential(&self.asked)),
             target: self.route.upstream.target(&self.target),
             variant: served.variant,
             connection: self.connection,
