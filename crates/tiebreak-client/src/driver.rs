@@ -67,6 +67,7 @@ impl Driver<'_> {
             }
             input = match effect {
                 Effect::Answer { mut answer, exit } => {
+                    answer.variant = self.exchange.variant().clone();
                     answer.honours_preference = self.exchange.honours_preference();
                     return self.end(*answer, exit);
                 }

@@ -17,6 +17,7 @@ use tiebreak_core::record::{Held, State, WriteId};
 use tiebreak_core::repeat::Likeness;
 use tiebreak_core::request::WriteRequest;
 use tiebreak_core::validator::EntityTag;
+use tiebreak_core::variant::Variant;
 use tiebreak_ledger::{Ledger, LedgerError, MAX_PAGE};
 use tokio::sync::oneshot;
 
@@ -255,13 +256,24 @@ impl Engine {
         if answer.pooled {
             self.reads.note_pooled(caller, self.clock.now());
         }
-        let read = Read {
-            caller,
-            target: resource.as_str().to_owned(),
-            connection,
+        // What a caller wrote is of the variant that it was made from.
+        let variant = match answer.variant == Variant::default() {
+            true => Variant::written(&request.headers, &answer.headers),
+            false => Some(answer.variant.clone()),
         };
-        if remembers || read.connection.is_some() {
-            self.note_own(read, &policy, &request, &answer);
+        if remembers || connection.is_some() {
+            let known = variant.is_some();
+            let read = Read {
+                caller,
+                target: resource.as_str().to_owned(),
+                variant: variant.unwrap_or_default(),
+                connection,
+            };
+            match known {
+                true => self.note_own(read, &policy, &request, &answer),
+                // Of `Vary: *`: it cannot be told what was written.
+                false => self.reads.note(read, None, None, self.clock.now()),
+            }
         }
         answer
     }

@@ -12,6 +12,7 @@ use tiebreak_core::caller::CallerId;
 use tiebreak_core::merge::Representation;
 use tiebreak_core::time::Time;
 use tiebreak_core::validator::EntityTag;
+use tiebreak_core::variant::Variant;
 
 /// Bounds of what is remembered of reads.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +54,8 @@ pub struct Read {
     pub caller: CallerId,
     /// The target URI.
     pub target: String,
+    /// Which variant the answer was; `Variant::default()` where it did not say.
+    pub variant: Variant,
     /// The connection, as the door numbers them; `None` where being on one connection is no evidence (HTTP/2).
     pub connection: Option<u64>,
 }
@@ -158,13 +161,19 @@ impl Reads {
             return;
         }
         let before = target.bytes;
-        let twin = target.twin(etag.as_ref(), content.as_ref());
-        let content = twin.or(content);
+        let twin = target.twin(etag.as_ref(), content.as_ref(), &read.variant);
+        let (content, variant) = match (twin, content) {
+            // A 304 need not say which variant it names; its tag does.
+            (Some((twin, variant)), None) => (Some(twin), variant),
+            (Some((twin, _)), Some(_)) => (Some(twin), read.variant),
+            (None, content) => (content, read.variant),
+        };
         // An older read of the same version on the same connection says nothing more than this one.
         let same = |s: &Served| {
             s.sent == sent
                 && s.connection == read.connection
                 && s.etag == etag
+                && s.variant == variant
                 && match (&s.content, &content) {
                     (Some(a), Some(b)) => a.is(b) || etag.is_some(),
                     (None, None) | (Some(_), None) | (None, Some(_)) => etag.is_some(),
@@ -176,6 +185,7 @@ impl Reads {
         target.push(Served {
             etag,
             content,
+            variant,
             at: now,
             connection: read.connection,
             written_since: false,
@@ -298,12 +308,25 @@ const COMPARED: usize = 4;
 
 impl Target {
     /// The content that was served before under the same tag or, where there are no tags, with the same bytes.
-    fn twin(&self, etag: Option<&EntityTag>, content: Option<&Representation>) -> Option<Representation> {
+    fn twin(
+        &self,
+        etag: Option<&EntityTag>,
+        content: Option<&Representation>,
+        variant: &Variant,
+    ) -> Option<(Representation, Variant)> {
         let mut recent = self.reads.iter().rev();
+        if content.is_none() {
+            // Only what the tag and the variant name together: an origin may give one tag to several variants.
+            let mut named = recent.filter(|read| read.etag.as_ref() == etag && read.content.is_some());
+            let last = named.next()?;
+            let one = named.all(|read| read.variant.and(&last.variant, true).is_some());
+            let both = last.variant.and(variant, true).filter(|_| one)?;
+            return Some((last.content.clone()?, both));
+        }
         let fits = |read: &Served| {
             let kept = read.content.as_ref()?;
             let same = content.is_none_or(|new| kept.same_bytes(new));
-            (read.etag.as_ref() == etag && same).then(|| kept.clone())
+            (read.etag.as_ref() == etag && same).then(|| (kept.clone(), read.variant.clone()))
         };
         match etag {
             Some(_) => recent.find_map(fits),

@@ -30,4 +30,5 @@ pub mod request;
 pub mod response;
 pub mod time;
 pub mod validator;
+pub mod variant;
 pub mod verdict;

@@ -9,6 +9,7 @@ use tiebreak_core::merge::{Edit, MergeRules, Representation};
 use tiebreak_core::precondition::TagList;
 use tiebreak_core::time::Time;
 use tiebreak_core::validator::EntityTag;
+use tiebreak_core::variant::Variant;
 
 fn served(tag: &str, content: &str, connection: u64) -> Served {
     Served {
@@ -72,7 +73,7 @@ fn the_client_names_it() {
     assert_eq!(named("\"v1\""), proven(0, How::Named));
     assert_eq!(named("\"v9\""), BaseDecision::TagOnly(EntityTag::strong("v9")));
     assert_eq!(named("\"v8\", \"v9\""), BaseDecision::Unknown(BaseUnknown::NotServed));
-    assert_eq!(named("\"v1\", \"v2\""), BaseDecision::FetchCurrent);
+    assert_eq!(named("\"v1\", \"v2\""), BaseDecision::FetchCurrent(Variant::default()));
     assert_eq!(named("*"), proven(1, How::Connection), "it names none");
     assert_eq!(
         named("W/\"v1\""),
@@ -105,26 +106,29 @@ fn the_connection_is_evidence_once_and_only_if_nothing_smells() {
     // Made from v1: it would put /a back.
     assert_eq!(
         ask(&put(r#"{"a":1,"b":9}"#), &versions, |_| {}),
-        BaseDecision::FetchCurrent
+        BaseDecision::FetchCurrent(Variant::default())
     );
     // Equal to what was read, while another version was read as well.
     assert_eq!(
         ask(&put(r#"{"a":2,"b":1}"#), &versions, |_| {}),
-        BaseDecision::FetchCurrent
+        BaseDecision::FetchCurrent(Variant::default())
     );
     let other = |question: &mut Question<'_>| question.connections = Connections::Pooled;
     assert_eq!(
         ask(&put(r#"{"a":2,"b":9}"#), &versions, other),
-        BaseDecision::FetchCurrent
+        BaseDecision::FetchCurrent(Variant::default())
     );
     let http2 = |question: &mut Question<'_>| question.connection = None;
     assert_eq!(
         ask(&put(r#"{"a":2,"b":9}"#), &versions, http2),
-        BaseDecision::FetchCurrent
+        BaseDecision::FetchCurrent(Variant::default())
     );
     let mut used = versions.clone();
     used[1].written_since = true;
-    assert_eq!(ask(&put(r#"{"a":2,"b":9}"#), &used, |_| {}), BaseDecision::FetchCurrent);
+    assert_eq!(
+        ask(&put(r#"{"a":2,"b":9}"#), &used, |_| {}),
+        BaseDecision::FetchCurrent(Variant::default())
+    );
 }
 
 #[test]

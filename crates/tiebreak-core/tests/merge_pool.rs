@@ -164,7 +164,7 @@ impl World {
             connections: self.connections,
         };
         let mut decision = decide(&question);
-        if decision == BaseDecision::FetchCurrent {
+        if matches!(decision, BaseDecision::FetchCurrent(_)) {
             question.current = Some(&current_rep);
             decision = decide(&question);
         }

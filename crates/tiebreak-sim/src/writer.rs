@@ -17,6 +17,7 @@ use tiebreak_core::policy::{OnDuplicate, Policy};
 use tiebreak_core::problem::Kind;
 use tiebreak_core::request::{Target, WriteRequest};
 use tiebreak_core::response::Response;
+use tiebreak_core::variant::Variant;
 
 use crate::origin::Fields;
 use crate::sabotage::Sabotage;
@@ -134,6 +135,7 @@ impl Writer {
             let read = Read {
                 caller: self.caller_id(),
                 target: request.uri().to_string(),
+                variant: Variant::of(request.headers(), &response.headers).unwrap_or_default(),
                 connection: Some(connection),
             };
             let now = self.world.clock.now();

@@ -9,4 +9,5 @@
 mod body;
 mod natural;
 mod own;
+mod variants;
 mod world;

@@ -20,6 +20,7 @@ use tiebreak_core::policy::Policy;
 use tiebreak_core::request::{Target, WriteRequest};
 use tiebreak_core::response::Response;
 use tiebreak_core::time::Time;
+use tiebreak_core::variant::Variant;
 use tiebreak_ledger::memory::MemoryLedger;
 
 pub const ORIGIN: &str = "http://origin.example";
@@ -144,12 +145,22 @@ impl World {
 
     /// A read as the gateway does it: served, and remembered.
     pub fn read(&self, connection: u64, path: &str) -> Response {
-        let request = Request::get(format!("{ORIGIN}{path}")).body(Bytes::new()).unwrap();
+        self.read_with(connection, path, &[])
+    }
+
+    /// A read with these fields.
+    pub fn read_with(&self, connection: u64, path: &str, fields: &[(&str, &str)]) -> Response {
+        let mut request = Request::get(format!("{ORIGIN}{path}"));
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Bytes::new()).unwrap();
         let response = (self.wire.serve.lock().unwrap())(&request);
         let content = Representation::of(&response);
         let read = Read {
             caller: CallerId::ANONYMOUS,
             target: format!("{ORIGIN}{path}"),
+            variant: Variant::of(request.headers(), &response.headers).unwrap(),
             connection: Some(connection),
         };
         let etag = self.policy.tag_of(response.etag(), content.as_ref());

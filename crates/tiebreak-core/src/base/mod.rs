@@ -11,12 +11,13 @@
 
 mod smell;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::merge::{Document, Edit, Kind, MergeRules, Merged, Representation, rebase};
 use crate::precondition::TagList;
 use crate::time::Time;
 use crate::validator::EntityTag;
+use crate::variant::Variant;
 
 /// A version of the target that was served to the caller, once per read: a complete 200, or a 304 that named it. Not
 /// 206, not HEAD. The answer to a write counts if it held the representation.
@@ -26,6 +27,8 @@ pub struct Served {
     pub etag: Option<EntityTag>,
     /// What was served; `None` once it was evicted.
     pub content: Option<Representation>,
+    /// Which variant of the target it is.
+    pub variant: Variant,
     /// When.
     pub at: Time,
     /// On which connection of the caller; `None` where a connection is no evidence (HTTP/2, HTTP/3).
@@ -119,8 +122,8 @@ pub enum BaseDecision {
     Agreed(Merged),
     /// From a version of which only the tag is known: send under it; if that is stale, the base is unknown.
     TagOnly(EntityTag),
-    /// The candidates must be tried on the current representation: read it and ask again.
-    FetchCurrent,
+    /// The candidates must be tried on the current representation of this variant: read it and ask again.
+    FetchCurrent(Variant),
     /// The caller read nothing through us: the write is unguarded.
     Absent,
     /// It cannot be told: refuse with `base-unknown`.
@@ -216,14 +219,16 @@ fn could_be_read(question: &Question<'_>, at: usize) -> bool {
 
 /// One candidate for each content (the one served last, in order), and one for each tag without content.
 fn distinct(question: &Question<'_>, candidates: Vec<usize>) -> Vec<usize> {
-    let mut contents = HashSet::new();
+    let mut contents: HashMap<_, Vec<usize>> = HashMap::new();
     let mut tags = HashSet::new();
     let mut out = Vec::new();
     for &at in candidates.iter().rev() {
         let served = &question.served[at];
         if let Some(content) = &served.content {
             tags.extend(&served.etag);
-            if contents.insert(content.digest()) {
+            let kept = contents.entry(content.digest()).or_default();
+            if kept.iter().all(|&k| one_variant(question, &[k, at]).is_none()) {
+                kept.push(at);
                 out.push(at);
             }
         }
@@ -236,6 +241,20 @@ fn distinct(question: &Question<'_>, candidates: Vec<usize>) -> Vec<usize> {
     }
     out.sort_unstable();
     out
+}
+
+/// The variant of which all these are; `None` if they are of several.
+fn one_variant(question: &Question<'_>, candidates: &[usize]) -> Option<Variant> {
+    let mut all = Variant::default();
+    let mut kind: Option<&str> = None;
+    for &at in candidates {
+        let served = &question.served[at];
+        let own = served.content.as_ref().map(Representation::content_type);
+        let same_type = kind.is_none() || own.is_none() || kind == own;
+        kind = kind.or(own);
+        all = served.variant.and(&all, same_type)?;
+    }
+    Some(all)
 }
 
 /// The candidates that have the version which the document itself names; `None` if it names none.
@@ -310,8 +329,12 @@ fn among(question: &Question<'_>, candidates: &[usize], how: How, smelled: bool)
     } else {
         BaseUnknown::Several
     });
+    // Nothing is merged from one variant into another.
+    let Some(variant) = one_variant(question, candidates) else {
+        return several;
+    };
     let Some(current) = question.current else {
-        return BaseDecision::FetchCurrent;
+        return BaseDecision::FetchCurrent(variant);
     };
     let mut agreed: Option<Merged> = None;
     for base in contents {

@@ -8,6 +8,7 @@ use crate::outcome::{Outcome, Report};
 use crate::problem::{MEDIA_TYPE, Problem};
 use crate::record::{Record, Settlement};
 use crate::response::Response;
+use crate::variant::Variant;
 use crate::verdict::Verdict;
 
 /// What the caller of a write gets.
@@ -29,6 +30,8 @@ pub struct Answer {
     pub replayed: bool,
     /// The representation that the write produced, where the answer holds it.
     pub produced: Option<Carried>,
+    /// The variant of what the write was made from, as far as that is known.
+    pub variant: Variant,
     /// Whether `Prefer: tiebreak=rebase` was honoured.
     pub honours_preference: bool,
     /// Whether the write showed that its caller's connections are pooled among several readers.
@@ -48,6 +51,7 @@ impl Answer {
             problem: None,
             replayed: false,
             produced: None,
+            variant: Variant::default(),
             pooled: false,
             honours_preference: false,
         }
@@ -74,6 +78,7 @@ impl Answer {
             problem: Some(problem),
             replayed: false,
             produced: None,
+            variant: Variant::default(),
             pooled: false,
             honours_preference: false,
         }
@@ -107,6 +112,7 @@ impl Answer {
             problem: None,
             replayed: true,
             produced: None,
+            variant: Variant::default(),
             pooled: false,
             honours_preference: false,
         }

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::delivery::{Delivery, NotSent, Reading, Unknown};
 use crate::exchange::answer::Answer;
-use crate::exchange::plan::{Before, Stale, variant_of};
+use crate::exchange::plan::{Before, Stale};
 use crate::exchange::reply::{step, step_until};
 use crate::exchange::{Carried, Effect, Exchange, LaneExit, LedgerFailure, Next, Outgoing, Stage, Step, Via};
 use crate::judge::{Asked, Earlier};
@@ -154,6 +154,10 @@ impl Exchange {
     /// Version and representation that the write produced, if the answer holds both beyond doubt: it has a
     /// strong entity tag, and its content contains all that the resource must hold now.
     fn produced(&self, response: &Response) -> Option<Carried> {
+        // The answer to a write is of the variant that the write's own fields choose, which may not be that of its base.
+        if !self.variant.is_chosen_by(&self.write.headers) {
+            return None;
+        }
         if response.status.as_u16() > 201 || !response.complete || response.headers.contains_key("content-encoding") {
             return None;
         }
@@ -177,7 +181,7 @@ impl Exchange {
         };
         Some(Carried {
             caller: self.context.caller,
-            variant: variant_of(&self.write.headers),
+            variant: self.selecting(),
             etag: Some(etag),
             representation,
         })

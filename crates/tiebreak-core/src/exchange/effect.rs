@@ -212,7 +212,7 @@ pub struct DoubtMark {
 pub struct Carried {
     /// Who wrote, and thereby read, it.
     pub caller: CallerId,
-    /// Which variant was negotiated: the values of the fields that select one.
+    /// Which variant was negotiated: see [`Variant::selecting`](crate::variant::Variant::selecting).
     pub variant: Vec<String>,
     /// Its entity tag, if it has one; where the origin keeps versions in the content, that version.
     pub etag: Option<EntityTag>,

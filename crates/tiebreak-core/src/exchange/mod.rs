@@ -60,6 +60,7 @@ use crate::repeat::Likeness;
 use crate::request::WriteRequest;
 use crate::response::Response;
 use crate::time::Time;
+use crate::variant::Variant;
 use crate::verdict::Verdict;
 
 use backoff::Jitter;
@@ -110,6 +111,8 @@ pub struct Exchange {
     context: Context,
     /// Whose base it has, where that was plain before its turn.
     decided: Option<BaseDecision>,
+    /// The variant of its base: what is read for it is of the same.
+    variant: Variant,
     judge: Arc<Judge>,
     preconditions: Preconditions,
     /// The version that the write names in its content or query, where the origin keeps versions there.
@@ -207,6 +210,7 @@ impl Exchange {
             stated: None,
             sought: None,
             decided: None,
+            variant: Variant::default(),
             stage: Stage::New,
             started: Time::default(),
             view: LaneView::default(),

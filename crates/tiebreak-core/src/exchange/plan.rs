@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, header};
 
-use crate::base::{self, BaseDecision, BaseUnknown, How, Question};
+use crate::base::{self, BaseDecision, BaseUnknown, How, Question, Served};
 use crate::exchange::answer::Answer;
 use crate::exchange::{Carried, Exchange};
 use crate::guarantee::Guarantee;
@@ -17,6 +17,7 @@ use crate::policy::Unguarded;
 use crate::problem::{Kind, Problem};
 use crate::record::{Held, HeldValidator};
 use crate::validator::{EntityTag, EtagKind};
+use crate::variant::Variant;
 
 /// How the next attempt is made.
 #[derive(Debug, Clone)]
@@ -125,12 +126,23 @@ impl Exchange {
     /// Decides whose base the write has, as far as that does not depend on what is there when its turn comes. Done before the
     /// lane, where nobody waits for it.
     pub(super) fn decide_early(&mut self) {
-        let literal = self.is_signed() || self.names_state() || self.context.base.is_some();
+        if self.is_signed() {
+            return;
+        }
+        if let Some(named) = self.own_tag().and_then(|tag| self.served_under(tag)) {
+            self.variant = named.variant.clone();
+        }
+        let literal = self.names_state() || self.context.base.is_some();
         if literal || !self.edits() || self.context.candidates.served.is_empty() {
             return;
         }
-        if let decision @ BaseDecision::Proven { .. } = self.decide(None) {
-            self.decided = Some(decision);
+        match self.decide(None) {
+            BaseDecision::Proven { base, how } => {
+                self.variant = self.context.candidates.served[base].variant.clone();
+                self.decided = Some(BaseDecision::Proven { base, how });
+            }
+            BaseDecision::FetchCurrent(variant) => self.variant = variant,
+            BaseDecision::Agreed(_) | BaseDecision::TagOnly(_) | BaseDecision::Absent | BaseDecision::Unknown(_) => {}
         }
     }
 
@@ -157,7 +169,7 @@ impl Exchange {
         };
         Some(match decision {
             BaseDecision::Absent => return None,
-            BaseDecision::FetchCurrent => Planned::NeedCurrent,
+            BaseDecision::FetchCurrent(_) => Planned::NeedCurrent,
             // A weak tag names nothing that an If-Match could match (RFC 9110 §13.1.1).
             BaseDecision::TagOnly(tag) if tag.is_weak() || !self.can_name() => return None,
             BaseDecision::TagOnly(tag) => {
@@ -261,7 +273,18 @@ impl Exchange {
         self.view
             .carried
             .as_ref()
-            .filter(|c| c.caller == self.context.caller && c.variant == variant_of(&self.write.headers))
+            .filter(|c| c.caller == self.context.caller && c.variant == self.selecting())
+    }
+
+    /// The variant of what the write was made from, as far as that is known.
+    #[must_use]
+    pub fn variant(&self) -> &Variant {
+        &self.variant
+    }
+
+    /// The fields by which the variant that is read for this write is chosen.
+    pub(super) fn selecting(&self) -> Vec<String> {
+        self.variant.selecting(&self.write.headers)
     }
 
     pub(super) fn literal(&self) -> Plan {
@@ -553,14 +576,19 @@ impl Exchange {
     }
 
     pub(super) fn content_of(&self, tag: &EntityTag) -> Option<Representation> {
-        let served = self
-            .context
-            .candidates
-            .served
+        self.served_under(tag)?.content.clone()
+    }
+
+    /// What was served under a tag. Where an origin gives one tag to several variants, the tag does not tell them apart.
+    pub(super) fn served_under(&self, tag: &EntityTag) -> Option<&Served> {
+        let served = &self.context.candidates.served;
+        let mut under = served
             .iter()
             .rev()
-            .find(|s| s.etag.as_ref() == Some(tag) && s.content.is_some())?;
-        served.content.clone()
+            .filter(|s| s.etag.as_ref() == Some(tag) && s.content.is_some());
+        let last = under.next()?;
+        let one = under.all(|s| s.variant.and(&last.variant, true).is_some());
+        one.then_some(last)
     }
 
     pub(super) fn guard(&self, tag: EntityTag, content: Option<&Representation>) -> Guard {
@@ -619,32 +647,4 @@ impl Exchange {
         };
         Some(Answer::ours(problem, self.report(Outcome::NotSent)))
     }
-}
-
-/// The values of the fields by which a representation may be chosen: those of RFC 9110 §12.5, and any of the API's
-/// own (a tenant, a profile, a version). Fields that only trace or steer a request do not choose one.
-pub(super) fn variant_of(headers: &HeaderMap) -> Vec<String> {
-    const TRACES: [&str; 8] = [
-        "x-request-",
-        "x-correlation-",
-        "x-b3-",
-        "x-amzn-trace",
-        "x-cloud-trace",
-        "x-forwarded-",
-        "x-stainless-",
-        "x-real-ip",
-    ];
-    let chooses = |name: &str| {
-        name == "accept"
-            || name == "accept-language"
-            || name.starts_with("accept-") && name != "accept-encoding"
-            || name.starts_with("x-") && !TRACES.iter().any(|t| name.starts_with(t))
-    };
-    let mut chosen: Vec<String> = headers
-        .iter()
-        .filter(|(name, _)| chooses(name.as_str()))
-        .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
-        .collect();
-    chosen.sort_unstable();
-    chosen
 }

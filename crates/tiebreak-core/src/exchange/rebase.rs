@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, header};
 use crate::delivery::{Delivery, Unknown};
 use crate::exchange::answer::Answer;
 use crate::exchange::effect::response;
-use crate::exchange::plan::{Planned, Stale, variant_of};
+use crate::exchange::plan::{Planned, Stale};
 use crate::exchange::reply::step_until;
 use crate::exchange::{Carried, Effect, Exchange, LaneExit, Next, Outgoing, Stage, Step};
 use crate::merge::{self, Edit, Holds, Representation};
@@ -43,6 +43,10 @@ impl Exchange {
                 headers.append(name, value.clone());
             }
         }
+        // What is merged, or compared, has to be of the variant that the write was made from.
+        if target.is_none() {
+            self.variant.ask(&mut headers);
+        }
         // A compressed variant would be no base for the identity content that is written.
         headers.insert(header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
         // A cache on the way may not answer for the origin.
@@ -75,7 +79,7 @@ impl Exchange {
         );
         Some(Carried {
             caller: self.context.caller,
-            variant: variant_of(&self.write.headers),
+            variant: self.selecting(),
             etag: self.tag_of(response, &representation),
             representation,
         })
@@ -250,6 +254,9 @@ impl Exchange {
             .guard
             .as_ref()
             .is_some_and(|g| current.etag.as_ref() == Some(&g.tag));
+        if lags && !self.variant.is_chosen_by(&self.write.headers) && self.own_tag().is_none() {
+            return self.other_variant(now);
+        }
         if lags {
             // Reads in a lane are monotonic: what was just refused cannot be current.
             return self.wait_then(now, Next::Refetch, None);
@@ -282,6 +289,20 @@ impl Exchange {
                 self.settle(now, *answer, exit)
             }
         }
+    }
+
+    /// The version is current, and was refused all the same: the origin compares it with the variant that the write's own
+    /// fields choose, which is not the one that was read.
+    fn other_variant(&mut self, now: Time) -> Step {
+        let detail = "the representation that you read was chosen by other request fields (such as Accept-Language) than those of this write, and the origin refuses its version for this one; write with the fields that you read with, or send If-Match";
+        let problem = Problem::new(Kind::BaseUnknown, detail).with("target", self.write.target.as_str());
+        let exit = LaneExit {
+            carried: self.seen.take(),
+            suspect_until: self.suspicion(),
+            ..LaneExit::default()
+        };
+        let answer = Answer::ours(problem, self.report(Outcome::Refused));
+        self.settle(now, answer, exit)
     }
 
     /// Where the resource is that a POST would have created again: only at the same authority, since the

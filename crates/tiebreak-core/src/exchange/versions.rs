@@ -13,6 +13,7 @@ use crate::precondition::TagList;
 use crate::request::Target;
 use crate::response::Response;
 use crate::validator::EntityTag;
+use crate::variant::Variant;
 use crate::verdict::Verdict;
 
 impl Exchange {
@@ -154,6 +155,10 @@ impl Exchange {
         self.context.policy = std::sync::Arc::new(policy);
         self.read_versions();
         self.decided = None;
+        self.variant = Variant::default();
+        if let Some(named) = self.own_tag().and_then(|tag| self.served_under(tag)) {
+            self.variant = named.variant.clone();
+        }
         self.view.carried = None;
         let Some(tag) = self.own_tag().cloned() else { return };
         let base = self.content_of(&tag);

@@ -11,6 +11,7 @@ use tiebreak_client::reads::Read;
 use tiebreak_core::merge::{Representation, is_mergeable_type};
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::validator::EntityTag;
+use tiebreak_core::variant::Variant;
 
 use super::body::{Content, Remembered, problem, whole};
 use super::forward;
@@ -47,7 +48,8 @@ pub(super) async fn forward(
                 reader.filter(|r| r.wants(head.status, &head.headers) || head.status == StatusCode::NOT_MODIFIED)
             {
                 let whole = (head.status == StatusCode::OK).then(|| content.clone());
-                reader.note(Served::of(head.status, &head.headers), whole);
+                let served = reader.served(head.status, &head.headers);
+                reader.note(served, whole);
             }
             Response::from_parts(head, whole(content))
         }
@@ -77,13 +79,14 @@ async fn over_http(
     match reader {
         Some(reader) if reader.wants(head.status, &head.headers) => {
             let limit = gateway.engine.options().reads.content;
-            let read = Served::of(head.status, &head.headers);
+            let read = reader.served(head.status, &head.headers);
             let remembered = Remembered::new(body, limit, move |content| reader.note(read, content));
             Response::from_parts(head, Content::Remembered(Box::new(remembered)))
         }
         // A compressed or oddly negotiated representation cannot be kept, but it was served.
         Some(reader) if head.status == StatusCode::NOT_MODIFIED || could_be_base(head.status, &head.headers) => {
-            reader.note(Served::of(head.status, &head.headers), None);
+            let read = reader.served(head.status, &head.headers);
+            reader.note(read, None);
             Response::from_parts(head, Content::Streamed(body))
         }
         _ => Response::from_parts(head, Content::Streamed(body)),
@@ -99,51 +102,20 @@ fn could_be_base(status: StatusCode, headers: &HeaderMap) -> bool {
     status == StatusCode::OK && is_mergeable_type(kind)
 }
 
-/// Whether the representation was chosen by fields of the API's own, which a later write need not carry.
-fn varies(headers: &HeaderMap) -> bool {
-    const USUAL: [&str; 7] = [
-        "accept",
-        "accept-encoding",
-        "accept-language",
-        "accept-charset",
-        "origin",
-        "authorization",
-        "cookie",
-    ];
-    let names = headers
-        .get_all(header::VARY)
-        .iter()
-        .filter_map(|v| v.to_str().ok())
-        .flat_map(|v| v.split(','));
-    names
-        .map(|name| name.trim().to_ascii_lowercase())
-        .any(|name| !name.is_empty() && !USUAL.contains(&name.as_str()))
-}
-
 /// What of an answer is remembered with its content.
 struct Served {
     status: StatusCode,
+    variant: Variant,
     etag: Option<EntityTag>,
     content_type: String,
-}
-
-impl Served {
-    fn of(status: StatusCode, headers: &HeaderMap) -> Served {
-        let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
-        Served {
-            status,
-            etag: text(header::ETAG).and_then(|t| EntityTag::parse(t).ok()),
-            content_type: text(header::CONTENT_TYPE).unwrap_or_default().to_owned(),
-        }
-    }
 }
 
 /// Who reads what, so that the answer can be remembered.
 struct Reader {
     gateway: Arc<Gateway>,
     route: Arc<Route>,
-    /// Where the credential is, if there is one.
-    credential: HeaderMap,
+    /// What was asked for, and where the credential is.
+    asked: HeaderMap,
     target: PathAndQuery,
     connection: Option<u64>,
 }
@@ -162,7 +134,7 @@ impl Reader {
         Some(Reader {
             gateway: Arc::clone(gateway),
             route: Arc::clone(route),
-            credential: route.credential(request.headers()),
+            asked: request.headers().clone(),
             target: request.uri().path_and_query()?.clone(),
             connection: connection.evidence(request.version()),
         })
@@ -170,7 +142,20 @@ impl Reader {
 
     /// Whether the content of this answer can be kept as a base.
     fn wants(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        could_be_base(status, headers) && !headers.contains_key(header::CONTENT_ENCODING) && !varies(headers)
+        could_be_base(status, headers)
+            && !headers.contains_key(header::CONTENT_ENCODING)
+            && Variant::of(&self.asked, headers).is_some()
+    }
+
+    fn served(&self, status: StatusCode, headers: &HeaderMap) -> Served {
+        let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
+        Served {
+            status,
+            // Of `Vary: *` only the tag is kept, which names what was served whatever chose it.
+            variant: Variant::of(&self.asked, headers).unwrap_or_default(),
+            etag: text(header::ETAG).and_then(|t| EntityTag::parse(t).ok()),
+            content_type: text(header::CONTENT_TYPE).unwrap_or_default().to_owned(),
+        }
     }
 
     fn note(self, served: Served, content: Option<Bytes>) {
@@ -178,8 +163,11 @@ impl Reader {
             return; // it says only that nothing was served
         }
         let read = Read {
-            caller: self.route.caller(&self.gateway.callers, &self.credential),
+            caller: self
+                .route
+                .caller(&self.gateway.callers, &self.route.credential(&self.asked)),
             target: self.route.upstream.target(&self.target),
+            variant: served.variant,
             connection: self.connection,
         };
         let content = content.map(|content| Representation::new(&served.content_type, content));

@@ -259,6 +259,7 @@ impl Observed {
         let read = Read {
             caller,
             target,
+            variant: answer.variant.clone(),
             connection: self.on,
         };
         let real = self.catch_up(&sight, read, &lanes, sent, &answer).await;
