@@ -800,22 +800,22 @@ fn what_others_wrote_while_the_person_was_at_it_is_merged_from_the_page_too() {
         &handed(HandOffs::Passes),
         wire,
         &expect![[r#"
-        look up
-        claim, held "1";new
-        PUT if-match: "1" {"a":"new","b":1}
-            403
-        leave the lane; hand off http://origin.example/things/7: a browser test by Cloudflare: the field that only challenged answers carry
-        claim attempt 2, held "1";new
-        PUT from the page if-match: "1" {"a":"new","b":1}
-            412
-        read
-            200 "2" {"a":"old","b":2}
-        claim attempt 3, held "2";new
-        PUT from the page if-match: "2" {"a":"new","b":2}
-            200 "5" {"a":"new","b":2}
-        settle applied
-        answer 200: applied; attempts=3; guarantee=C; rebased
-    "#]],
+            look up
+            claim, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                403
+            leave the lane; hand off http://origin.example/things/7: a browser test by Cloudflare: the field that only challenged answers carry
+            claim attempt 2, held "1";new
+            PUT from the page if-match: "1" {"a":"new","b":1}
+                412
+            read from the page
+                200 "2" {"a":"old","b":2}
+            claim attempt 3, held "2";new
+            PUT from the page if-match: "2" {"a":"new","b":2}
+                200 "5" {"a":"new","b":2}
+            settle applied
+            answer 200: applied; attempts=3; guarantee=C; rebased
+        "#]],
     );
 }
 
@@ -825,19 +825,19 @@ fn a_lost_answer_to_the_page_is_looked_into_from_the_page() {
         &handed(HandOffs::Passes),
         vec![bot_check(), lost(), ours(1)],
         &expect![[r#"
-        look up
-        claim, held "1";new
-        PUT if-match: "1" {"a":"new","b":1}
-            403
-        leave the lane; hand off http://origin.example/things/7: a browser test by Cloudflare: the field that only challenged answers carry
-        claim attempt 2, held "1";new
-        PUT from the page if-match: "1" {"a":"new","b":1}
-            the connection ended before the answer
-        read
-            200 "5" {"a":"new","b":1}
-        settle applied
-        answer 200: applied; attempts=2; guarantee=C
-    "#]],
+            look up
+            claim, held "1";new
+            PUT if-match: "1" {"a":"new","b":1}
+                403
+            leave the lane; hand off http://origin.example/things/7: a browser test by Cloudflare: the field that only challenged answers carry
+            claim attempt 2, held "1";new
+            PUT from the page if-match: "1" {"a":"new","b":1}
+                the connection ended before the answer
+            read from the page
+                200 "5" {"a":"new","b":1}
+            settle applied
+            answer 200: applied; attempts=2; guarantee=C
+        "#]],
     );
 }
 
