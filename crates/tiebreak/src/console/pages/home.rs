@@ -84,7 +84,7 @@ async fn now(State(desk): State<Arc<Desk>>) -> Response {
 fn content(now: &Now) -> Markup {
     html! {
         h1 { "What is happening" }
-        div data-fresh="now" {
+        div #now data-fresh {
             @match &now.ledger {
                 Ok((settled, in_doubt)) => {
                     p.lead { (lead(now, *settled, *in_doubt)) }

@@ -157,7 +157,7 @@ pub(super) fn content(known: &Known) -> Markup {
     html! {
         nav.crumbs aria-label="Where you are" { a href="/writes" { "Writes" } }
         h1.write { span.method { (known.method) } " " (path(&known.target)) }
-        div data-fresh=[running(known).then_some("story")] {
+        div #story data-fresh[running(known)] {
             p.lead { (summary(known, told)) }
             (tags(known, told))
             @if let Some(detail) = told.and_then(|t| t["detail"].as_str()) { p { (sentence(detail)) "." } }
@@ -173,8 +173,8 @@ pub(super) fn content(known: &Known) -> Markup {
                     @if let Some(n) = dropped(known) { p.soft { "And " (n) " more that were not kept." } }
                 }
             }
+            (facts(known))
         }
-        (facts(known))
     }
 }
 
