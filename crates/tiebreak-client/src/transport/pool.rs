@@ -104,9 +104,10 @@ impl Pool {
 
 /// Whether the connection can take a request at once; one that is still busy with the end of the last is left alone.
 async fn is_ready(sender: &mut SendRequest<OutBody>) -> bool {
-    tokio::time::timeout(SETTLES, sender.ready())
-        .await
-        .is_ok_and(|ready| ready.is_ok())
+    sender.is_ready()
+        || tokio::time::timeout(SETTLES, sender.ready())
+            .await
+            .is_ok_and(|ready| ready.is_ok())
 }
 
 async fn connect(to: &Authority, origins: &Origins) -> Result<SendRequest<OutBody>, NotSent> {
@@ -140,6 +141,7 @@ where
 {
     let (sender, connection) = http1::Builder::new()
         .max_headers(256)
+        .writev(false)
         .handshake(io)
         .await
         .map_err(|_| NotSent::ClosedBeforeSend)?;

@@ -17,6 +17,7 @@
 //! | `forward` | sends a request on, and streams the answer back |
 //! | `observe` | `--observe`: writes pass as they come, and what would have been done is reported |
 //! | `body` | what goes back to the client |
+//! | `timers` | time limits that cost nothing while they hold |
 
 mod args;
 mod body;
@@ -33,6 +34,7 @@ mod reload;
 mod route;
 mod routing;
 mod serve;
+mod timers;
 mod upstream;
 mod write;
 

@@ -67,10 +67,10 @@ async fn over_http(
     let (head, body) = request.into_parts();
     let limit = route.config.policy.attempt_timeout;
     let sent = forward::send(gateway, remote, head, body, connection.worker);
-    let response = match tokio::time::timeout(limit, sent).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(unanswered)) => return problem(&unanswered.problem("read")),
-        Err(_) => {
+    let response = match gateway.timers[connection.worker].within(limit, sent).await {
+        Some(Ok(response)) => response,
+        Some(Err(unanswered)) => return problem(&unanswered.problem("read")),
+        None => {
             let detail = format!("the origin did not answer this read within {} s", limit.as_secs());
             return problem(&Problem::new(Kind::OriginTimeout, detail));
         }
@@ -170,12 +170,25 @@ impl Reader {
             variant: served.variant,
             connection: self.connection,
         };
-        let content = content.map(|content| Representation::new(&served.content_type, content));
+        let now = self.gateway.engine.clock().now();
+        let reads = self.gateway.engine.reads();
+        let read = match (&content, &self.gateway.observer) {
+            (Some(content), None) => {
+                let etag = served.etag.as_ref();
+                match reads.note_again(read, etag, &served.content_type, content, now) {
+                    Ok(()) => return,
+                    Err(read) => read,
+                }
+            }
+            _ => read,
+        };
+        // Copied: these bytes are part of a buffer that would be kept whole, and is not counted.
+        let content =
+            content.map(|content| Representation::new(&served.content_type, Bytes::copy_from_slice(&content)));
         if let Some(observer) = &self.gateway.observer {
             observer.seen.read(&read.target, served.etag.as_ref(), content.as_ref());
         }
-        let now = self.gateway.engine.clock().now();
         let etag = self.route.config.policy.tag_of(served.etag, content.as_ref());
-        self.gateway.engine.reads().note(read, etag, content, now);
+        reads.note(read, etag, content, now);
     }
 }

@@ -23,6 +23,7 @@ use super::observe::{ObservedTransport, Observer, Sink};
 use super::reload::{self, Reload};
 use super::route::Gateway;
 use super::routing::Routing;
+use super::timers::Timers;
 use super::upstream::{GatewayTransport, own_tls};
 use crate::admin::{self, Desk};
 use crate::browser::Chromium;
@@ -107,6 +108,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         readers: (0..threads())
             .map(|_| HttpTransport::new(Arc::clone(&origins)))
             .collect(),
+        timers: (0..threads()).map(|_| Timers::default()).collect(),
         writers: (0..threads().div_ceil(2)).map(|_| writer()).collect::<Result<_, _>>()?,
         callers,
         memory: Arc::new(Semaphore::new(config.memory())),

@@ -105,8 +105,8 @@ impl Upstream {
     /// The absolute target URI for a request target of the gateway.
     pub(super) fn target(&self, asked: &PathAndQuery) -> String {
         match self {
-            Upstream::Http(remote) => format!("{}{}{asked}", remote.prefix, remote.base),
-            Upstream::Embedded(_) => format!("{EMBEDDED}{asked}"),
+            Upstream::Http(remote) => [&remote.prefix, &remote.base, asked.as_str()].concat(),
+            Upstream::Embedded(_) => [EMBEDDED, asked.as_str()].concat(),
         }
     }
 
