@@ -261,6 +261,7 @@ impl Text<'_> {
         let mut when = When::default();
         let (mut class, mut remedy, mut scope, mut why) = (None, None, None, None);
         let (mut existing, mut retry_after, mut proves_refusal) = (Vec::new(), Vec::new(), false);
+        let mut held = false;
         for (name, value, field) in self.members(value, "rule")? {
             match name {
                 "class" => class = Some(self.class(value, &field)?),
@@ -275,13 +276,14 @@ impl Text<'_> {
                 "existing" => existing = self.pointers(value, &field)?,
                 "retry_after" => retry_after = self.pointers(value, &field)?,
                 "proves_refusal" => proves_refusal = self.flag(value, &field)?,
+                "held" => held = self.flag(value, &field)?,
                 _ => {
                     if !self.condition((name, value, &field), code_at, &mut when)? {
                         return Err(self.error(
                             value.span(),
                             &field,
                             "one of status, method, path, demand, query, request, content, headers, body, text, code; class, \
-                             remedy, scope, why, existing, retry_after, proves_refusal",
+                             remedy, scope, why, existing, retry_after, proves_refusal, held",
                         ));
                     }
                 }
@@ -311,6 +313,9 @@ impl Text<'_> {
                 "a remedy that fits the class: adopt only for duplicate, rebase only for stale, browser only for blocked",
             ));
         }
+        if held && remedy != Remedy::Wait {
+            return Err(missing("rule.held", "the remedy wait: only what is waited for is held"));
+        }
         Ok(Rule {
             when,
             class,
@@ -319,6 +324,7 @@ impl Text<'_> {
             existing,
             retry_after,
             proves_refusal,
+            held,
             why: why.ok_or_else(|| missing("rule.why", "a sentence that says why"))?,
         })
     }
@@ -586,6 +592,7 @@ why = "it exists"
                 8,
                 "rule.remedy",
             ),
+            ("code = \"EXISTS\"", "held = true\ncode = \"EXISTS\"", 8, "rule.held"),
             ("title = \"X\"", "title = 7", 3, "title"),
             ("[[rule]]", "[version]\nat = \"rev\"\n[[rule]]", 9, "version.at"),
             ("name = \"x\"", "name = x", 2, ""),

@@ -65,6 +65,7 @@ pub(crate) struct Rule {
     pub(crate) existing: Vec<Pointer>,
     pub(crate) retry_after: Vec<Pointer>,
     pub(crate) proves_refusal: bool,
+    pub(crate) held: bool,
     pub(crate) why: String,
 }
 
@@ -217,6 +218,7 @@ impl Pack {
         verdict.dialect = Some(self.name.clone().into());
         verdict.scope = rule.scope;
         verdict.proves_refusal = rule.proves_refusal;
+        verdict.held = rule.held;
         let first = |pointers: &[Pointer]| {
             pointers
                 .iter()
