@@ -3,6 +3,7 @@
 //! The format is described in `docs/dialects.md`. A pack never runs code: it names places in an answer, the values
 //! that stand there, and what they mean.
 
+mod document;
 mod load;
 mod set;
 mod standard;
@@ -10,6 +11,7 @@ mod when;
 
 use std::fmt;
 
+pub use document::DocumentFacts;
 pub use load::PackError;
 pub(crate) use set::PackSet;
 pub(crate) use standard::standard;
@@ -52,6 +54,7 @@ pub struct Pack {
     pub(crate) rules: Vec<Rule>,
     pub(crate) probe: Option<Probe>,
     pub(crate) version: Option<BodyVersion>,
+    pub(crate) document: Option<DocumentFacts>,
     pub(crate) examples: Vec<Example>,
 }
 
