@@ -86,3 +86,13 @@ async fn kinto_with_kinto_http() {
 async fn couchdb_with_pouchdb() {
     run("pouchdb-server", "pouchdb", "couchdb.js").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kinto_with_curl() {
+    run("kinto", "python-clients", "curl_records.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webdav_with_curl() {
+    run("apache-dav", "python-clients", "webdav.py").await;
+}
