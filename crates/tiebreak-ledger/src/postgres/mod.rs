@@ -46,6 +46,7 @@ use self::row::millis;
 use self::writer::Writer;
 use crate::search::{Found, Query};
 use crate::shared::SharedLanes;
+use crate::waiting::{Waiting, granted};
 use crate::words::parse_resolver;
 use crate::{Claimed, Ledger, LedgerError, MAX_PAGE, Pending, Resolution, ResolvedBy, Stats};
 
@@ -208,16 +209,10 @@ impl PgLedger {
         fence: fn(&T) -> Option<Fence>,
         change: impl FnOnce(Slot<T>) -> Change,
     ) -> Pending<'_, T> {
-        let waiting = self.submit(change).map(|reply| Waiting {
-            shared: &self.shared,
-            id,
-            fence,
-            reply,
-        });
-        Box::pin(async move {
-            let mut waiting = waiting?;
-            (&mut waiting.reply).await.unwrap_or(Err(LedgerError::Closed))
-        })
+        let put_back = move |fence| self.shared.put_back(id, fence);
+        let submitted = self.submit(change);
+        let waiting = submitted.map(|reply| Waiting::new(reply, fence, put_back));
+        Box::pin(async move { waiting?.answer().await })
     }
 
     /// Reads, in another session if the one at hand is lost, for as long as a reading may wait.
@@ -292,40 +287,12 @@ async fn begin(connector: Connector, options: Options) -> Result<(Arc<Shared>, t
     Ok((shared, client, Time(now.unsigned_abs())))
 }
 
-/// A change that gives out a fence, and who waits for it.
-struct Waiting<'a, T> {
-    shared: &'a Shared,
-    id: WriteId,
-    fence: fn(&T) -> Option<Fence>,
-    reply: Reply<T>,
-}
-
-impl<T> Drop for Waiting<'_, T> {
-    fn drop(&mut self) {
-        // If it is not answered yet, the writer will find nobody and put it back itself. If the answer was taken,
-        // there is none here any more.
-        self.reply.close();
-        if let Ok(Ok(value)) = self.reply.try_recv()
-            && let Some(fence) = (self.fence)(&value)
-        {
-            self.shared.put_back(self.id, fence);
-        }
-    }
-}
-
 impl Drop for PgLedger {
     fn drop(&mut self) {
         self.closing();
         if let Some(thread) = self.thread.take() {
             let _panicked = thread.join();
         }
-    }
-}
-
-fn granted(claimed: &Claimed) -> Option<Fence> {
-    match claimed {
-        Claimed::Granted(fence) => Some(*fence),
-        Claimed::Taken(_) => None,
     }
 }
 

@@ -155,11 +155,14 @@ fn look_up() -> String {
 fn resolve() -> String {
     format!(
         "UPDATE writes w
-         SET state = 'settled', owner = NULL, doubtful = false, outcome = $2, status = $3, fields = $4, content = $5,
-             truncated = $6, class = $7, evidence = $8, guarantee = $9, attempts = $10, settled_at = $11,
-             resolved_by = $12, resolution = $13,
-             slot = CASE WHEN $2 = 'refused' AND $3 = 0 THEN NULL ELSE slot END
-         WHERE w.id = $1 AND w.state = 'doubted'
+         SET state = 'settled', owner = NULL, doubtful = false, outcome = i.outcome, status = i.status, fields = i.fields,
+             content = i.content, truncated = i.truncated, class = i.class, evidence = i.evidence, guarantee = i.guarantee,
+             attempts = i.attempts, settled_at = i.at, resolved_by = i.by, resolution = i.reason,
+             slot = CASE WHEN i.outcome = 'refused' AND i.status = 0 THEN NULL ELSE slot END
+         FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::bytea[], $8::boolean[],
+                     $9::text[], $10::text[], $11::text[], $12::int[], $13::bigint[])
+             AS i(id, by, reason, outcome, status, fields, content, truncated, class, evidence, guarantee, attempts, at)
+         WHERE w.id = i.id AND w.state = 'doubted'
          RETURNING {RECORD}"
     )
 }

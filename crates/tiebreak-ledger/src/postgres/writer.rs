@@ -24,9 +24,13 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// So soon an unreachable database is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Plans are made for each batch. Kept, they would be those for the table as it was when the session began, empty perhaps, and read
-/// all of it in each batch ever after.
-const FRESH_PLANS: &str = "SET plan_cache_mode TO force_custom_plan; SET jit TO off";
+/// So often at most the processor is left to others before a batch is made.
+const GATHERING: u32 = 16;
+
+/// One plan for each statement, made once: along an index for each row of the batch, whatever the planner knows of the tables (when
+/// they are new, nothing) and however long the arrays are. Plans of its own choice read a whole table for each batch.
+const ONE_PLAN: &str = "SET plan_cache_mode TO force_generic_plan; SET jit TO off; SET enable_seqscan TO off;
+    SET enable_hashjoin TO off; SET enable_mergejoin TO off; SET enable_bitmapscan TO off; SET enable_material TO off";
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -49,8 +53,7 @@ impl Writer {
     /// Makes changes until the ledger is closed and everything that was submitted is made.
     pub(super) async fn run(mut self) {
         loop {
-            // The tasks that were just answered submit what comes next: one batch instead of two.
-            std::thread::yield_now();
+            self.gather();
             let jobs = {
                 let mut queue = self.shared.queue();
                 batch::take(&mut queue.jobs, &self.open, self.shared.options.batch)
@@ -63,6 +66,19 @@ impl Writer {
                 continue;
             }
             self.make(jobs).await;
+        }
+    }
+
+    /// Lets the tasks that were just answered submit what comes next, for as long as more comes: one batch instead of two, and
+    /// one flush of the database's log.
+    fn gather(&self) {
+        let mut before = None;
+        for _ in 0..GATHERING {
+            std::thread::yield_now();
+            let waiting = self.shared.queue().jobs.len();
+            if before.replace(waiting) == Some(waiting) {
+                break;
+            }
         }
     }
 
@@ -128,7 +144,7 @@ impl Writer {
         if self.session.as_ref().is_none_or(|s| s.client.is_closed()) {
             self.session = None;
             let client = self.shared.connector.ready(None).await?;
-            client.batch_execute(FRESH_PLANS).await.map_err(trouble)?;
+            client.batch_execute(ONE_PLAN).await.map_err(trouble)?;
             let writing = Writing::prepare(&client).await?;
             self.session = Some(Session { client, writing });
         }
