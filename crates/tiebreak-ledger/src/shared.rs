@@ -6,6 +6,17 @@
 //!
 //! A gateway holds its lanes, as its claims, for as long as its *life* lasts. When a life ends without a goodbye, its lanes are
 //! suspect: a request of its may still be on the way.
+//!
+//! [`SharedLedger`] is the client's side of all this, whatever the [`Database`]: PostgreSQL, or a model of one in the simulator.
+
+mod batch;
+mod change;
+mod client;
+mod database;
+mod keeper;
+mod options;
+mod standing;
+mod writer;
 
 use std::time::Duration;
 
@@ -13,6 +24,11 @@ use tiebreak_core::lane::LaneId;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub use self::change::{Change, Job, LaneKey, Slot};
+pub use self::client::SharedLedger;
+pub use self::database::{Asked, Database, Done, Keeping, Reading, Trouble, Writing};
+pub use self::options::Options;
+pub use self::standing::Standing;
 use crate::Pending;
 
 /// One life of a gateway in a shared ledger.

@@ -5,10 +5,10 @@ use tiebreak_core::time::Time;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
-use super::change::{Change, Job};
-use super::error::{Trouble, trouble};
+use super::error::trouble;
 use super::row::{self, millis, small, text};
 use super::statements::Writing;
+use crate::shared::{Change, Job, Trouble};
 use crate::words::{resolver, unknown};
 
 /// Runs a statement, unless there is nothing for it to do.

@@ -2,8 +2,16 @@
 
 use tokio_postgres::{Client, Statement};
 
-use super::error::{Trouble, trouble};
+use super::error::trouble;
 use super::row::RECORD;
+use crate::shared::Trouble;
+
+/// Hints that lanes were handed over.
+pub(super) const LISTEN: &str = "LISTEN tiebreak_lanes";
+
+/// Plans are made for each batch. Kept, they would be those for the table as it was when the session began, empty perhaps, and read
+/// all of it in each batch ever after.
+pub(super) const FRESH_PLANS: &str = "SET plan_cache_mode TO force_custom_plan; SET jit TO off";
 
 /// The owner must be alive when it claims: whoever declares it dead deletes this row, and waits for, or is waited for by,
 /// this lock. Without the row the statements below claim nothing.
@@ -219,6 +227,9 @@ pub(super) struct Reading {
     pub(super) looked_at: Statement,
     pub(super) purge: Statement,
 }
+
+/// As many rows are purged at once.
+pub(super) const SLICE: u64 = 500;
 
 /// In slices, and never waiting for anybody.
 const PURGE: &str = "
