@@ -69,7 +69,7 @@ impl Ticket {
                         self.lanes.granted(&lane, &grant);
                         continue;
                     }
-                    let wait = AGAIN + AGAIN.mul_f64(self.jitter(asked));
+                    let wait = AGAIN + AGAIN.mul_f64(jitter(life, asked));
                     asked = asked.saturating_add(1);
                     tokio::select! {
                         () = hint => {}
@@ -84,13 +84,12 @@ impl Ticket {
             }
         }
     }
+}
 
-    /// A number from 0 to 1 that differs from place to place and from time to time.
-    fn jitter(&self, asked: u32) -> f64 {
-        let place = Arc::as_ptr(&self.place) as usize as u64;
-        let mixed = (place ^ u64::from(std::process::id()) ^ u64::from(asked)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        f64::from((mixed >> 40) as u32) / f64::from(1_u32 << 24)
-    }
+/// A number from 0 to 1 that differs from gateway to gateway, as their lives do, and from time to time.
+fn jitter(life: u64, asked: u32) -> f64 {
+    let mixed = (life << 32 | u64::from(asked)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    f64::from((mixed >> 40) as u32) / f64::from(1_u32 << 24)
 }
 
 impl Lanes {

@@ -22,7 +22,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
 use super::change::{Change, Job, LaneKey, Reply, Slot};
-use super::database::{Asked, Database, Reading, Trouble};
+use super::database::{Asked, Database, Keeping, Reading, Trouble};
 use super::keeper::{self, Tenure};
 use super::options::Options;
 use super::writer::Writer;
@@ -99,7 +99,7 @@ impl<D: Database> SharedLedger<D> {
         let hint = Arc::new(Notify::new());
         let session = database.keeping(Arc::clone(&hint)).await?;
         let (tenure, began) = keeper::register(&session, &options).await?;
-        super::database::Keeping::reap(&session, tenure.owner).await?;
+        session.reap(tenure.owner).await?;
         let reader = database.reading().await?;
         let shared = Arc::new(Shared {
             options,
@@ -132,6 +132,7 @@ impl<D: Database> SharedLedger<D> {
     }
 
     /// As [`SharedLedger::sign_in`], with a thread of its own that does the work. `database` is made there.
+    #[cfg(feature = "postgres")]
     pub(crate) async fn on_thread(
         name: &str,
         database: impl Future<Output = Asked<D>> + Send + 'static,

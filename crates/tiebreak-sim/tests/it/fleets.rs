@@ -1,0 +1,90 @@
+//! Fleets over one ledger: the promises hold, and mistakes of the database are seen.
+
+use tiebreak_sim::checkers;
+use tiebreak_sim::run;
+use tiebreak_sim::sabotage::Sabotage;
+use tiebreak_sim::scenario::{Scenario, named, shared};
+use tiebreak_sim::trace::Event;
+
+/// What breaks in one of `seeds` in the scenario `name` with this mistake.
+fn broken_by(name: &str, sabotage: Sabotage, seeds: u64) -> Option<(u64, u8)> {
+    let scenario = Scenario {
+        sabotage,
+        ..named(name).expect("a scenario of this name")
+    };
+    (0..seeds).find_map(|seed| {
+        let found = checkers::check(&run(&scenario, seed));
+        found.first().map(|violation| (seed, violation.promise))
+    })
+}
+
+fn seen(name: &str, sabotage: Sabotage) {
+    let found = broken_by(name, sabotage, 60);
+    println!("{sabotage:?} in {name}: {found:?}");
+    assert!(found.is_some(), "nobody saw {sabotage:?} in 60 runs of {name}");
+}
+
+#[test]
+fn fences_that_are_not_compared_are_seen() {
+    seen("fleet", Sabotage::FencesIgnored);
+}
+
+#[test]
+fn a_lease_by_local_clocks_is_seen() {
+    seen("fleet", Sabotage::LeaseByLocalClock);
+}
+
+#[test]
+fn a_dead_process_that_is_revived_is_seen() {
+    seen("fleet", Sabotage::DeadRevived);
+}
+
+#[test]
+fn a_lane_that_two_hold_is_seen() {
+    seen("fleet-tagless", Sabotage::LanesUnheld);
+}
+
+#[test]
+fn a_lane_that_is_not_suspect_is_seen() {
+    seen("fleet-tagless", Sabotage::NothingSuspect);
+}
+
+#[test]
+fn a_key_that_is_claimed_twice_is_seen() {
+    seen("fleet-creations", Sabotage::KeysTwice);
+}
+
+#[test]
+fn a_doubt_that_is_forgotten_is_seen() {
+    seen("fleet-creations", Sabotage::DoubtsForgotten);
+}
+
+#[test]
+fn a_commit_that_is_forgotten_is_seen() {
+    seen("fleet", Sabotage::CommitsForgotten);
+}
+
+/// What the promises are about does happen.
+#[test]
+fn the_interesting_things_happen() {
+    let (mut stopped, mut killed, mut restarted, mut doubted, mut several) = (0, 0, 0, 0, 0);
+    for scenario in shared() {
+        for seed in 0..4 {
+            let run = run(&scenario, seed);
+            let mut hosts = std::collections::BTreeSet::new();
+            for (_, event) in &run.events {
+                match event {
+                    Event::Stopped(_) => stopped += 1,
+                    Event::Crashed(_) => killed += 1,
+                    Event::LedgerDown => restarted += 1,
+                    Event::Doubted(..) => doubted += 1,
+                    Event::Sent(sent) => drop(hosts.insert(sent.host)),
+                    _ => {}
+                }
+            }
+            several += usize::from(hosts.len() > 1);
+        }
+    }
+    println!("stopped {stopped}, killed {killed}, restarted {restarted}, doubted {doubted}, several {several}");
+    assert!(stopped > 0 && killed > 0 && restarted > 0 && doubted > 0 && several > 10);
+}
