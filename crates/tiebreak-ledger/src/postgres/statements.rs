@@ -9,9 +9,10 @@ use crate::shared::Trouble;
 /// Hints that lanes were handed over.
 pub(super) const LISTEN: &str = "LISTEN tiebreak_lanes";
 
-/// Plans are made for each batch. Kept, they would be those for the table as it was when the session began, empty perhaps, and read
-/// all of it in each batch ever after.
-pub(super) const FRESH_PLANS: &str = "SET plan_cache_mode TO force_custom_plan; SET jit TO off";
+/// One plan for each statement, made once: along an index for each row of the batch, whatever the planner knows of the tables (when
+/// they are new, nothing) and however long the arrays are. Plans of its own choice read a whole table for each batch.
+pub(super) const ONE_PLAN: &str = "SET plan_cache_mode TO force_generic_plan; SET jit TO off; SET enable_seqscan TO off;
+    SET enable_hashjoin TO off; SET enable_mergejoin TO off; SET enable_bitmapscan TO off; SET enable_material TO off";
 
 /// The owner must be alive when it claims: whoever declares it dead deletes this row, and waits for, or is waited for by,
 /// this lock. Without the row the statements below claim nothing.
@@ -163,11 +164,14 @@ fn look_up() -> String {
 fn resolve() -> String {
     format!(
         "UPDATE writes w
-         SET state = 'settled', owner = NULL, doubtful = false, outcome = $2, status = $3, fields = $4, content = $5,
-             truncated = $6, class = $7, evidence = $8, guarantee = $9, attempts = $10, settled_at = $11,
-             resolved_by = $12, resolution = $13,
-             slot = CASE WHEN $2 = 'refused' AND $3 = 0 THEN NULL ELSE slot END
-         WHERE w.id = $1 AND w.state = 'doubted'
+         SET state = 'settled', owner = NULL, doubtful = false, outcome = i.outcome, status = i.status, fields = i.fields,
+             content = i.content, truncated = i.truncated, class = i.class, evidence = i.evidence, guarantee = i.guarantee,
+             attempts = i.attempts, settled_at = i.at, resolved_by = i.by, resolution = i.reason,
+             slot = CASE WHEN i.outcome = 'refused' AND i.status = 0 THEN NULL ELSE slot END
+         FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::bytea[], $8::boolean[],
+                     $9::text[], $10::text[], $11::text[], $12::int[], $13::bigint[])
+             AS i(id, by, reason, outcome, status, fields, content, truncated, class, evidence, guarantee, attempts, at)
+         WHERE w.id = i.id AND w.state = 'doubted'
          RETURNING {RECORD}"
     )
 }

@@ -28,6 +28,7 @@ use super::options::Options;
 use super::writer::Writer;
 use super::{Grant, Left, Life, SharedLanes};
 use crate::search::{Found, Query};
+use crate::waiting::{Waiting, granted};
 use crate::{Claimed, Ledger, LedgerError, Pending, Resolution, ResolvedBy, Stats};
 
 /// A ledger in a shared database. Dropping it finishes what was submitted and signs out.
@@ -205,16 +206,10 @@ impl<D: Database> SharedLedger<D> {
         fence: fn(&T) -> Option<Fence>,
         change: impl FnOnce(Slot<T>) -> Change,
     ) -> Pending<'_, T> {
-        let waiting = self.submit(change).map(|reply| Waiting {
-            shared: &self.shared,
-            id,
-            fence,
-            reply,
-        });
-        Box::pin(async move {
-            let mut waiting = waiting?;
-            (&mut waiting.reply).await.unwrap_or(Err(LedgerError::Closed))
-        })
+        let put_back = move |fence| self.shared.put_back(id, fence);
+        let submitted = self.submit(change);
+        let waiting = submitted.map(|reply| Waiting::new(reply, fence, put_back));
+        Box::pin(async move { waiting?.answer().await })
     }
 
     /// Reads, in another session if the one at hand is lost, for as long as a reading may wait.
@@ -269,40 +264,12 @@ impl<D: Database> SharedLedger<D> {
     }
 }
 
-/// A change that gives out a fence, and who waits for it.
-struct Waiting<'a, T, D: Database> {
-    shared: &'a Shared<D>,
-    id: WriteId,
-    fence: fn(&T) -> Option<Fence>,
-    reply: Reply<T>,
-}
-
-impl<T, D: Database> Drop for Waiting<'_, T, D> {
-    fn drop(&mut self) {
-        // If it is not answered yet, the writer will find nobody and put it back itself. If the answer was taken,
-        // there is none here any more.
-        self.reply.close();
-        if let Ok(Ok(value)) = self.reply.try_recv()
-            && let Some(fence) = (self.fence)(&value)
-        {
-            self.shared.put_back(self.id, fence);
-        }
-    }
-}
-
 impl<D: Database> Drop for SharedLedger<D> {
     fn drop(&mut self) {
         self.closing();
         if let Some(thread) = self.thread.take() {
             let _panicked = thread.join();
         }
-    }
-}
-
-fn granted(claimed: &Claimed) -> Option<Fence> {
-    match claimed {
-        Claimed::Granted(fence) => Some(*fence),
-        Claimed::Taken(_) => None,
     }
 }
 

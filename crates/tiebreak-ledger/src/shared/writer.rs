@@ -20,6 +20,9 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// So soon an unreachable database is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// So often at most the processor is left to others before a batch is made.
+const GATHERING: u32 = 16;
+
 pub(super) struct Writer<D: Database> {
     shared: Arc<Shared<D>>,
     session: Option<D::Writing>,
@@ -41,8 +44,7 @@ impl<D: Database> Writer<D> {
     /// Makes changes until the ledger is closed and everything that was submitted is made.
     pub(super) async fn run(mut self) {
         loop {
-            // The tasks that were just answered submit what comes next: one batch instead of two.
-            std::thread::yield_now();
+            self.gather();
             let jobs = {
                 let mut queue = self.shared.queue();
                 batch::take(&mut queue.jobs, &self.open, self.shared.options.batch)
@@ -55,6 +57,19 @@ impl<D: Database> Writer<D> {
                 continue;
             }
             self.make(jobs).await;
+        }
+    }
+
+    /// Lets the tasks that were just answered submit what comes next, for as long as more comes: one batch instead of two, and
+    /// one flush of the database's log.
+    fn gather(&self) {
+        let mut before = None;
+        for _ in 0..GATHERING {
+            std::thread::yield_now();
+            let waiting = self.shared.queue().jobs.len();
+            if before.replace(waiting) == Some(waiting) {
+                break;
+            }
         }
     }
 

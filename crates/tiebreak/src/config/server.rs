@@ -11,6 +11,7 @@ use super::node::{Node, Value};
 use super::reading::{show_duration, show_list, show_size, show_text, show_word};
 use super::setting::Setting;
 use crate::gateway::{Address, Forwarding, Limits};
+use crate::stores::SharedLedger;
 
 /// The settings of the gateway as a whole.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub(crate) struct Server {
     pub(crate) upstream: Option<String>,
     /// The ledger's file, `memory`, or the address of a database.
     pub(crate) ledger: PathBuf,
+    /// How a ledger in a database is used.
+    pub(crate) shared: SharedLedger,
     /// The embedded origin's file, or `memory`.
     pub(crate) data: PathBuf,
     /// How the embedded origin answers a stale `If-Match`.
@@ -53,6 +56,7 @@ impl Default for Server {
             limits: Limits::default(),
             upstream: None,
             ledger: "tiebreak.ledger".into(),
+            shared: SharedLedger::default(),
             data: "tiebreak.origin".into(),
             stale_status: StaleStatus::Conflict,
             browser_profile: None,
@@ -124,6 +128,32 @@ pub(crate) const SETTINGS: &[Setting<Server>] = &[
         "ledger",
         |s, node| node.text().map(|path| s.ledger = path.into()),
         |s| Some(show_text(&crate::stores::shown(&s.ledger))),
+    ),
+    at_start(
+        "ledger_password_file",
+        |s, node| node.text().map(|path| s.shared.password_file = Some(path.into())),
+        |s| {
+            let path = s.shared.password_file.as_ref();
+            path.map(|path| show_text(&path.display().to_string()))
+        },
+    ),
+    at_start(
+        "ledger_lease",
+        |s, node| {
+            let lease = node.duration()?;
+            let some = (Duration::from_secs(2)..=Duration::from_secs(600)).contains(&lease);
+            let wrong = || Wrong::expected("a duration from \"2s\" to \"10m\"", node);
+            some.then(|| s.shared.lease = lease).ok_or_else(wrong)
+        },
+        |s| Some(show_duration(s.shared.lease)),
+    ),
+    at_start(
+        "secret",
+        |s, node| node.text().map(|path| s.shared.secret = Some(path.into())),
+        |s| {
+            let path = s.shared.secret.as_ref();
+            path.map(|path| show_text(&path.display().to_string()))
+        },
     ),
     at_start(
         "data",

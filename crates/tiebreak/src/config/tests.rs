@@ -563,6 +563,9 @@ principal = "X-User"
         forwarded = "forwarded"                  # default
         # upstream is not set                    # default
         ledger = "tiebreak.ledger"               # default
+        # ledger_password_file is not set        # default
+        ledger_lease = "10s"                     # default
+        # secret is not set                      # default
         data = "tiebreak.origin"                 # default
         # browser_profile is not set             # default
         stale_status = 409                       # default
@@ -786,6 +789,31 @@ upstream = "other"
              9 | [upstreams.other]
                |            ^^^^^
                give both the same `ca`, `client_cert` and `client_key`, or use two host names
+        "#]],
+    );
+}
+
+#[test]
+fn a_ledger_in_a_database_is_set_in_the_file() {
+    let text = r#"
+        ledger = "postgres://me:s3cret@db.example/ledger"
+        ledger_password_file = "/run/secrets/password"
+        ledger_lease = "5s"
+        secret = "/run/secrets/secret"
+    "#;
+    let config = config(text);
+    let shown = |name: &str| {
+        let setting = server::SETTINGS.iter().find(|s| s.name == name).unwrap();
+        (setting.show)(&config.server.values).unwrap()
+    };
+    assert_eq!(shown("ledger"), "\"postgres://db.example/ledger\"");
+    assert_eq!(shown("ledger_lease"), "\"5s\"");
+    assert_eq!(shown("ledger_password_file"), "\"/run/secrets/password\"");
+    assert_eq!(shown("secret"), "\"/run/secrets/secret\"");
+    check(
+        "ledger_lease = \"1s\"\n",
+        expect![[r#"
+            file.toml:1:16: ledger_lease: expected a duration from "2s" to "10m", found "1s"
         "#]],
     );
 }

@@ -70,9 +70,9 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     } else {
         server.ledger.as_path()
     };
-    let callers = Arc::new(Callers::new(&stores::secret_of(record, args.shared())?));
+    let callers = Arc::new(Callers::new(&stores::secret_of(record, &server.shared)?));
     let late_after = config.cautious().late_after;
-    let opened = stores::open_ledger(record, args.shared(), late_after).await?;
+    let opened = stores::open_ledger(record, &server.shared, late_after).await?;
     let ledger = opened.ledger;
     let mut watch = console.as_ref().map(admin::Bound::watch);
     let observer = observer(server, &mut watch)?;

@@ -15,6 +15,8 @@ pub struct Gateway {
     pub admin: Option<String>,
     /// Its folder, kept over restarts.
     pub folder: Option<TempDir>,
+    /// What it said on standard error before it listened.
+    pub began: Vec<String>,
     /// What it says on standard error once it listens.
     says: mpsc::UnboundedReceiver<String>,
 }
@@ -83,6 +85,7 @@ impl Gateway {
             authority,
             admin,
             folder: Some(folder),
+            began: said,
             says,
         }
     }
