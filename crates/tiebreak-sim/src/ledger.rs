@@ -184,8 +184,12 @@ impl Ledger for SimLedger {
             return Box::pin(std::future::ready(unkept()));
         }
         if self.sabotage == Sabotage::GrantWhenDown && self.is_down() {
-            self.trace
-                .note(Event::Claimed(number, id, Fence(self.unkept.load(Ordering::Relaxed)), 0));
+            self.trace.note(Event::Claimed(
+                number,
+                id,
+                Fence(self.unkept.load(Ordering::Relaxed)),
+                0,
+            ));
             return Box::pin(std::future::ready(unkept()));
         }
         self.later(self.memory.claim(claim), |claimed| match claimed {

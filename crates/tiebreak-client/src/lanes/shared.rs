@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tiebreak_core::lane::LaneId;
+use tiebreak_core::record::Fence;
 use tiebreak_core::time::Time;
 use tiebreak_ledger::shared::{Grant, Left, SharedLanes};
 use tiebreak_ledger::{Ledger, LedgerError};
@@ -45,7 +46,7 @@ enum Next {
     Go,
     Ask(LaneId),
     /// The lane has served a batch: whoever waits elsewhere comes first.
-    Offer(LaneId, Left),
+    Offer(LaneId, Fence, Left),
 }
 
 impl Ticket {
@@ -76,8 +77,8 @@ impl Ticket {
                         () = tokio::time::sleep(wait) => {}
                     }
                 }
-                Next::Offer(lane, left) => match shared.offer(&lane, left).await {
-                    Ok(false) => self.lanes.kept(&lane, life),
+                Next::Offer(lane, fence, left) => match shared.offer(&lane, fence, left).await {
+                    Ok(false) => self.lanes.kept(&lane, life, fence),
                     // If it is not known what became of the offer, asking tells.
                     Ok(true) | Err(_) => self.lanes.given_up(&lane),
                 },
@@ -104,7 +105,8 @@ impl Lanes {
                         continue;
                     }
                     if !tenancy.admits(now) {
-                        return Next::Offer(id.clone(), lane.left(now));
+                        let fence = tenancy.fence;
+                        return Next::Offer(id.clone(), fence, lane.left(now));
                     }
                     if place.lanes.len() == 1 {
                         tenancy.admitted += 1;
@@ -140,7 +142,7 @@ impl Lanes {
         let now = self.clock.now();
         let mut state = self.lock();
         let Some(lane) = state.lanes.get_mut(id) else { return };
-        lane.lease = Lease::Held(Tenancy::new(grant.life, now));
+        lane.lease = Lease::Held(Tenancy::new(grant.life, grant.fence, now));
         // What this gateway remembers is current only if nobody else has written since.
         let current = |tag: &str| grant.tag.as_deref() == Some(tag);
         let known = lane
@@ -157,10 +159,10 @@ impl Lanes {
     }
 
     /// Nobody else wants it: another batch.
-    fn kept(&self, id: &LaneId, life: u64) {
+    fn kept(&self, id: &LaneId, life: u64, fence: Fence) {
         let now = self.clock.now();
         if let Some(lane) = self.lock().lanes.get_mut(id) {
-            lane.lease = Lease::Held(Tenancy::new(life, now));
+            lane.lease = Lease::Held(Tenancy::new(life, fence, now));
         }
     }
 
@@ -215,9 +217,14 @@ impl Lane {
     }
 
     fn give_up(&mut self, id: &LaneId, shared: &dyn SharedLanes, life: u64, now: Time) {
-        if self.lease == Lease::Asked || self.lease.held_in(life) {
+        let fence = match &self.lease {
+            Lease::Asked => Some(None),
+            Lease::Held(tenancy) if self.lease.held_in(life) => Some(Some(tenancy.fence)),
+            Lease::Held(_) | Lease::None => None,
+        };
+        if let Some(fence) = fence {
             // Submitted by the call; whether it is done in time only others notice.
-            drop(shared.pass(id, self.left(now)));
+            drop(shared.pass(id, fence, self.left(now)));
         }
         self.lose();
     }

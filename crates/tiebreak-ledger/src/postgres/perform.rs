@@ -13,7 +13,7 @@ use super::error::trouble;
 use super::row;
 use super::statements::{self, ONE_PLAN};
 use crate::LedgerError;
-use crate::shared::{Asked, Change, Done, Job, Standing, Trouble, Writing};
+use crate::shared::{Asked, Done, Job, Standing, Taken, Trouble, Writing};
 use crate::words::parse_resolver;
 
 /// A session of the writer.
@@ -161,8 +161,12 @@ impl Done {
         }
         for row in asked {
             let suspect: i64 = row::get(row, "suspect_ms")?;
-            let suspect = Duration::from_millis(suspect.unsigned_abs());
-            self.taken.insert(row::lane(row)?, (row::get(row, "tag")?, suspect));
+            let taken = Taken {
+                fence: row::fence(row::get(row, "fence")?),
+                tag: row::get(row, "tag")?,
+                suspect_for: Duration::from_millis(suspect.unsigned_abs()),
+            };
+            self.taken.insert(row::lane(row)?, taken);
         }
         Ok(())
     }

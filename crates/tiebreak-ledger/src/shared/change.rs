@@ -39,6 +39,8 @@ pub enum Change {
     Pass {
         /// Which.
         lane: LaneKey,
+        /// Of this holding; `None`: of whatever there is.
+        fence: Option<Fence>,
         /// What stays in it.
         left: Left,
         /// Only to somebody who waits: [`SharedLanes::offer`](super::SharedLanes::offer).

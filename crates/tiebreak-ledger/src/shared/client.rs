@@ -254,9 +254,10 @@ impl<D: Database> SharedLedger<D> {
         self.shared.submitted.notify_one();
     }
 
-    fn give(&self, lane: LaneKey, left: Left, only_if_wanted: bool) -> Pending<'_, bool> {
+    fn give(&self, lane: LaneKey, fence: Option<Fence>, left: Left, only_if_wanted: bool) -> Pending<'_, bool> {
         self.change(|slot| Change::Pass {
             lane,
+            fence,
             left,
             only_if_wanted,
             slot,
@@ -399,13 +400,13 @@ impl<D: Database> SharedLanes for SharedLedger<D> {
         self.change(|slot| Change::Ask(lane, slot))
     }
 
-    fn pass(&self, lane: &LaneId, left: Left) -> Pending<'_, ()> {
-        let passing = self.give(key(lane), left, false);
+    fn pass(&self, lane: &LaneId, fence: Option<Fence>, left: Left) -> Pending<'_, ()> {
+        let passing = self.give(key(lane), fence, left, false);
         Box::pin(async move { passing.await.map(drop) })
     }
 
-    fn offer(&self, lane: &LaneId, left: Left) -> Pending<'_, bool> {
-        self.give(key(lane), left, true)
+    fn offer(&self, lane: &LaneId, fence: Fence, left: Left) -> Pending<'_, bool> {
+        self.give(key(lane), Some(fence), left, true)
     }
 
     fn hint(&self) -> &Notify {

@@ -57,6 +57,17 @@ impl Trouble {
 /// What comes of asking.
 pub type Asked<T> = Result<T, Trouble>;
 
+/// A lane that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The number of this holding.
+    pub fence: Fence,
+    /// The version left in it.
+    pub tag: Option<String>,
+    /// For so long it is suspect.
+    pub suspect_for: Duration,
+}
+
 /// What a batch did: the writes for which the change of their kind was made, with the fences given out.
 #[derive(Debug, Default)]
 pub struct Done {
@@ -64,8 +75,8 @@ pub struct Done {
     pub granted: HashMap<WriteId, Fence>,
     /// Settled, in doubt, released (`None`), or resolved.
     pub ended: HashMap<WriteId, Option<Record>>,
-    /// The lanes that were taken, with the version left in them and for how long they are suspect.
-    pub taken: HashMap<LaneKey, (Option<String>, Duration)>,
+    /// The lanes that were taken.
+    pub taken: HashMap<LaneKey, Taken>,
     /// The lanes that were given up.
     pub passed: HashSet<LaneKey>,
     /// Whether the owner's lease had not run out; else nothing was claimed.

@@ -259,10 +259,11 @@ impl<D: Database> Writer<D> {
                     self.open.remove(&id);
                 }
                 Change::Ask(lane, slot) => {
-                    let grant = done.taken.remove(lane).map(|(tag, suspect_for)| Grant {
+                    let grant = done.taken.remove(lane).map(|taken| Grant {
                         life: self.owner.unsigned_abs(),
-                        suspect_for,
-                        tag,
+                        fence: taken.fence,
+                        suspect_for: taken.suspect_for,
+                        tag: taken.tag,
                     });
                     // Nobody hears it: then its place was given up, and passing the lane on was submitted after this.
                     send(slot, Ok(grant));

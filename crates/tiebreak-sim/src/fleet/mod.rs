@@ -3,8 +3,8 @@
 //! What the gateways do with it is the shipped code: [`SharedLedger`](tiebreak_ledger::shared::SharedLedger), the engine and its
 //! lanes. Only what PostgreSQL does with each statement is modelled: in [`tables`], [`claims`], [`lanes`] and [`owners`].
 
-pub mod clock;
 mod claims;
+pub mod clock;
 mod lanes;
 pub mod link;
 mod owners;

@@ -12,7 +12,14 @@ impl Tables {
     pub fn register_owner(&mut self, host: usize, lease: Duration, late: Duration, now: Time) -> i64 {
         self.last_owner += 1;
         let lease_until = now.after(lease);
-        self.owners.insert(self.last_owner, Owner { lease_until, late, host });
+        self.owners.insert(
+            self.last_owner,
+            Owner {
+                lease_until,
+                late,
+                host,
+            },
+        );
         self.last_owner
     }
 
@@ -21,7 +28,11 @@ impl Tables {
         let lease_until = now.after(lease);
         let late = Duration::ZERO;
         if self.sabotage == Sabotage::DeadRevived {
-            self.owners.entry(owner).or_insert(Owner { lease_until, late, host });
+            self.owners.entry(owner).or_insert(Owner {
+                lease_until,
+                late,
+                host,
+            });
         }
         match self.owners.get_mut(&owner) {
             Some(alive) => {
@@ -45,7 +56,9 @@ impl Tables {
     }
 
     fn remove(&mut self, owner: i64, since: Option<Time>, now: Time) -> u64 {
-        let Some(gone) = self.owners.remove(&owner) else { return 0 };
+        let Some(gone) = self.owners.remove(&owner) else {
+            return 0;
+        };
         let late = since.unwrap_or(gone.lease_until).after(gone.late);
         for lane in self.lanes.values_mut().filter(|l| l.owner == Some(owner)) {
             lane.owner = None;

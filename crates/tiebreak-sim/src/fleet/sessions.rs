@@ -8,9 +8,7 @@ use tiebreak_core::key::KeyTrace;
 use tiebreak_core::record::{Claim, Record, Sought, WriteId};
 use tiebreak_core::time::Time;
 use tiebreak_ledger::search::{Found, Query};
-use tiebreak_ledger::shared::{
-    Asked, Database, Done, Job, Keeping, Options, Reading, Standing, Trouble, Writing,
-};
+use tiebreak_ledger::shared::{Asked, Database, Done, Job, Keeping, Options, Reading, Standing, Trouble, Writing};
 use tiebreak_ledger::{LedgerError, Resolution, Stats};
 use tokio::sync::Notify;
 
@@ -79,7 +77,8 @@ impl Keeping for Link {
 
     async fn renew(&self, owner: i64, lease: Duration) -> Asked<bool> {
         let host = self.database.host;
-        self.call(move |tables, now| tables.renew(host, owner, lease, now)).await
+        self.call(move |tables, now| tables.renew(host, owner, lease, now))
+            .await
     }
 
     async fn reap(&self, own: i64) -> Asked<u64> {
@@ -106,7 +105,8 @@ impl Reading for Link {
     }
 
     async fn get(&self, id: WriteId) -> Asked<Option<Record>> {
-        self.call(move |tables, _| tables.get(id).map(|(record, _)| record)).await
+        self.call(move |tables, _| tables.get(id).map(|(record, _)| record))
+            .await
     }
 
     async fn resolution(&self, id: WriteId) -> Asked<Option<Resolution>> {

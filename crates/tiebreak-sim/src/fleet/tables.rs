@@ -162,11 +162,12 @@ impl Tables {
             }
             Change::Pass {
                 lane,
+                fence,
                 left,
                 only_if_wanted,
                 ..
             } => {
-                if let Some(next) = self.pass(owner, *lane, left, *only_if_wanted, now) {
+                if let Some(next) = self.pass(owner, *lane, *fence, left, *only_if_wanted, now) {
                     done.passed.insert(*lane);
                     made.handed_over |= next.is_some();
                 }
@@ -285,11 +286,13 @@ pub fn sent(jobs: &[Job]) -> Vec<Change> {
         Change::Ask(lane, _) => Change::Ask(*lane, none()),
         Change::Pass {
             lane,
+            fence,
             left,
             only_if_wanted,
             ..
         } => Change::Pass {
             lane: *lane,
+            fence: *fence,
             left: left.clone(),
             only_if_wanted: *only_if_wanted,
             slot: none(),

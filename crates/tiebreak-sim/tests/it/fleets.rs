@@ -1,27 +1,33 @@
 //! Fleets over one ledger: the promises hold, and mistakes of the database are seen.
 
 use tiebreak_sim::checkers;
+use tiebreak_sim::fleet::link::Storms;
 use tiebreak_sim::run;
 use tiebreak_sim::sabotage::Sabotage;
-use tiebreak_sim::scenario::{Scenario, named, shared};
+use tiebreak_sim::scenario::{Fleet, Scenario, named, shared};
 use tiebreak_sim::trace::Event;
 
-/// What breaks in one of `seeds` in the scenario `name` with this mistake.
-fn broken_by(name: &str, sabotage: Sabotage, seeds: u64) -> Option<(u64, u8)> {
-    let scenario = Scenario {
-        sabotage,
-        ..named(name).expect("a scenario of this name")
-    };
-    (0..seeds).find_map(|seed| {
-        let found = checkers::check(&run(&scenario, seed));
-        found.first().map(|violation| (seed, violation.promise))
-    })
-}
+/// With this mistake something breaks in one of so many runs.
+const SEEDS: u64 = 150;
 
 fn seen(name: &str, sabotage: Sabotage) {
-    let found = broken_by(name, sabotage, 60);
+    broken(&named(name).expect("a scenario of this name"), sabotage);
+}
+
+fn broken(scenario: &Scenario, sabotage: Sabotage) {
+    let (name, scenario) = (
+        scenario.name,
+        Scenario {
+            sabotage,
+            ..scenario.clone()
+        },
+    );
+    let found = (0..SEEDS).find_map(|seed| {
+        let found = checkers::check(&run(&scenario, seed));
+        found.first().map(|violation| (seed, violation.promise))
+    });
     println!("{sabotage:?} in {name}: {found:?}");
-    assert!(found.is_some(), "nobody saw {sabotage:?} in 60 runs of {name}");
+    assert!(found.is_some(), "nobody saw {sabotage:?} in {SEEDS} runs of {name}");
 }
 
 #[test]
@@ -42,6 +48,22 @@ fn a_dead_process_that_is_revived_is_seen() {
 #[test]
 fn a_lane_that_two_hold_is_seen() {
     seen("fleet-tagless", Sabotage::LanesUnheld);
+}
+
+#[test]
+fn a_lane_given_up_by_an_old_statement_is_seen() {
+    let held_up = Fleet {
+        storms: Storms {
+            late: 60,
+            ..Storms::default()
+        },
+        ..named("fleet-tagless").and_then(|s| s.fleet).expect("it is a fleet")
+    };
+    let scenario = Scenario {
+        fleet: Some(held_up),
+        ..named("fleet-tagless").expect("a scenario of this name")
+    };
+    broken(&scenario, Sabotage::LaneFencesIgnored);
 }
 
 #[test]

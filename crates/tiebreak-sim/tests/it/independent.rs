@@ -133,37 +133,62 @@ fn reads(value: u32) -> Saw {
 fn small_histories_are_told_apart() {
     let never = |op, begin| call(op, begin, None);
     let cases = [
-        ("read what was written", true, vec![
-            call(edit(0, 1), 0, Some((1, Saw::Applied))),
-            call(Op::Read, 2, Some((3, reads(1)))),
-        ]),
-        ("read what is over", false, vec![
-            call(edit(0, 1), 0, Some((1, Saw::Applied))),
-            call(Op::Read, 2, Some((3, reads(0)))),
-        ]),
-        ("an unanswered write takes effect late", true, vec![
-            never(edit(0, 1), 0),
-            call(Op::Read, 2, Some((3, reads(0)))),
-            call(Op::Read, 4, Some((5, reads(1)))),
-        ]),
-        ("but not before it began", false, vec![
-            call(Op::Read, 0, Some((1, reads(1)))),
-            never(edit(0, 1), 2),
-        ]),
-        ("nor twice", false, vec![
-            never(edit(0, 1), 0),
-            call(Op::Read, 1, Some((2, reads(1)))),
-            call(edit(1, 2), 3, Some((4, Saw::Applied))),
-            call(Op::Read, 5, Some((6, reads(1)))),
-        ]),
-        ("a lost update", false, vec![
-            call(edit(0, 1), 0, Some((3, Saw::Applied))),
-            call(edit(0, 2), 1, Some((4, Saw::Applied))),
-        ]),
-        ("a refused write changes nothing", false, vec![
-            call(edit(0, 1), 0, Some((1, Saw::Refused))),
-            call(Op::Read, 2, Some((3, reads(1)))),
-        ]),
+        (
+            "read what was written",
+            true,
+            vec![
+                call(edit(0, 1), 0, Some((1, Saw::Applied))),
+                call(Op::Read, 2, Some((3, reads(1)))),
+            ],
+        ),
+        (
+            "read what is over",
+            false,
+            vec![
+                call(edit(0, 1), 0, Some((1, Saw::Applied))),
+                call(Op::Read, 2, Some((3, reads(0)))),
+            ],
+        ),
+        (
+            "an unanswered write takes effect late",
+            true,
+            vec![
+                never(edit(0, 1), 0),
+                call(Op::Read, 2, Some((3, reads(0)))),
+                call(Op::Read, 4, Some((5, reads(1)))),
+            ],
+        ),
+        (
+            "but not before it began",
+            false,
+            vec![call(Op::Read, 0, Some((1, reads(1)))), never(edit(0, 1), 2)],
+        ),
+        (
+            "nor twice",
+            false,
+            vec![
+                never(edit(0, 1), 0),
+                call(Op::Read, 1, Some((2, reads(1)))),
+                call(edit(1, 2), 3, Some((4, Saw::Applied))),
+                call(Op::Read, 5, Some((6, reads(1)))),
+            ],
+        ),
+        (
+            "a lost update",
+            false,
+            vec![
+                call(edit(0, 1), 0, Some((3, Saw::Applied))),
+                call(edit(0, 2), 1, Some((4, Saw::Applied))),
+            ],
+        ),
+        (
+            "a refused write changes nothing",
+            false,
+            vec![
+                call(edit(0, 1), 0, Some((1, Saw::Refused))),
+                call(Op::Read, 2, Some((3, reads(1)))),
+            ],
+        ),
     ];
     for (what, holds, calls) in cases {
         let document = Document(vec![0]);
