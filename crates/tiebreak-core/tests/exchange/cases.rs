@@ -22,6 +22,7 @@ use tiebreak_core::repeat::Likeness;
 use tiebreak_core::request::{Target, WriteRequest};
 use tiebreak_core::time::Time;
 use tiebreak_core::validator::EntityTag;
+use tiebreak_core::virtual_tag::VirtualTags;
 
 use crate::world::{Tags, document, fields};
 
@@ -75,6 +76,7 @@ pub(crate) struct Case {
     pub(crate) key: bool,
     pub(crate) base: Base,
     pub(crate) tags: Tags,
+    pub(crate) virtual_tags: VirtualTags,
     pub(crate) honours_keys: bool,
     pub(crate) check_first: bool,
     pub(crate) claim_ahead: bool,
@@ -91,6 +93,7 @@ impl Default for Case {
             key: true,
             base: Base::Nothing,
             tags: Tags::Version,
+            virtual_tags: VirtualTags::Off,
             honours_keys: false,
             check_first: false,
             claim_ahead: false,
@@ -106,6 +109,7 @@ pub(crate) const CALLER: CallerId = CallerId(Digest([7; 32]));
 impl Case {
     pub(crate) fn policy(&self) -> Policy {
         Policy {
+            virtual_tags: self.virtual_tags,
             honours_keys: self.honours_keys,
             claim_ahead: self.claim_ahead,
             attempts: 4,
@@ -119,13 +123,22 @@ impl Case {
         }
     }
 
+    /// The tag by which a client knows version `n`: the origin's, or ours.
+    pub(crate) fn shown(&self, n: u64) -> Option<String> {
+        let ours = || {
+            let representation = Representation::new("application/json", document("old", n));
+            Some(self.policy().virtual_tag(&representation)?.to_string())
+        };
+        self.tags.of(n).or_else(ours)
+    }
+
     pub(crate) fn write(&self) -> WriteRequest {
         let kind = match self.method {
             Method::PATCH => "application/merge-patch+json",
             _ => "application/json",
         };
         let mut headers = vec![("content-type", kind)];
-        let tag = self.tags.of(1).unwrap_or_else(|| "\"1\"".to_owned());
+        let tag = self.shown(1).unwrap_or_else(|| "\"1\"".to_owned());
         match self.base {
             Base::Nothing | Base::Read | Base::ReadTwo => {}
             Base::Named => headers.push(("if-match", &tag)),
@@ -292,6 +305,7 @@ pub(crate) fn all() -> Vec<Case> {
                             key: flags & 1 != 0,
                             base,
                             tags,
+                            virtual_tags: VirtualTags::Off,
                             honours_keys: flags & 2 != 0,
                             check_first: flags & 4 != 0,
                             claim_ahead: flags & 8 != 0,

@@ -7,5 +7,6 @@ mod cases;
 mod keys;
 mod sequences;
 mod tables;
+mod virtual_tags;
 mod watch;
 mod world;

@@ -443,6 +443,28 @@ unguarded = "allow"
 }
 
 #[test]
+fn virtual_tags_need_reads_and_writes_and_no_other_version() {
+    check(
+        r#"
+upstream = "https://api.example.com"
+
+[[route]]
+path = "/a"
+virtual_tags = "byte"
+[[route]]
+path = "/b"
+virtual_tags = "json"
+version = "/version"
+[[route]]
+path = "/c"
+methods = ["PUT", "PATCH"]
+virtual_tags = "bytes"
+"#,
+        expect![[r#""#]],
+    );
+}
+
+#[test]
 fn observing_needs_something_to_observe() {
     check(
         "observe = true\n",

@@ -11,6 +11,7 @@
 //! | `routing` | which route of the configuration a request takes |
 //! | `reload` | SIGHUP: the configuration is read anew |
 //! | `read` | safe methods: streamed through, and remembered |
+//! | `tagged` | reads to whose answers the route gives an entity tag |
 //! | `content` | the content of a write, taken in within bounds |
 //! | `write` | writes: through the engine |
 //! | `upstream` | the origin: over HTTP, or embedded |
@@ -33,6 +34,7 @@ mod reload;
 mod route;
 mod routing;
 mod serve;
+mod tagged;
 mod upstream;
 mod write;
 

@@ -35,4 +35,5 @@ mod scripted;
 mod search;
 mod shared;
 mod stories;
+mod virtual_tags;
 mod wire;
