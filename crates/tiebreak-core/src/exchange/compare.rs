@@ -154,7 +154,7 @@ impl Exchange {
             merged: None,
             fits: true,
             attach: self.own_key(),
-            guarantee: self.strength(None, Guarantee::C),
+            guarantee: self.or_by_key(self.by_own_lists().max(Guarantee::C)),
             guard: None,
             before: current.or_else(named).map_or(Before::Unknown, Before::Known),
             creates: false,

@@ -91,7 +91,7 @@ impl Exchange {
     fn not_sent(&mut self, now: Time, why: NotSent) -> Step {
         self.attempts -= 1;
         if self.unknown.is_some() {
-            let by_key = self.context.policy.honours_keys;
+            let by_key = self.repeats_by_key();
             return self.wait_then(now, if by_key { Next::Send } else { Next::Prove }, None);
         }
         if self.via == Via::Page {
@@ -152,7 +152,7 @@ impl Exchange {
     /// If an earlier attempt without guard got no answer, it may still arrive.
     pub(super) fn suspicion(&self) -> Option<Time> {
         match self.unknown {
-            Some(_) if !self.is_guarded() && !self.context.policy.honours_keys => {
+            Some(_) if !self.is_guarded() && !self.repeats_by_key() => {
                 Some(self.quiet_since.after(self.context.policy.late_after))
             }
             _ => None,

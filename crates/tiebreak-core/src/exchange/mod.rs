@@ -10,6 +10,7 @@
 //! | `plan` | which precondition guards the attempt, and what it is merged from |
 //! | `compare` | the client's own precondition, where only we know the tag |
 //! | `create` | looked for by its natural key, before it is sent and when its answer is lost |
+//! | `strength` | the guarantee that is stated of it |
 //! | `deliver` | what the answer means and what is done about it |
 //! | `rebase` | fetch, merge, send again under the new version |
 //! | `hand_off` | a bot check is passed by a person, and the write sent from the page |
@@ -32,6 +33,7 @@ mod prove;
 mod queue;
 mod rebase;
 mod reply;
+mod strength;
 mod tell;
 mod versions;
 

@@ -9,7 +9,6 @@ use crate::base::{self, BaseDecision, BaseUnknown, How, Question, Served};
 use crate::exchange::answer::Answer;
 use crate::exchange::{Carried, Exchange};
 use crate::guarantee::Guarantee;
-use crate::key::IDEMPOTENCY_KEY;
 use crate::merge::{self, Document, Edit, Holds, MergeFailure, Merged, Representation};
 use crate::method::acts_on_target;
 use crate::outcome::Outcome;
@@ -280,7 +279,7 @@ impl Exchange {
             merged: None,
             fits: true,
             attach: self.own_key(),
-            guarantee: self.strength(guard.as_ref(), Guarantee::A),
+            guarantee: self.literal_strength(guard.as_ref()),
             guard,
             before: Before::of(before),
             creates: false,
@@ -436,7 +435,7 @@ impl Exchange {
             Some(tag) => self.under(tag.clone(), Some(current.representation.clone()), on_stale, best),
             None => Plan {
                 on_stale,
-                guarantee: Guarantee::C,
+                guarantee: self.or_by_key(Guarantee::C),
                 unguarded: false,
                 ..self.unguarded(Some(current))
             },
@@ -583,33 +582,6 @@ impl Exchange {
         };
         let version = kind.is_version(&tag, content.map(Representation::content));
         Guard { tag, version }
-    }
-
-    /// The key that this write brings along where the origin honours keys and the caller sent none.
-    pub(super) fn own_key(&self) -> Vec<(HeaderName, HeaderValue)> {
-        let name = self.context.policy.keys.field.clone();
-        if !self.context.policy.honours_keys || self.is_signed() || self.write.headers.contains_key(&name) {
-            return Vec::new();
-        }
-        let id = self.resumed.as_ref().map_or(self.context.id, |r| r.claim.id);
-        // Only the standard field is known to hold a structured-field string.
-        let quote = if name == IDEMPOTENCY_KEY { "\"" } else { "" };
-        HeaderValue::from_str(&format!("{quote}{id}{quote}"))
-            .map(|value| vec![(name, value)])
-            .unwrap_or_default()
-    }
-
-    pub(super) fn strength(&self, guard: Option<&Guard>, best: Guarantee) -> Guarantee {
-        match guard {
-            Some(guard) if guard.version => best,
-            _ if self.context.policy.honours_keys => Guarantee::B,
-            Some(_) => Guarantee::C,
-            None => best.max(if self.context.check_first || self.has_compared() {
-                Guarantee::C
-            } else {
-                Guarantee::D
-            }),
-        }
     }
 
     /// A refusal, if the plan is weaker than the route demands.

@@ -33,7 +33,7 @@ impl Exchange {
     pub(super) fn lost(&mut self, now: Time, why: Unknown) -> Step {
         self.unknown = Some(why);
         self.quiet_since = now;
-        if self.context.policy.honours_keys {
+        if self.repeats_by_key() {
             // The origin tells a repeat from a new write by its key.
             return self.wait_then(now, Next::Send, None);
         }
@@ -58,7 +58,7 @@ impl Exchange {
 
     /// The doubt is taken up, in its lanes.
     pub(super) fn take_up(&mut self, now: Time) -> Step {
-        if self.context.policy.honours_keys {
+        if self.repeats_by_key() {
             // Under the same key, from the caller's own base: the origin tells whether it has it already.
             return self.plan_and_send(now);
         }

@@ -42,6 +42,10 @@ pub(crate) enum Base {
     Read,
     /// Versions 0 and 1 were read, on other connections.
     ReadTwo,
+    /// The client's own `If-Match` with the tags of versions 1 and 2.
+    NamedTwo,
+    /// The client's own `If-Match: *`.
+    IfMatchAny,
     /// The client's own `If-None-Match: *`.
     IfNoneMatch,
 }
@@ -84,6 +88,9 @@ pub(crate) struct Case {
     pub(crate) carried: Option<u64>,
     pub(crate) doubt: Doubtful,
     pub(crate) hand_off: HandOffs,
+    pub(crate) least: Guarantee,
+    /// The `Authorization` field.
+    pub(crate) authorization: Option<&'static str>,
 }
 
 impl Default for Case {
@@ -100,6 +107,8 @@ impl Default for Case {
             carried: None,
             doubt: Doubtful::No,
             hand_off: HandOffs::Off,
+            least: Guarantee::D,
+            authorization: None,
         }
     }
 }
@@ -110,6 +119,7 @@ impl Case {
     pub(crate) fn policy(&self) -> Policy {
         Policy {
             virtual_tags: self.virtual_tags,
+            least: self.least,
             honours_keys: self.honours_keys,
             claim_ahead: self.claim_ahead,
             attempts: 4,
@@ -138,9 +148,13 @@ impl Case {
             _ => "application/json",
         };
         let mut headers = vec![("content-type", kind)];
+        headers.extend(self.authorization.map(|value| ("authorization", value)));
         let tag = self.shown(1).unwrap_or_else(|| "\"1\"".to_owned());
+        let two = format!("{tag}, {}", self.shown(2).unwrap_or_else(|| "\"2\"".to_owned()));
         match self.base {
             Base::Nothing | Base::Read | Base::ReadTwo => {}
+            Base::NamedTwo => headers.push(("if-match", &two)),
+            Base::IfMatchAny => headers.push(("if-match", "*")),
             Base::Named => headers.push(("if-match", &tag)),
             Base::NamedRebase => headers.extend([("if-match", tag.as_str()), ("prefer", "tiebreak=rebase")]),
             Base::IfNoneMatch => headers.push(("if-none-match", "*")),
@@ -172,7 +186,7 @@ impl Case {
     fn candidates(&self) -> Candidates {
         let served = match self.base {
             Base::Nothing | Base::IfNoneMatch => Vec::new(),
-            Base::Named | Base::NamedRebase | Base::Read => vec![self.served(1, 1)],
+            Base::Named | Base::NamedRebase | Base::NamedTwo | Base::IfMatchAny | Base::Read => vec![self.served(1, 1)],
             Base::ReadTwo => vec![self.served(0, 2), self.served(1, 3)],
         };
         Candidates {
@@ -312,6 +326,8 @@ pub(crate) fn all() -> Vec<Case> {
                             carried: (flags & 1 != 0).then_some(2),
                             doubt,
                             hand_off: HandOffs::Passes,
+                            least: Guarantee::D,
+                            authorization: None,
                         });
                     }
                 }

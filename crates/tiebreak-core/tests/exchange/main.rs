@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cases;
+mod guarantees;
 mod keys;
 mod sequences;
 mod tables;

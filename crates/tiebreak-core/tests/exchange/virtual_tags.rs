@@ -180,15 +180,15 @@ fn what_cannot_be_read_is_the_origins_business() {
         &untagged(Base::Named),
         vec![answer(405, None, ""), answer(204, None, "")],
         &expect![[r#"
-        look up
-        read
-            405
-        claim, held "tiebreak-4f0524c3c9a9d82ed67e7e35cd88a61544ae2ded4913f35e1f0c9319519d36ea";new
-        PUT if-match: "tiebreak-4f0524c3c9a9d82ed67e7e35cd88a61544ae2ded4913f35e1f0c9319519d36ea" {"a":"new","b":1}
-            204
-        settle applied
-        answer 204: applied; attempts=1; guarantee=C
-    "#]],
+            look up
+            read
+                405
+            claim, held "tiebreak-4f0524c3c9a9d82ed67e7e35cd88a61544ae2ded4913f35e1f0c9319519d36ea";new
+            PUT if-match: "tiebreak-4f0524c3c9a9d82ed67e7e35cd88a61544ae2ded4913f35e1f0c9319519d36ea" {"a":"new","b":1}
+                204
+            settle applied
+            answer 204: applied; attempts=1; guarantee=D
+        "#]],
     );
 }
 
