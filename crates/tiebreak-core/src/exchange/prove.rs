@@ -100,6 +100,14 @@ impl Exchange {
         {
             return self.landed(now, response, Outcome::Applied);
         }
+        if self.is_signed()
+            && response
+                .as_ref()
+                .is_some_and(|r| matches!(r.status.as_u16(), 401 | 403))
+        {
+            // The signature is the write's, and no read can be made with it.
+            return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
+        }
         let held = self.plan.as_deref().and_then(|p| p.guard.clone());
         if let Some(held) = held
             && self.resumed.is_some()

@@ -37,6 +37,7 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
     };
     for upstream in &config.upstreams[1..] {
         tls(upstream, faults);
+        host(upstream, faults);
         if !used(&upstream.name) {
             let wrong = Wrong::new("nothing uses it").with(format!(
                 "name it in a [[route]] (upstream = {:?}), or take it out",
@@ -73,6 +74,24 @@ fn tls(upstream: &Upstream, faults: &mut Faults) {
             let wrong = Wrong::new(format!("it needs `{other}` beside it")).with(format!("add {other} = \"FILE.pem\""));
             return faults.mistake(settings.at(one), of(one), wrong);
         }
+    }
+}
+
+/// A host that is preserved is of no use to what signs it where the path is another.
+fn host(upstream: &Upstream, faults: &mut Faults) {
+    let settings = &upstream.settings;
+    let Some(remote) = &settings.values.remote else { return };
+    if settings.values.preserve_host && !remote.base().is_empty() {
+        let wrong = Wrong::new(format!(
+            "the url puts {:?} before each path, so requests that sign host and path will be refused all the same",
+            remote.base()
+        ))
+        .with("take the path out of the url if clients sign their requests");
+        faults.warning(
+            settings.at("preserve_host"),
+            format!("upstream {:?}: preserve_host", upstream.name),
+            wrong,
+        );
     }
 }
 
