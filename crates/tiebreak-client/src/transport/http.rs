@@ -157,12 +157,14 @@ fn why(error: &hyper::Error) -> Unknown {
     }
 }
 
-/// Puts the request into the form it has on the wire: origin-form target and a `Host` field (RFC 9112 §3.2).
+/// Puts the request into the form it has on the wire: origin-form target and a `Host` field (RFC 9112 §3.2), unless it brings one
+/// along: an origin may have to be asked under the name that a client signed.
 fn on_the_wire<B>(mut request: Request<B>) -> Request<B> {
-    if let Some(host) = request
-        .uri()
-        .authority()
-        .and_then(|a| HeaderValue::from_str(a.as_str()).ok())
+    if !request.headers().contains_key(header::HOST)
+        && let Some(host) = request
+            .uri()
+            .authority()
+            .and_then(|a| HeaderValue::from_str(a.as_str()).ok())
     {
         request.headers_mut().insert(header::HOST, host);
     }

@@ -37,7 +37,10 @@ impl Exchange {
 
     fn outgoing(&self) -> Outgoing {
         let mut headers = self.write.headers.clone();
-        strip_preference(&mut headers);
+        if !self.is_signed() {
+            strip_preference(&mut headers);
+        }
+        self.take_out_compared(&mut headers);
         let mut content = self.write.content.clone();
         if let Some(plan) = &self.plan {
             for (name, value) in &plan.attach {
@@ -88,7 +91,7 @@ impl Exchange {
     fn not_sent(&mut self, now: Time, why: NotSent) -> Step {
         self.attempts -= 1;
         if self.unknown.is_some() {
-            let by_key = self.context.policy.honours_keys;
+            let by_key = self.repeats_by_key();
             return self.wait_then(now, if by_key { Next::Send } else { Next::Prove }, None);
         }
         if self.via == Via::Page {
@@ -110,8 +113,10 @@ impl Exchange {
     fn applied(&mut self, now: Time, response: Response, verdict: Verdict) -> Step {
         self.refused = None;
         let produced = self.produced(&response);
+        let ours = self.tag_for(produced.as_ref());
         let exit = LaneExit {
-            carried: produced.clone(),
+            // What no tag names is read again by whoever comes next.
+            carried: produced.clone().filter(|p| p.etag.is_some()),
             suspect_until: self.suspicion(),
             ..LaneExit::default()
         };
@@ -123,6 +128,9 @@ impl Exchange {
             Answer::ours(cut(&response), report)
         };
         answer.produced = produced;
+        if let Some(tag) = ours.and_then(|tag| HeaderValue::from_str(&tag.to_string()).ok()) {
+            answer.headers.entry(http::header::ETAG).or_insert(tag);
+        }
         self.settle(now, answer, exit)
     }
 
@@ -144,7 +152,7 @@ impl Exchange {
     /// If an earlier attempt without guard got no answer, it may still arrive.
     pub(super) fn suspicion(&self) -> Option<Time> {
         match self.unknown {
-            Some(_) if !self.is_guarded() && !self.context.policy.honours_keys => {
+            Some(_) if !self.is_guarded() && !self.repeats_by_key() => {
                 Some(self.quiet_since.after(self.context.policy.late_after))
             }
             _ => None,
@@ -152,7 +160,7 @@ impl Exchange {
     }
 
     /// Version and representation that the write produced, if the answer holds both beyond doubt: it has a
-    /// strong entity tag, and its content contains all that the resource must hold now.
+    /// strong entity tag (or gets ours), and its content contains all that the resource must hold now.
     fn produced(&self, response: &Response) -> Option<Carried> {
         // The answer to a write is of the variant that the write's own fields choose, which may not be that of its base.
         if !self.variant.is_chosen_by(&self.write.headers) {
@@ -162,7 +170,10 @@ impl Exchange {
             return None;
         }
         let representation = Representation::new(response.field("content-type")?, response.content.clone());
-        let etag = self.tag_of(response, &representation).filter(|t| !t.is_weak())?;
+        let etag = match self.tag_of(response, &representation) {
+            None if self.context.policy.gives_tags() => None,
+            etag => Some(etag.filter(|t| !t.is_weak())?),
+        };
         let plan = self.plan.as_deref()?;
         let before = match &plan.before {
             Before::Known(before) => Some(before),
@@ -182,7 +193,7 @@ impl Exchange {
         Some(Carried {
             caller: self.context.caller,
             variant: self.selecting(),
-            etag: Some(etag),
+            etag,
             representation,
         })
     }
@@ -228,10 +239,7 @@ impl Exchange {
             Stale::Tell => self.tell(now),
             Stale::MergeFrom(_) | Stale::CheckAgain => self.refetch(now),
             Stale::BaseGone => {
-                let problem = Problem::new(
-                    Kind::BaseUnknown,
-                    "the resource was changed since you read it, and the version that you read is no longer at hand; read it again and write it anew",
-                );
+                let problem = base_gone();
                 let answer = Answer::ours(problem, self.report(Outcome::Refused));
                 self.settle(now, answer, LaneExit::default())
             }
@@ -309,6 +317,14 @@ impl Exchange {
         (self.rounds < policy.attempts.saturating_mul(2) && self.attempts < policy.attempts && at <= self.gives_up_at())
             .then_some(at)
     }
+}
+
+/// The version that the caller names is stale, and what it was is not known any more.
+pub(super) fn base_gone() -> Problem {
+    Problem::new(
+        Kind::BaseUnknown,
+        "the resource was changed since you read it, and the version that you read is no longer at hand; read it again and write it anew",
+    )
 }
 
 /// What is said instead of an answer that did not come in whole.

@@ -226,13 +226,6 @@ impl Carried {
     pub fn strong_tag(&self) -> Option<&EntityTag> {
         self.etag.as_ref().filter(|t| !t.is_weak())
     }
-
-    /// The tag as text, for reports.
-    pub(super) fn version(&self) -> String {
-        self.etag
-            .as_ref()
-            .map_or_else(|| "unknown".to_owned(), EntityTag::to_string)
-    }
 }
 
 /// What a write leaves behind in its lanes.

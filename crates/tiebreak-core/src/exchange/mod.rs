@@ -8,7 +8,9 @@
 //! | `begin` | key, ledger look-up, repeats that join or replay |
 //! | `queue` | lanes and claim |
 //! | `plan` | which precondition guards the attempt, and what it is merged from |
+//! | `compare` | the client's own precondition, where only we know the tag |
 //! | `create` | looked for by its natural key, before it is sent and when its answer is lost |
+//! | `strength` | the guarantee that is stated of it |
 //! | `deliver` | what the answer means and what is done about it |
 //! | `rebase` | fetch, merge, send again under the new version |
 //! | `hand_off` | a bot check is passed by a person, and the write sent from the page |
@@ -20,6 +22,7 @@
 mod answer;
 mod backoff;
 mod begin;
+mod compare;
 mod create;
 mod deliver;
 mod effect;
@@ -30,6 +33,7 @@ mod prove;
 mod queue;
 mod rebase;
 mod reply;
+mod strength;
 mod tell;
 mod versions;
 
@@ -64,6 +68,7 @@ use crate::variant::Variant;
 use crate::verdict::Verdict;
 
 use backoff::Jitter;
+use compare::Compared;
 use hand_off::Met;
 use plan::Plan;
 
@@ -117,6 +122,8 @@ pub struct Exchange {
     preconditions: Preconditions,
     /// The version that the write names in its content or query, where the origin keeps versions there.
     stated: Option<Stated>,
+    /// How the client's own precondition was met, once that was looked into since its turn came.
+    compared: Option<Compared>,
     /// The natural key of what it creates, where the route says how that is found.
     sought: Option<Box<Sought>>,
     stage: Stage,
@@ -208,6 +215,7 @@ impl Exchange {
             judge,
             preconditions: Preconditions::default(),
             stated: None,
+            compared: None,
             sought: None,
             decided: None,
             variant: Variant::default(),

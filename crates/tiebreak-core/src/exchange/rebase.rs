@@ -87,6 +87,11 @@ impl Exchange {
 
     /// The target was read before anything was sent.
     pub(super) fn checked(&mut self, now: Time, delivery: Delivery) -> Step {
+        if self.has_to_compare()
+            && let Some(step) = self.compare_own(now, &delivery)
+        {
+            return step;
+        }
         let why = match &delivery {
             Delivery::NotSent(why) => why.why().to_owned(),
             Delivery::Unknown(why) => why.why(),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use expect_test::{Expect, expect};
 use http::{HeaderValue, Method};
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
-use tiebreak_core::exchange::{Effect, Entry, Input, LedgerFailure, NotPassed, Outgoing, Step, Via};
+use tiebreak_core::exchange::{Answer, Effect, Entry, Input, LedgerFailure, NotPassed, Outgoing, Step, Via};
 use tiebreak_core::record::Fence;
 
 use crate::cases::{Base, Case, Doubtful, HandOffs, START};
@@ -14,12 +14,12 @@ use crate::world::{Tags, answer, bot_check, version};
 
 /// Plays `wire` against the exchange of `case`, the last of it for as long as it is read; the ledger and the lanes do
 /// what they are asked.
-fn story(case: &Case, wire: Vec<Delivery>, expected: &Expect) {
-    play(case, wire, "", expected);
+pub(crate) fn story(case: &Case, wire: Vec<Delivery>, expected: &Expect) -> Answer {
+    play(case, wire, "", expected)
 }
 
 /// As [`story`]; the ledger fails in the operation that begins with `failing`.
-fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) {
+fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) -> Answer {
     let mut wire = VecDeque::from(wire);
     let mut exchange = case.exchange();
     let mut now = START;
@@ -27,7 +27,7 @@ fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) {
     let mut fences = 10;
     let mut out = String::new();
     let mut step = exchange.handle(now, Input::Begin);
-    loop {
+    let answer = loop {
         let Step { effect, deadline } = step;
         let told = tell(&effect);
         if !told.is_empty() {
@@ -41,7 +41,7 @@ fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) {
             _ if !failing.is_empty() && told.starts_with(failing) => Input::LedgerFailed(LedgerFailure {
                 why: "use the ledger".into(),
             }),
-            Effect::Answer { .. } => break,
+            Effect::Answer { answer, .. } => break *answer,
             Effect::Register(..) => Input::Registered,
             Effect::Await => Input::Awaited(None),
             Effect::LookUp(..) | Effect::Get(_) => Input::Found(case.record().map(Box::new)),
@@ -71,9 +71,10 @@ fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) {
             writeln!(out, "    {}", came(delivery)).unwrap();
         }
         step = exchange.handle(now, input);
-    }
+    };
     assert!(wire.is_empty(), "nobody asked for {wire:?}\n{out}");
     expected.assert_eq(&out);
+    answer
 }
 
 fn tell(effect: &Effect) -> String {

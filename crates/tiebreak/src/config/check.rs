@@ -7,6 +7,7 @@ use tiebreak_core::guarantee::Guarantee;
 use tiebreak_core::method::{acts_on_target, is_safe};
 use tiebreak_core::policy::{KeyRule, OnStale, Unguarded};
 use tiebreak_core::validator::EtagKind;
+use tiebreak_core::virtual_tag::VirtualTags;
 
 use super::Config;
 use super::fault::{Faults, Wrong};
@@ -27,6 +28,7 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
         guarantee(route, faults);
         keys(route, faults);
         merging(route, faults);
+        virtual_tags(route, faults);
         lanes(route, faults);
         memory(config, route, faults);
     }
@@ -35,6 +37,7 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
     };
     for upstream in &config.upstreams[1..] {
         tls(upstream, faults);
+        host(upstream, faults);
         if !used(&upstream.name) {
             let wrong = Wrong::new("nothing uses it").with(format!(
                 "name it in a [[route]] (upstream = {:?}), or take it out",
@@ -71,6 +74,24 @@ fn tls(upstream: &Upstream, faults: &mut Faults) {
             let wrong = Wrong::new(format!("it needs `{other}` beside it")).with(format!("add {other} = \"FILE.pem\""));
             return faults.mistake(settings.at(one), of(one), wrong);
         }
+    }
+}
+
+/// A host that is preserved is of no use to what signs it where the path is another.
+fn host(upstream: &Upstream, faults: &mut Faults) {
+    let settings = &upstream.settings;
+    let Some(remote) = &settings.values.remote else { return };
+    if settings.values.preserve_host && !remote.base().is_empty() {
+        let wrong = Wrong::new(format!(
+            "the url puts {:?} before each path, so requests that sign host and path will be refused all the same",
+            remote.base()
+        ))
+        .with("take the path out of the url if clients sign their requests");
+        faults.warning(
+            settings.at("preserve_host"),
+            format!("upstream {:?}: preserve_host", upstream.name),
+            wrong,
+        );
     }
 }
 
@@ -271,6 +292,28 @@ fn merging(route: &Route, faults: &mut Faults) {
                 wrong.with("take it out, or set on_stale = \"rebase\""),
             );
         }
+    }
+}
+
+/// Tags of our own where the origin has versions of its own, or where writes and reads would not agree on them.
+fn virtual_tags(route: &Route, faults: &mut Faults) {
+    let settings = &route.settings;
+    let on = settings.values.policy.virtual_tags != VirtualTags::Off;
+    let fault = |wrong| (settings.at("virtual_tags"), of(route, "virtual_tags"), wrong);
+    if on && settings.values.policy.body_version.is_some() {
+        let wrong =
+            Wrong::new("the origin keeps versions in the content (`version`), and no tags are made beside them")
+                .with("set virtual_tags = \"off\", or take out `version`");
+        let (at, what, wrong) = fault(wrong);
+        faults.mistake(at, what, wrong);
+    }
+    let misses =
+        |method| settings.is_given("virtual_tags") && route.methods.as_ref().is_some_and(|m| !m.contains(&method));
+    if on && route.at.is_some() && (misses(Method::GET) || misses(Method::PUT)) {
+        let wrong = Wrong::new("a tag is shown by GET and compared by writes, and `methods` leaves out one of them")
+            .with("add \"GET\" and \"PUT\" to `methods` (or leave them out), or set it under [defaults] as well");
+        let (at, what, wrong) = fault(wrong);
+        faults.warning(at, what, wrong);
     }
 }
 

@@ -10,6 +10,7 @@ use tiebreak_core::json;
 use tiebreak_core::merge::{RuleError, Together};
 use tiebreak_core::policy::{KeyRule, OnDuplicate, OnOverlap, OnStale, Policy, Unguarded};
 use tiebreak_core::validator::EtagKind;
+use tiebreak_core::virtual_tag::VirtualTags;
 
 use super::fault::{Wrong, each};
 use super::identity::{read_natural_key, read_version, show_natural_key, show_version};
@@ -72,6 +73,11 @@ pub(super) const ETAG: [(&str, EtagKind); 3] = [
     ("version", EtagKind::Version),
     ("digest", EtagKind::Digest),
 ];
+const VIRTUAL_TAGS: [(&str, VirtualTags); 3] = [
+    ("off", VirtualTags::Off),
+    ("bytes", VirtualTags::Bytes),
+    ("json", VirtualTags::Json),
+];
 const UNGUARDED: [(&str, Unguarded); 2] = [("allow", Unguarded::Allow), ("refuse", Unguarded::Refuse)];
 const ON_DUPLICATE: [(&str, OnDuplicate); 2] = [("stop", OnDuplicate::Stop), ("adopt", OnDuplicate::Adopt)];
 const ON_STALE: [(&str, OnStale); 3] = [
@@ -123,6 +129,11 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
         "etag",
         |r, node| node.word(&ETAG).map(|kind| r.policy.etag = kind),
         |r| Some(show_word(&ETAG, r.policy.etag)),
+    ),
+    setting(
+        "virtual_tags",
+        |r, node| node.word(&VIRTUAL_TAGS).map(|kind| r.policy.virtual_tags = kind),
+        |r| Some(show_word(&VIRTUAL_TAGS, r.policy.virtual_tags)),
     ),
     setting(
         "honours_keys",

@@ -443,6 +443,41 @@ unguarded = "allow"
 }
 
 #[test]
+fn virtual_tags_need_reads_and_writes_and_no_other_version() {
+    check(
+        r#"
+upstream = "https://api.example.com"
+
+[[route]]
+path = "/a"
+virtual_tags = "byte"
+[[route]]
+path = "/b"
+virtual_tags = "json"
+version = "/version"
+[[route]]
+path = "/c"
+methods = ["PUT", "PATCH"]
+virtual_tags = "bytes"
+"#,
+        expect![[r#"
+            file.toml:6:16: route "/a": virtual_tags: expected one of "off", "bytes" and "json", found "byte"
+             6 | virtual_tags = "byte"
+               |                ^^^^^^
+               did you mean "bytes"?
+            file.toml:9:1: route "/b": virtual_tags: the origin keeps versions in the content (`version`), and no tags are made beside them
+             9 | virtual_tags = "json"
+               | ^^^^^^^^^^^^
+               set virtual_tags = "off", or take out `version`
+            file.toml:14:1: warning: route "/c": virtual_tags: a tag is shown by GET and compared by writes, and `methods` leaves out one of them
+             14 | virtual_tags = "bytes"
+                | ^^^^^^^^^^^^
+               add "GET" and "PUT" to `methods` (or leave them out), or set it under [defaults] as well
+        "#]],
+    );
+}
+
+#[test]
 fn observing_needs_something_to_observe() {
     check(
         "observe = true\n",
@@ -587,10 +622,12 @@ principal = "X-User"
         # ca is not set                          # default
         # client_cert is not set                 # default
         # client_key is not set                  # default
+        preserve_host = false                    # default
 
         # where no route says anything else
         [defaults]
         etag = "version"                         # default
+        virtual_tags = "off"                     # default
         honours_keys = true                      # default
         key = "accepted"                         # default
         key_field = "idempotency-key"            # default
@@ -754,6 +791,24 @@ fn all_settings_are_documented_with_their_defaults() {
             assert!(docs.contains(&format!("| `{name}`")), "{name} is not documented");
         }
     }
+}
+
+#[test]
+fn a_preserved_host_does_not_help_under_another_path() {
+    check(
+        r#"
+upstream = "s3"
+[upstreams.s3]
+url = "http://a.example/v1"
+preserve_host = true
+"#,
+        expect![[r#"
+            file.toml:5:1: warning: upstream "s3": preserve_host: the url puts "/v1" before each path, so requests that sign host and path will be refused all the same
+             5 | preserve_host = true
+               | ^^^^^^^^^^^^^
+               take the path out of the url if clients sign their requests
+        "#]],
+    );
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub(crate) struct UpstreamSettings {
     pub(crate) client_cert: Option<PathBuf>,
     /// The private key of that certificate, a PEM file.
     pub(crate) client_key: Option<PathBuf>,
+    /// Whether the client's own `Host` reaches it.
+    pub(crate) preserve_host: bool,
 }
 
 impl UpstreamSettings {
@@ -105,4 +107,10 @@ pub(crate) const SETTINGS: &[Setting<UpstreamSettings>] = &[
         |u, node| node.text().map(|path| u.client_key = Some(path.into())),
         |u| u.client_key.as_deref().map(shown),
     ),
+    Setting {
+        name: "preserve_host",
+        read: |u: &mut UpstreamSettings, node: &Node| node.yes().map(|yes| u.preserve_host = yes),
+        show: |u| Some(u.preserve_host.to_string()),
+        at_start: false,
+    },
 ];

@@ -1,4 +1,4 @@
-//! Sends a request on as it came, but for `Host`, and streams the answer back.
+//! Sends a request on as it came, but for `Host` (unless that is preserved), and streams the answer back.
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -52,7 +52,8 @@ where
     let path = head.uri.path_and_query().and_then(|asked| remote.path(asked));
     head.uri = Uri::from(path.ok_or(Unanswered::Target)?);
     head.version = http::Version::HTTP_11;
-    head.headers.insert(header::HOST, remote.host.clone());
+    let host = remote.host_for(&head.headers);
+    head.headers.insert(header::HOST, host);
     let body = if body.is_end_stream() {
         Either::Left(Full::new(Bytes::new()))
     } else {

@@ -12,6 +12,7 @@
 //! | `refusal` | what was refused before it was a write, told as a story |
 //! | `reload` | SIGHUP: the configuration is read anew |
 //! | `read` | safe methods: streamed through, and remembered |
+//! | `tagged` | reads to whose answers the route gives an entity tag |
 //! | `content` | the content of a write, taken in within bounds |
 //! | `write` | writes: through the engine |
 //! | `upstream` | the origin: over HTTP, or embedded |
@@ -36,6 +37,7 @@ mod reload;
 mod route;
 mod routing;
 mod serve;
+mod tagged;
 mod timers;
 mod upstream;
 mod write;

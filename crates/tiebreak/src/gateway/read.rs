@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tiebreak_client::reads::Read;
+use tiebreak_client::transport::http::Streamed;
 use tiebreak_core::merge::{Representation, is_mergeable_type};
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::validator::EntityTag;
@@ -17,6 +18,7 @@ use super::body::{Content, Remembered, problem, whole};
 use super::forward;
 use super::route::{Connection, Gateway};
 use super::routing::Route;
+use super::tagged::Tagged;
 use super::upstream::{Remote, Upstream};
 
 /// Forwards a safe request and streams the answer back.
@@ -64,7 +66,12 @@ async fn over_http(
     connection: Connection,
 ) -> Response<Content> {
     let reader = Reader::of(gateway, route, &request, &connection);
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let policy = &route.config.policy;
+    let tagged = match gateway.observer {
+        None => Tagged::ask(policy, &mut head),
+        Some(_) => None, // nothing is altered
+    };
     let limit = route.config.policy.attempt_timeout;
     let sent = forward::send(gateway, remote, head, body, connection.worker);
     let response = match gateway.timers[connection.worker].within(limit, sent).await {
@@ -75,6 +82,14 @@ async fn over_http(
             return problem(&Problem::new(Kind::OriginTimeout, detail));
         }
     };
+    match tagged {
+        Some(tagged) => tagged.answer(gateway, policy, reader, response).await,
+        None => pass_on(gateway, reader, response),
+    }
+}
+
+/// Streams the answer of an origin back.
+pub(super) fn pass_on(gateway: &Gateway, reader: Option<Reader>, response: Response<Streamed>) -> Response<Content> {
     let (head, body) = response.into_parts();
     match reader {
         Some(reader) if reader.wants(head.status, &head.headers) => {
@@ -94,7 +109,7 @@ async fn over_http(
 }
 
 /// Whether somebody could edit what this answer holds, and it could be merged.
-fn could_be_base(status: StatusCode, headers: &HeaderMap) -> bool {
+pub(super) fn could_be_base(status: StatusCode, headers: &HeaderMap) -> bool {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
@@ -103,7 +118,7 @@ fn could_be_base(status: StatusCode, headers: &HeaderMap) -> bool {
 }
 
 /// What of an answer is remembered with its content.
-struct Served {
+pub(super) struct Served {
     status: StatusCode,
     variant: Variant,
     etag: Option<EntityTag>,
@@ -111,7 +126,7 @@ struct Served {
 }
 
 /// Who reads what, so that the answer can be remembered.
-struct Reader {
+pub(super) struct Reader {
     gateway: Arc<Gateway>,
     route: Arc<Route>,
     /// What was asked for, and where the credential is.
@@ -141,13 +156,13 @@ impl Reader {
     }
 
     /// Whether the content of this answer can be kept as a base.
-    fn wants(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+    pub(super) fn wants(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         could_be_base(status, headers)
             && !headers.contains_key(header::CONTENT_ENCODING)
             && Variant::of(&self.asked, headers).is_some()
     }
 
-    fn served(&self, status: StatusCode, headers: &HeaderMap) -> Served {
+    pub(super) fn served(&self, status: StatusCode, headers: &HeaderMap) -> Served {
         let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
         Served {
             status,
@@ -158,7 +173,7 @@ impl Reader {
         }
     }
 
-    fn note(self, served: Served, content: Option<Bytes>) {
+    pub(super) fn note(self, served: Served, content: Option<Bytes>) {
         if served.status == StatusCode::NOT_MODIFIED && served.etag.is_none() {
             return; // it says only that nothing was served
         }

@@ -33,7 +33,7 @@ impl Routing {
         let route = |route: &Arc<config::Route>| {
             let settings = &config.upstream(&route.upstream).settings.values;
             let upstream = match (&settings.remote, embedded) {
-                (Some(remote), _) => Some(Upstream::Http(remote.clone())),
+                (Some(remote), _) => Some(Upstream::Http(remote.clone().preserving_host(settings.preserve_host))),
                 (None, Some(origin)) => Some(Upstream::Embedded(Arc::clone(origin))),
                 (None, None) => None,
             }?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::uri::{PathAndQuery, Uri};
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request, header};
 use tiebreak_client::transport::authority::Authority;
 use tiebreak_client::transport::http::HttpTransport;
 use tiebreak_client::transport::origins::Origins;
@@ -36,6 +36,8 @@ pub(crate) struct Remote {
     pub(super) prefix: String,
     /// The path under which the API lies, without a slash at its end.
     pub(super) base: String,
+    /// Whether the client's own `Host` reaches it.
+    preserve_host: bool,
 }
 
 impl Remote {
@@ -62,7 +64,21 @@ impl Remote {
             prefix: format!("{scheme}://{named}"),
             authority: Arc::new(authority),
             base: uri.path().trim_end_matches('/').to_owned(),
+            preserve_host: false,
         })
+    }
+
+    /// The same, where the client's own `Host` may have to reach it.
+    #[must_use]
+    pub(super) fn preserving_host(mut self, preserve: bool) -> Remote {
+        self.preserve_host = preserve;
+        self
+    }
+
+    /// The `Host` for a request with these fields.
+    pub(super) fn host_for(&self, headers: &HeaderMap) -> HeaderValue {
+        let own = headers.get(header::HOST).filter(|_| self.preserve_host);
+        own.unwrap_or(&self.host).clone()
     }
 
     /// Where it is.
@@ -102,6 +118,11 @@ impl Remote {
 }
 
 impl Upstream {
+    /// Whether the origin gets the client's own `Host`, and so knows itself by the name that clients know.
+    pub(super) fn preserves_host(&self) -> bool {
+        matches!(self, Upstream::Http(remote) if remote.preserve_host)
+    }
+
     /// The absolute target URI for a request target of the gateway.
     pub(super) fn target(&self, asked: &PathAndQuery) -> String {
         match self {

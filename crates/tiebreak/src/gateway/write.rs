@@ -70,7 +70,9 @@ pub(super) async fn perform(
     if let Some(Ok(there)) = destination(&route, &head.headers) {
         head.headers.insert("destination", there);
     }
-    head.headers.remove(header::HOST);
+    if !route.upstream.preserves_host() {
+        head.headers.remove(header::HOST);
+    }
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::EXPECT);
     let write = WriteRequest {
@@ -116,6 +118,9 @@ pub(super) fn destination(
     route: &Route,
     headers: &HeaderMap,
 ) -> Option<Result<HeaderValue, header::InvalidHeaderValue>> {
+    if route.upstream.preserves_host() {
+        return None; // the origin knows itself by the name that the client uses
+    }
     let value = headers.get("destination")?.to_str().ok()?;
     let here = headers.get(header::HOST)?.to_str().ok()?;
     Some(HeaderValue::from_str(&route.upstream.destination(value, here)?))

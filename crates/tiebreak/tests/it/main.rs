@@ -34,5 +34,7 @@ mod relay;
 mod scripted;
 mod search;
 mod shared;
+mod signed;
 mod stories;
+mod virtual_tags;
 mod wire;
