@@ -25,8 +25,14 @@ pub enum NotSent {
     Tls,
     /// No connection within the time allowed.
     ConnectTimeout,
-    /// The connection closed before the request was serialised (this includes HTTP/2's REFUSED_STREAM).
+    /// The connection closed before the request was serialised.
     ClosedBeforeSend,
+    /// It said REFUSED_STREAM: it did not look at the request (RFC 9113 §8.7).
+    Refused,
+    /// It closed the connection with a GOAWAY that names an earlier request as the last one that it looked at (RFC 9113 §6.8).
+    GoingAway,
+    /// It takes so many requests at a time on its HTTP/2 connection, and all of them were on their way for too long.
+    NoStream,
 }
 
 impl NotSent {
@@ -39,6 +45,9 @@ impl NotSent {
             NotSent::Tls => "the TLS handshake failed",
             NotSent::ConnectTimeout => "it did not accept a connection in time",
             NotSent::ClosedBeforeSend => "it closed the connection before the request was sent",
+            NotSent::Refused => "it refused the request without looking at it (REFUSED_STREAM)",
+            NotSent::GoingAway => "it closed the connection without looking at the request (GOAWAY)",
+            NotSent::NoStream => "it took no further request at the same time",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 to origins, over hyper.
+//! HTTP to origins, over hyper.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,17 +11,22 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
 use tiebreak_core::method::is_safe;
 use tiebreak_core::response::Response;
 
 use super::authority::Authority;
+use super::http2;
 use super::origins::Origins;
 use super::pool::{Made, Pool, SharedPool};
 use super::{Sending, Transport};
 
 /// The content of a request to an origin: held in memory, or streamed from a client.
 pub type OutBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, hyper::Error>>;
+
+/// So often a read goes out that was proven not to have been looked at.
+const ROUNDS: u32 = 3;
 
 /// Why a streamed request has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +37,7 @@ pub enum ForwardError {
     Unknown(Unknown),
 }
 
-/// Sends requests over pooled HTTP/1.1 connections.
+/// Sends requests over pooled connections.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
     pool: SharedPool,
@@ -74,19 +79,24 @@ impl HttpTransport {
         request: Request<OutBody>,
     ) -> Result<HttpResponse<Streamed>, ForwardError> {
         let fresh = !is_safe(request.method());
-        let mut made = self
-            .pool
-            .take(to, fresh, self.connect_timeout)
-            .await
-            .map_err(ForwardError::NotSent)?;
-        let response = match made.sender.try_send_request(request).await {
-            Ok(response) => response,
-            Err(mut failed) => {
-                // hyper gives the request back only if it was never serialised: proof of *not sent*.
-                return Err(match failed.take_message() {
-                    Some(_) => ForwardError::NotSent(NotSent::ClosedBeforeSend),
-                    None => ForwardError::Unknown(why(failed.error())),
-                });
+        let mut request = request;
+        let mut rounds = 0;
+        let (made, response) = loop {
+            rounds += 1;
+            let mut made = self
+                .pool
+                .take(to, fresh, self.connect_timeout)
+                .await
+                .map_err(ForwardError::NotSent)?;
+            // What an origin closes an HTTP/2 connection under, or refuses on it, it did not look at: a read is sent then.
+            let spare = made.is_shared() && !fresh && rounds < ROUNDS && request.body().is_end_stream();
+            let spare = spare.then(|| copy(&request));
+            match (made.send(request, to).await, spare) {
+                (Ok(response), _) => break (made, response),
+                (Err(failed), spare) => match (failure(failed), spare) {
+                    (ForwardError::NotSent(_), Some(spare)) => request = spare,
+                    (failure, _) => return Err(failure),
+                },
             }
         };
         let (mut head, body) = response.into_parts();
@@ -146,6 +156,27 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     fn send(&self, request: Request<Bytes>, keep: usize) -> Sending<'_> {
         Box::pin(self.exchange(request, keep))
+    }
+}
+
+/// The same request, without content.
+fn copy(request: &Request<OutBody>) -> Request<OutBody> {
+    let mut copy = Request::new(Either::Left(Full::default()));
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    copy
+}
+
+/// What is known of a request that got no answer.
+fn failure(mut failed: TrySendError<Request<OutBody>>) -> ForwardError {
+    // hyper gives the request back only if it was never serialised: proof of *not sent*.
+    if failed.take_message().is_some() {
+        return ForwardError::NotSent(NotSent::ClosedBeforeSend);
+    }
+    match http2::proof(failed.error()) {
+        Some(proof) => ForwardError::NotSent(proof),
+        None => ForwardError::Unknown(why(failed.error())),
     }
 }
 

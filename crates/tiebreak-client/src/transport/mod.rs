@@ -1,9 +1,20 @@
 //! The wire: one request out, what is known of it back.
+//!
+//! | file | what |
+//! |---|---|
+//! | `authority`, `origins` | where a connection leads to, and what is said of single origins |
+//! | `http` | requests out, answers back |
+//! | `pool` | connections, kept for reuse |
+//! | `http2`, `streams`, `heard` | a connection that requests share: proofs, places, silence |
+//! | `tls` | TLS, with files that are read anew when they change |
 
 pub mod authority;
+mod heard;
 pub mod http;
+mod http2;
 pub mod origins;
 mod pool;
+mod streams;
 pub mod tls;
 
 use std::future::Future;

@@ -115,6 +115,9 @@ fn what_becomes_of_the_key() {
         NotSent::Tls,
         NotSent::ConnectTimeout,
         NotSent::ClosedBeforeSend,
+        NotSent::Refused,
+        NotSent::GoingAway,
+        NotSent::NoStream,
     ]
     .map(Delivery::NotSent);
     let said = |status: u16| answer(status, None, "");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::Method;
+use tiebreak_client::transport::origins::Http2;
 use tiebreak_core::guarantee::Guarantee;
 use tiebreak_core::method::{acts_on_target, is_safe};
 use tiebreak_core::policy::{KeyRule, OnStale, Unguarded};
@@ -18,7 +19,7 @@ use super::upstream::Upstream;
 /// Finds what contradicts itself.
 pub(super) fn check(config: &Config, faults: &mut Faults) {
     server(config, faults);
-    one_tls_each(config, faults);
+    one_way_each(config, faults);
     for (at, route) in config.routes.iter().enumerate() {
         reached(route, &config.routes[..at], faults);
         principal(config, route, faults);
@@ -35,6 +36,7 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
     };
     for upstream in &config.upstreams[1..] {
         tls(upstream, faults);
+        http2(upstream, faults);
         if !used(&upstream.name) {
             let wrong = Wrong::new("nothing uses it").with(format!(
                 "name it in a [[route]] (upstream = {:?}), or take it out",
@@ -74,17 +76,32 @@ fn tls(upstream: &Upstream, faults: &mut Faults) {
     }
 }
 
-/// Connections are kept by host and port, so there is one way of TLS to each.
-fn one_tls_each(config: &Config, faults: &mut Faults) {
+/// Over TLS it is agreed upon what is spoken; without TLS there is nobody to ask.
+fn http2(upstream: &Upstream, faults: &mut Faults) {
+    let Some(remote) = &upstream.settings.values.remote else { return };
+    let wrong = match (upstream.settings.values.http2, remote.speaks_tls()) {
+        (Http2::Off, _) | (Http2::Offered, true) | (Http2::Prior, false) => return,
+        (Http2::Offered, false) => Wrong::new("without TLS nothing says whether the origin speaks HTTP/2")
+            .with("write http2 = \"prior-knowledge\" if it does, or take it out"),
+        (Http2::Prior, true) => {
+            Wrong::new("over TLS the origin is asked whether it speaks HTTP/2").with("write http2 = true")
+        }
+    };
+    let of = format!("upstream {:?}: http2", upstream.name);
+    faults.mistake(upstream.settings.at("http2"), of, wrong);
+}
+
+/// Connections are kept by host and port, so there is one way of speaking to each.
+fn one_way_each(config: &Config, faults: &mut Faults) {
     for (at, upstream) in config.upstreams.iter().enumerate().skip(1) {
         let values = &upstream.settings.values;
         let other = config.upstreams[..at].iter().map(|u| &u.settings.values).find(|other| {
             let same = matches!((&other.remote, &values.remote), (Some(a), Some(b)) if a.is_beside(b));
-            same && other.tls_files() != values.tls_files()
+            same && (other.tls_files() != values.tls_files() || other.http2 != values.http2)
         });
         if other.is_some() {
-            let wrong = Wrong::new("another upstream with the same host and port has other files for TLS")
-                .with("give both the same `ca`, `client_cert` and `client_key`, or use two host names");
+            let wrong = Wrong::new("another upstream with the same host and port is spoken with in another way")
+                .with("give both the same `http2`, `ca`, `client_cert` and `client_key`, or use two host names");
             faults.mistake(upstream.at.clone(), format!("upstream {:?}", upstream.name), wrong);
         }
     }

@@ -584,6 +584,7 @@ principal = "X-User"
         # ca is not set                          # default
         # client_cert is not set                 # default
         # client_key is not set                  # default
+        http2 = false                            # default
 
         # where no route says anything else
         [defaults]
@@ -782,10 +783,48 @@ upstream = "other"
              8 | client_cert = "own.pem"
                | ^^^^^^^^^^^
                add client_key = "FILE.pem"
-            file.toml:9:12: upstream "other": another upstream with the same host and port has other files for TLS
+            file.toml:9:12: upstream "other": another upstream with the same host and port is spoken with in another way
              9 | [upstreams.other]
                |            ^^^^^
-               give both the same `ca`, `client_cert` and `client_key`, or use two host names
+               give both the same `http2`, `ca`, `client_cert` and `client_key`, or use two host names
+        "#]],
+    );
+}
+
+#[test]
+fn http2_with_an_origin_needs_somebody_to_ask() {
+    check(
+        r#"
+upstream = "plain"
+[upstreams.plain]
+url = "http://a.example"
+http2 = true
+[upstreams.knowing]
+url = "https://b.example"
+http2 = "prior-knowledge"
+[upstreams.wrong]
+url = "https://c.example"
+http2 = "yes"
+[upstreams.one]
+url = "https://d.example/v1"
+http2 = true
+[upstreams.other]
+url = "https://d.example/v2"
+[[route]]
+path = "/b"
+upstream = "knowing"
+[[route]]
+path = "/c"
+upstream = "wrong"
+[[route]]
+path = "/d"
+upstream = "one"
+[[route]]
+path = "/e"
+upstream = "other"
+"#,
+        expect![[r#"
+            file.toml:5:1
         "#]],
     );
 }

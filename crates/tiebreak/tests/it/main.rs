@@ -26,6 +26,7 @@ mod kinto;
 mod lost;
 mod many_callers;
 mod observe;
+mod origin_http2;
 mod origin_tls;
 mod peer;
 mod probe;
