@@ -137,6 +137,8 @@ pub struct Policy {
     pub remember: Option<Duration>,
     /// At most so many bytes of an answer are kept for replay.
     pub keep_content: usize,
+    /// Content over so many bytes, which nothing protects from a lost answer, is sent with `Expect: 100-continue`.
+    pub expect_over: usize,
     /// Whether a bot check is handed to a person at a real browser.
     pub hand_off: bool,
     /// How long that person may take.
@@ -164,6 +166,7 @@ impl Default for Policy {
             late_after: Duration::from_secs(10),
             remember: Some(Duration::from_secs(24 * 60 * 60)),
             keep_content: 256 * 1024,
+            expect_over: 1024 * 1024,
             hand_off: false,
             hand_off_wait: Duration::from_secs(5 * 60),
         }

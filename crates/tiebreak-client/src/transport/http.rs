@@ -6,10 +6,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Response as HttpResponse, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Response as HttpResponse, StatusCode, Uri, header};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Either, Full};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
@@ -17,13 +16,11 @@ use tiebreak_core::method::is_safe;
 use tiebreak_core::response::Response;
 
 use super::authority::Authority;
+use super::content::{Expectation, OutBody};
 use super::http2;
 use super::origins::Origins;
 use super::pool::{Made, Pool, SharedPool};
 use super::{Sending, Transport};
-
-/// The content of a request to an origin: held in memory, or streamed from a client.
-pub type OutBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, hyper::Error>>;
 
 /// So often a read goes out that was proven not to have been looked at.
 const ROUNDS: u32 = 3;
@@ -60,16 +57,7 @@ impl HttpTransport {
         }
     }
 
-    /// Sends `request` and streams the answer back. For safe methods.
-    ///
-    /// # Errors
-    /// If no answer came.
-    pub async fn forward(&self, request: Request<OutBody>) -> Result<HttpResponse<Streamed>, ForwardError> {
-        let to = Authority::of(request.uri()).ok_or(ForwardError::NotSent(NotSent::NameNotFound))?;
-        self.forward_to(&Arc::new(to), on_the_wire(request)).await
-    }
-
-    /// The same for a request in the form that it has on the wire: origin-form target and a `Host` field.
+    /// Sends `request`, in the form that it has on the wire (origin-form target and a `Host` field), and streams the answer back.
     ///
     /// # Errors
     /// If no answer came.
@@ -122,13 +110,27 @@ impl HttpTransport {
                 .headers_mut()
                 .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let request = request.map(|content| Either::Left(Full::new(content)));
-        let response = match self.forward(request).await {
+        let Some(to) = Authority::of(request.uri()).map(Arc::new) else {
+            return Delivery::NotSent(NotSent::NameNotFound);
+        };
+        let (request, expectation) = self.expecting(&to, on_the_wire(request));
+        let response = match self.forward_to(&to, request).await {
             Ok(response) => response,
             Err(ForwardError::NotSent(why)) => return Delivery::NotSent(why),
             Err(ForwardError::Unknown(why)) => return Delivery::Unknown(why),
         };
+        let declined = expectation.as_ref().is_some_and(Expectation::answered);
         let (head, mut body) = response.into_parts();
+        if expectation.is_some() && head.status == StatusCode::EXPECTATION_FAILED {
+            self.pool.origins().expects_nothing(&to);
+            if declined {
+                return Delivery::NotSent(NotSent::Expectation);
+            }
+        }
+        if declined {
+            // What is to follow the head on this connection is that content, and nothing else.
+            body.lease.made = None;
+        }
         let mut content = BytesMut::new();
         let mut complete = true;
         while let Some(frame) = body.frame().await {
@@ -144,12 +146,31 @@ impl HttpTransport {
                 break;
             }
         }
-        Delivery::Answered(Response {
+        let response = Response {
             status: head.status,
             headers: head.headers,
             content: content.freeze(),
             complete,
-        })
+        };
+        if declined {
+            Delivery::Declined(response)
+        } else {
+            Delivery::Answered(response)
+        }
+    }
+
+    /// Holds the content back, where the request says so and the origin bears it.
+    fn expecting(&self, to: &Authority, mut request: Request<Bytes>) -> (Request<OutBody>, Option<Expectation>) {
+        let asked = request.headers().contains_key(header::EXPECT) && !request.body().is_empty();
+        if !asked || !self.pool.origins().bears_expectations(to) {
+            request.headers_mut().remove(header::EXPECT);
+            return (request.map(OutBody::from), None);
+        }
+        let (head, content) = request.into_parts();
+        let (expectation, withheld) = Expectation::of(content);
+        let mut request = Request::from_parts(head, OutBody::Withheld(withheld));
+        expectation.listen(&mut request);
+        (request, Some(expectation))
     }
 }
 
@@ -161,7 +182,7 @@ impl Transport for HttpTransport {
 
 /// The same request, without content.
 fn copy(request: &Request<OutBody>) -> Request<OutBody> {
-    let mut copy = Request::new(Either::Left(Full::default()));
+    let mut copy = Request::new(OutBody::from(Bytes::new()));
     copy.method_mut().clone_from(request.method());
     copy.uri_mut().clone_from(request.uri());
     copy.headers_mut().clone_from(request.headers());

@@ -19,8 +19,8 @@ use tiebreak_core::delivery::NotSent;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
+use super::content::OutBody;
 use super::heard::{Heard, LastHeard};
-use super::http::OutBody;
 use super::streams::{Place, Streams};
 
 /// At most so many requests at a time on one connection, whatever the origin would take.
@@ -110,6 +110,10 @@ impl Stream {
 fn in_http2_form(mut request: Request<OutBody>, scheme: Scheme) -> Request<OutBody> {
     let host = request.headers_mut().remove(header::HOST);
     request.headers_mut().remove(header::TRANSFER_ENCODING);
+    if request.headers_mut().remove(header::EXPECT).is_some() {
+        // hyper does not tell of 100 (Continue) on HTTP/2.
+        request.body().at_once();
+    }
     let mut target = request.uri().clone().into_parts();
     target.scheme = Some(scheme);
     target.authority = host.and_then(|host| host.to_str().ok()?.parse().ok());

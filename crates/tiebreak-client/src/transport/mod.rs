@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `authority`, `origins` | where a connection leads to, and what is said of single origins |
 //! | `http` | requests out, answers back |
+//! | `content` | what goes out after a head, perhaps only once it is asked for |
 //! | `pool` | connections, kept for reuse |
 //! | `http2`, `streams`, `heard` | a connection that requests share: proofs, places, silence |
 //! | `tls` | TLS, with files that are read anew when they change |
 
 pub mod authority;
+pub mod content;
 mod heard;
 pub mod http;
 mod http2;

@@ -1,6 +1,6 @@
 //! What is said of single origins, for all transports of a process; changed while they run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -40,6 +40,8 @@ impl OriginSettings {
 pub struct Origins {
     known: RwLock<HashMap<Authority, OriginSettings>>,
     changes: AtomicU64,
+    /// Those that answered 417 to an expectation (RFC 9110 §15.5.18).
+    unbearing: RwLock<HashSet<Authority>>,
 }
 
 impl Origins {
@@ -62,6 +64,18 @@ impl Origins {
     pub(super) fn http2(&self, to: &Authority) -> Http2 {
         let current = self.known.read().unwrap_or_else(PoisonError::into_inner);
         current.get(to).map(|settings| settings.http2).unwrap_or_default()
+    }
+
+    /// Notes that this origin answered 417 to an expectation.
+    pub(super) fn expects_nothing(&self, to: &Authority) {
+        let mut all = self.unbearing.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(to.clone());
+    }
+
+    /// Whether this origin may be sent an expectation.
+    pub(super) fn bears_expectations(&self, to: &Authority) -> bool {
+        let all = self.unbearing.read().unwrap_or_else(PoisonError::into_inner);
+        !all.contains(to)
     }
 
     /// How often they have changed.

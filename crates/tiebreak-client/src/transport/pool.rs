@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::authority::Authority;
-use super::http::OutBody;
+use super::content::OutBody;
 use super::http2::{Shared, Stream};
 use super::origins::{Http2, Origins};
 use super::tls;
@@ -112,6 +112,11 @@ impl Pool {
             origins,
             ..Pool::default()
         }
+    }
+
+    /// What is said of origins.
+    pub(super) fn origins(&self) -> &Origins {
+        &self.origins
     }
 
     /// A connection that can take a request now. With `fresh` none from which nothing was heard for long, and no step takes

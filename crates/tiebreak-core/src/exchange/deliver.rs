@@ -1,6 +1,6 @@
 //! What an answer means, and what is done about it.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, header};
 
 use crate::delivery::{Delivery, NotSent, Reading, Unknown};
 use crate::exchange::answer::Answer;
@@ -28,11 +28,22 @@ impl Exchange {
         self.attempts += 1;
         self.quiet_since = now;
         self.refused = None;
-        let outgoing = self.outgoing();
+        let mut outgoing = self.outgoing();
+        if outgoing.content.len() > self.context.policy.expect_over && self.is_unprotected() {
+            // A refusal before the content is proof; after it, there may be a doubt that nothing resolves.
+            outgoing
+                .headers
+                .insert(header::EXPECT, HeaderValue::from_static("100-continue"));
+        }
         step_until(
             Effect::Send(Box::new(outgoing)),
             now.after(self.context.policy.attempt_timeout),
         )
+    }
+
+    /// Whether a lost answer could not be answered by sending the write again.
+    fn is_unprotected(&self) -> bool {
+        !self.is_guarded() && !self.context.policy.honours_keys
     }
 
     fn outgoing(&self) -> Outgoing {
@@ -59,23 +70,31 @@ impl Exchange {
         match delivery {
             Delivery::NotSent(why) => self.not_sent(now, why),
             Delivery::Unknown(why) => self.lost(now, why),
-            Delivery::Answered(response) => {
-                let outgoing = self.outgoing();
-                let asked = Asked {
-                    method: &self.write.method,
-                    path: self.write.target.uri().path_and_query().map_or("/", |p| p.as_str()),
-                    headers: &outgoing.headers,
-                    content: Some(&outgoing.content),
-                    earlier: self.earlier(),
-                };
-                let verdict = self.judge.judge(&asked, &response);
-                match self.judge.reading(response.status, &verdict) {
-                    Reading::Applied => self.applied(now, response, verdict),
-                    Reading::Accepted => self.accepted(now, response),
-                    Reading::Refused => self.refused(now, response, verdict),
-                    Reading::Unknown => self.lost(now, Unknown::Status(response.status.as_u16())),
-                }
-            }
+            Delivery::Answered(response) => self.answered(now, response, Reading::Unknown),
+            Delivery::Declined(response) => self.answered(now, response, Reading::Refused),
+        }
+    }
+
+    /// An answer came; `unclear` is how one is read that leaves open whether the write was applied.
+    fn answered(&mut self, now: Time, response: Response, unclear: Reading) -> Step {
+        let outgoing = self.outgoing();
+        let asked = Asked {
+            method: &self.write.method,
+            path: self.write.target.uri().path_and_query().map_or("/", |p| p.as_str()),
+            headers: &outgoing.headers,
+            content: Some(&outgoing.content),
+            earlier: self.earlier(),
+        };
+        let verdict = self.judge.judge(&asked, &response);
+        let reading = match self.judge.reading(response.status, &verdict) {
+            Reading::Unknown => unclear,
+            clear => clear,
+        };
+        match reading {
+            Reading::Applied => self.applied(now, response, verdict),
+            Reading::Accepted => self.accepted(now, response),
+            Reading::Refused => self.refused(now, response, verdict),
+            Reading::Unknown => self.lost(now, Unknown::Status(response.status.as_u16())),
         }
     }
 
@@ -144,9 +163,7 @@ impl Exchange {
     /// If an earlier attempt without guard got no answer, it may still arrive.
     pub(super) fn suspicion(&self) -> Option<Time> {
         match self.unknown {
-            Some(_) if !self.is_guarded() && !self.context.policy.honours_keys => {
-                Some(self.quiet_since.after(self.context.policy.late_after))
-            }
+            Some(_) if self.is_unprotected() => Some(self.quiet_since.after(self.context.policy.late_after)),
             _ => None,
         }
     }
@@ -346,7 +363,7 @@ fn is_passing(verdict: &Verdict, response: &Response) -> bool {
         Class::Race | Class::InProgress | Class::Blocked => true,
         Class::Other => matches!(
             response.status.as_u16(),
-            401 | 403 | 407 | 421 | 425 | 426 | 429 | 500..=599
+            401 | 403 | 407 | 408 | 421 | 425 | 426 | 429 | 500..=599
         ),
         Class::Duplicate | Class::Stale | Class::KeyReuse | Class::State | Class::Invalid | Class::Unclear => false,
     }

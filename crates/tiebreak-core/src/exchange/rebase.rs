@@ -90,7 +90,7 @@ impl Exchange {
         let why = match &delivery {
             Delivery::NotSent(why) => why.why().to_owned(),
             Delivery::Unknown(why) => why.why(),
-            Delivery::Answered(r) => format!("it answered {}", r.status),
+            Delivery::Answered(r) | Delivery::Declined(r) => format!("it answered {}", r.status),
         };
         let unsent = matches!(delivery, Delivery::NotSent(_));
         let response = response(delivery);

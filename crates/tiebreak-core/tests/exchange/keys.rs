@@ -118,6 +118,7 @@ fn what_becomes_of_the_key() {
         NotSent::Refused,
         NotSent::GoingAway,
         NotSent::NoStream,
+        NotSent::Expectation,
     ]
     .map(Delivery::NotSent);
     let said = |status: u16| answer(status, None, "");

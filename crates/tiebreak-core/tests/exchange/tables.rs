@@ -139,6 +139,7 @@ fn came(delivery: &Delivery) -> String {
     match delivery {
         Delivery::NotSent(why) => format!("not sent: {}", why.why()),
         Delivery::Unknown(why) => why.why(),
+        Delivery::Declined(response) => format!("{} before the content", response.status.as_u16()),
         Delivery::Answered(response) => {
             let tag = response.field("etag").unwrap_or_default();
             let content = String::from_utf8_lossy(&response.content);
@@ -504,6 +505,21 @@ fn what_was_not_sent_goes_again() {
         answer 204: applied; attempts=1; guarantee=D; unguarded
     "#]],
     );
+}
+
+#[test]
+fn an_answer_before_the_content_leaves_no_doubt() {
+    let Delivery::Answered(response) = answer(500, None, "") else {
+        unreachable!("it is an answer");
+    };
+    story(&Case::default(), vec![Delivery::Declined(response)], &expect![[r#"
+        look up
+        claim, held nothing
+        PUT {"a":"new","b":1}
+            500 before the content
+        release
+        answer 500: refused; attempts=1; guarantee=D; class=other; unguarded
+    "#]]);
 }
 
 #[test]

@@ -264,6 +264,11 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
         |r| Some(show_size(r.policy.keep_content as u64)),
     ),
     setting(
+        "expect_over",
+        |r, node| node.size(0..=MOST_CONTENT).map(|n| r.policy.expect_over = n),
+        |r| Some(show_size(r.policy.expect_over as u64)),
+    ),
+    setting(
         "max_content",
         |r, node| node.size(1..=MOST_CONTENT).map(|n| r.max_content = n),
         |r| Some(show_size(r.max_content as u64)),

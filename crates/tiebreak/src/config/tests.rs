@@ -614,6 +614,7 @@ principal = "X-User"
         late_after = "700ms"                     # --late-after
         remember = "24h"                         # default
         keep_content = "256KiB"                  # default
+        expect_over = "1MiB"                     # default
         max_content = "16MiB"                    # default
         hand_off = false                         # default
         hand_off_wait = "5m"                     # default

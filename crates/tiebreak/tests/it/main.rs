@@ -15,6 +15,7 @@ mod config;
 mod console;
 mod doors;
 mod doubts;
+mod expect;
 mod fleet;
 mod gateway;
 mod hand_off;
