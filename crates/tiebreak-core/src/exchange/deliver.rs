@@ -145,21 +145,6 @@ impl Exchange {
         self.settle(now, answer, exit)
     }
 
-    fn accepted(&mut self, now: Time, response: Response) -> Step {
-        // The operation goes on behind the answer; until it has ended nothing is known of the version.
-        let exit = LaneExit {
-            suspect_until: Some(now.after(self.context.policy.late_after)),
-            ..LaneExit::default()
-        };
-        let report = self.report(Outcome::Accepted);
-        let answer = if response.complete {
-            Answer::from_origin(response, None, report)
-        } else {
-            Answer::ours(cut(&response), report)
-        };
-        self.settle(now, answer, exit)
-    }
-
     /// If an earlier attempt without guard got no answer, it may still arrive.
     pub(super) fn suspicion(&self) -> Option<Time> {
         match self.unknown {
@@ -307,7 +292,7 @@ impl Exchange {
             }
             None => match (next, self.unknown) {
                 (_, Some(unknown)) => self.in_doubt(now, unknown),
-                (Next::Send | Next::Refetch | Next::Prove | Next::Check | Next::Seek | Next::LookUp, None) => {
+                (Next::Send | Next::Refetch | Next::Prove | Next::Check | Next::Seek | Next::LookUp | Next::Follow, None) => {
                     self.tell(now)
                 }
             },
@@ -326,7 +311,7 @@ impl Exchange {
 }
 
 /// What is said instead of an answer that did not come in whole.
-fn cut(response: &Response) -> Problem {
+pub(super) fn cut(response: &Response) -> Problem {
     Problem::new(
         Kind::BadAnswer,
         "the origin answered, but its answer was cut or is too large to be passed on; read the resource to see it",

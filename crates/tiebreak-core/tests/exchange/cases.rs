@@ -82,6 +82,7 @@ pub(crate) struct Case {
     pub(crate) carried: Option<u64>,
     pub(crate) doubt: Doubtful,
     pub(crate) hand_off: HandOffs,
+    pub(crate) follow_202: bool,
 }
 
 impl Default for Case {
@@ -97,6 +98,7 @@ impl Default for Case {
             carried: None,
             doubt: Doubtful::No,
             hand_off: HandOffs::Off,
+            follow_202: false,
         }
     }
 }
@@ -114,6 +116,7 @@ impl Case {
             backoff: (Duration::from_millis(200), Duration::from_millis(400)),
             late_after: Duration::from_secs(1),
             hand_off: self.hand_off != HandOffs::Off,
+            follow_202: self.follow_202,
             hand_off_wait: Duration::from_secs(60),
             ..Policy::default()
         }

@@ -274,6 +274,11 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
         |r| Some(show_size(r.max_content as u64)),
     ),
     setting(
+        "follow_202",
+        |r, node| node.yes().map(|yes| r.policy.follow_202 = yes),
+        |r| Some(r.policy.follow_202.to_string()),
+    ),
+    setting(
         "hand_off",
         |r, node| node.yes().map(|yes| r.policy.hand_off = yes),
         |r| Some(r.policy.hand_off.to_string()),

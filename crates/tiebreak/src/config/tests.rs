@@ -616,6 +616,7 @@ principal = "X-User"
         keep_content = "256KiB"                  # default
         expect_over = "1MiB"                     # default
         max_content = "16MiB"                    # default
+        follow_202 = false                       # default
         hand_off = false                         # default
         hand_off_wait = "5m"                     # default
         claim_ahead = true                       # default

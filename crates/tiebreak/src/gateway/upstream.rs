@@ -125,7 +125,13 @@ impl Upstream {
             Upstream::Http(remote) => format!("{}{}", remote.prefix, remote.base),
             Upstream::Embedded(_) => EMBEDDED.to_owned(),
         };
-        let rest = location.strip_prefix(&prefix)?;
+        let path = match self {
+            Upstream::Http(remote) if !location.starts_with("//") => location.strip_prefix(&remote.base),
+            _ => None,
+        };
+        let rest = location
+            .strip_prefix(&prefix)
+            .or(path.filter(|_| location.starts_with('/')))?;
         match rest.chars().next() {
             Some('/') => Some(rest.to_owned()),
             Some('?' | '#') => Some(format!("/{rest}")),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(unreachable_pub, reason = "there is one crate of tests, and nobody outside")]
 
+mod accepted;
 mod admin;
 mod azurite;
 mod bad_days;
