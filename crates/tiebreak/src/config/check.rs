@@ -13,7 +13,7 @@ use super::Config;
 use super::fault::{Faults, Wrong};
 use super::lane::Part;
 use super::reading::{nearest, tell_size};
-use super::route::Route;
+use super::route::{Principal, Route};
 use super::upstream::Upstream;
 
 /// Finds what contradicts itself.
@@ -22,9 +22,9 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
     one_way_each(config, faults);
     for (at, route) in config.routes.iter().enumerate() {
         reached(route, &config.routes[..at], faults);
-        principal(config, route, faults);
     }
     for route in config.routes.iter().chain([&config.rest]) {
+        principal(config, route, faults);
         guarantee(route, faults);
         keys(route, faults);
         merging(route, faults);
@@ -116,6 +116,19 @@ fn of(route: &Route, setting: &str) -> String {
 
 fn server(config: &Config, faults: &mut Faults) {
     let server = &config.server;
+    if server.values.tls_client_ca.is_some() && server.values.tls_cert.is_none() {
+        let wrong = Wrong::new("without TLS no client can show a certificate")
+            .with("set tls_cert and tls_key (--tls-cert, --tls-key), or take it out");
+        faults.mistake(server.at("tls_client_ca"), "tls_client_ca", wrong);
+    }
+    if server.is_given("tls_client_auth") && server.values.tls_client_ca.is_none() {
+        let wrong = Wrong::new("it has no effect: clients are not asked for certificates");
+        faults.warning(
+            server.at("tls_client_auth"),
+            "tls_client_auth",
+            wrong.with("set tls_client_ca, or take it out"),
+        );
+    }
     if server.values.observe_file.is_some() && !server.values.observe {
         let wrong = Wrong::new("it has no effect: nothing is observed").with("set observe = true, or take it out");
         faults.warning(server.at("observe_file"), "observe_file", wrong);
@@ -186,6 +199,14 @@ fn principal(config: &Config, route: &Route, faults: &mut Faults) {
         .as_ref()
         .is_none_or(|methods| methods.contains(&Method::GET));
     let otherwise = &config.rest.settings.values.principal;
+    let certificates = config.server.values.tls_client_ca.is_some();
+    // What all routes share is said once.
+    let own = route.at.is_none() || route.settings.at("principal") != config.rest.settings.at("principal");
+    if route.settings.values.principal == Some(Principal::Certificate) && own && !certificates {
+        let wrong = Wrong::new("clients are not asked for certificates")
+            .with("set tls_client_ca (--tls-client-ca), or name a header field");
+        faults.mistake(route.settings.at("principal"), of(route, "principal"), wrong);
+    }
     if route.settings.values.principal != *otherwise && !reads {
         let wrong = Wrong::new("its methods leave out GET, so reads of these paths would count as another caller's")
             .with("add \"GET\" to `methods` (or leave them out), or set `principal` under [defaults] as well");

@@ -560,6 +560,8 @@ principal = "X-User"
         listen = "127.0.0.1:2"                   # --listen
         # tls_cert is not set                    # default
         # tls_key is not set                     # default
+        # tls_client_ca is not set               # default
+        tls_client_auth = "required"             # default
         forwarded = "forwarded"                  # default
         # upstream is not set                    # default
         ledger = "tiebreak.ledger"               # default
@@ -789,6 +791,33 @@ upstream = "other"
              9 | [upstreams.other]
                |            ^^^^^
                give both the same `http2`, `ca`, `client_cert` and `client_key`, or use two host names
+        "#]],
+    );
+}
+
+#[test]
+fn certificates_of_clients_need_somebody_to_ask_for_them() {
+    check(
+        r#"
+tls_client_auth = "optional"
+[defaults]
+principal = "certificate"
+[[route]]
+path = "/a"
+"#,
+        expect![[r#"
+            file.toml:2:1
+        "#]],
+    );
+    check(
+        r#"
+tls_client_ca = "ca.pem"
+tls_client_auth = "maybe"
+[defaults]
+principal = "certificate"
+"#,
+        expect![[r#"
+            file.toml:2:1
         "#]],
     );
 }

@@ -50,7 +50,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     origins.replace(own_settings(&config).map_err(|why| Failure::new(USAGE, why))?);
     let tls = match (&server.tls_cert, &server.tls_key) {
         (Some(certificate), Some(key)) => {
-            let tls = Tls::open(certificate, key).map_err(|why| Failure::new(USAGE, why))?;
+            let tls = Tls::open(certificate, key, server.tls_clients()).map_err(|why| Failure::new(USAGE, why))?;
             Some(Arc::new(tls))
         }
         (None, None) => None,

@@ -39,7 +39,7 @@ pub(super) async fn perform(
         Ok(target) => target,
         Err(error) => return problem(&Problem::new(Kind::BadRequest, format!("failed to {error}"))),
     };
-    let caller = route.caller(&gateway.callers, &route.credential(&head.headers));
+    let caller = route.caller(&gateway.callers, &head.headers, &connection.peer);
     let Some(place) = gateway.writing.take(caller) else {
         return problem(
             &busy("as many of your writes are on their way as this gateway takes from one caller").with_status(429),

@@ -9,6 +9,7 @@ mod azurite;
 mod bad_days;
 mod bounds;
 mod browser;
+mod client_certificates;
 mod clients;
 #[path = "../../../tiebreak-ledger/tests/postgres/cluster.rs"]
 mod cluster;
