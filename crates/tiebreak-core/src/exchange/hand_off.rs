@@ -151,7 +151,7 @@ impl Exchange {
             End::NotPassed(NotPassed::Refused) => (
                 "refused",
                 "the browser's window was closed, so the write was not sent again".to_owned(),
-                "repeat it to be asked anew",
+                "repeat it after a minute to be asked anew",
             ),
             End::NotPassed(NotPassed::Unavailable(why)) => (
                 "unavailable",

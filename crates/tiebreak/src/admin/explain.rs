@@ -15,8 +15,9 @@ use tiebreak_core::judge::Judge;
 
 use super::Desk;
 use super::refusal::refusal;
+use crate::explain::place::places;
 use crate::explain::read::{self, Given};
-use crate::explain::show;
+use crate::explain::{told, worth_telling};
 
 /// The longest text, in bytes.
 const LARGEST: usize = 4 << 20;
@@ -99,98 +100,41 @@ impl Beside {
 
 fn explained(judge: &Judge, text: &[u8], given: &Given) -> Result<Vec<Value>, String> {
     let input = read::read(text, given).map_err(|e| e.to_string())?;
-    let lines = show(judge, input, true);
     let shown = String::from_utf8_lossy(text);
-    let cases = lines
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let cases = worth_telling(judge, input).into_iter();
     Ok(cases
-        .map(|mut case| {
-            for evidence in case["evidence"].as_array_mut().into_iter().flatten() {
-                let place = evidence["where"].as_str().unwrap_or_default();
-                let excerpt = evidence["excerpt"].as_str().unwrap_or_default();
-                evidence["at"] = place_of(&shown, place, excerpt).map_or(Value::Null, |(from, to)| json!([from, to]));
+        .map(|(entry, case)| {
+            let (mut whole, verdict) = told(judge, entry, &case);
+            let found = places(&shown, &verdict.evidence);
+            let evidence = whole["evidence"].as_array_mut().into_iter().flatten();
+            for (evidence, at) in evidence.zip(found) {
+                // As scripts in a browser count.
+                let units = |to: usize| shown[..to].encode_utf16().count();
+                evidence["at"] = at.map_or(Value::Null, |at| json!([units(at.start), units(at.end)]));
             }
-            case
+            whole
         })
         .collect())
-}
-
-/// Where `excerpt` stands in the text: from and to, in UTF-16 code units, as scripts in a browser count.
-fn place_of(text: &str, place: &str, excerpt: &str) -> Option<(usize, usize)> {
-    let excerpt = excerpt.trim_end_matches('…').trim();
-    if excerpt.is_empty() {
-        return None;
-    }
-    // Where what it is about begins: a field's name, or the content behind the empty line.
-    let begin = match place.split_once(' ') {
-        Some(("header", name)) => position(text, &format!("{name}:"))?,
-        _ if place.starts_with("body") => content_of(text),
-        _ => 0,
-    };
-    let quoted = serde_json::to_string(excerpt).unwrap_or_default();
-    let escaped = quoted.trim_matches('"');
-    let found = |from: usize| {
-        let rest = &text[from..];
-        let at = |part: &str| rest.find(part).map(|at| (from + at, part.len()));
-        at(excerpt).or_else(|| at(escaped))
-    };
-    let (at, length) = found(begin).or_else(|| found(0))?;
-    let units = |text: &str| text.encode_utf16().count();
-    let from = units(&text[..at]);
-    Some((from, from + units(&text[at..at + length])))
-}
-
-/// Where a name stands at the beginning of a line, whatever its case; curl marks the lines of `-v`.
-fn position(text: &str, name: &str) -> Option<usize> {
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        let start = line.len() - line.trim_start_matches(['<', '>', ' ']).len();
-        if line
-            .get(start..start + name.len())
-            .is_some_and(|l| l.eq_ignore_ascii_case(name))
-        {
-            return Some(at + start);
-        }
-        at += line.len();
-    }
-    None
-}
-
-fn content_of(text: &str) -> usize {
-    let ends = ["\r\n\r\n", "\n\n"]
-        .iter()
-        .filter_map(|end| text.find(end).map(|at| at + end.len()));
-    ends.min().unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ANSWER: &str = "HTTP/1.1 409 Conflict\r\nContent-Type: application/json\r\nX-Ä: 409\r\n\r\n{\"error\": \"409: name \\\"x\\\" is taken\"}";
-
-    fn marked(place: &str, excerpt: &str) -> Option<String> {
-        let (from, to) = place_of(ANSWER, place, excerpt)?;
-        let units: Vec<u16> = ANSWER.encode_utf16().skip(from).take(to - from).collect();
-        Some(String::from_utf16(&units).unwrap())
-    }
-
     #[test]
-    fn evidence_is_found_where_it_stands() {
-        assert_eq!(place_of(ANSWER, "status", "409"), Some((9, 12)));
-        assert_eq!(
-            marked("header content-type", "application/json").as_deref(),
-            Some("application/json")
-        );
-        let in_body = place_of(ANSWER, "body /error", "409").unwrap();
-        assert!(in_body.0 > 70, "{in_body:?}");
-        assert_eq!(
-            marked("body /error", "name \"x\" is taken…").as_deref(),
-            Some("name \\\"x\\\" is taken"),
-            "also as it is escaped there"
-        );
-        assert_eq!(marked("body", "not there"), None);
-        assert_eq!(marked("body", ""), None);
+    fn places_count_as_scripts_do() {
+        let text = "HTTP/1.1 409 Conflict\r\nX-Ä: 😀\r\nContent-Type: application/json\r\n\r\n{\"error\":\"😀 already exists\"}";
+        let cases = explained(&Judge::standard(), text.as_bytes(), &Given::default()).unwrap();
+        let units: Vec<u16> = text.encode_utf16().collect();
+        let marked: Vec<String> = cases[0]["evidence"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|e| {
+                let at = |n: usize| usize::try_from(e["at"][n].as_u64()?).ok();
+                Some(String::from_utf16(units.get(at(0)?..at(1)?)?).unwrap())
+            })
+            .collect();
+        assert!(marked.iter().any(|m| m.contains("already exists")), "{cases:?}");
     }
 }

@@ -76,6 +76,11 @@ impl Guard {
         }
     }
 
+    /// Whether it asks nobody for a token.
+    pub(super) fn is_open(&self) -> bool {
+        self.token.is_none()
+    }
+
     /// The cookie field for a browser that brought `token`; `None` if it is not the one, or none is needed.
     pub(super) fn admit(&self, token: &str) -> Option<String> {
         let own = self.token.as_ref()?;
@@ -129,10 +134,7 @@ impl Guard {
         if self.admits(headers) || OPEN.contains(&path) || path.starts_with(FILES) {
             return None;
         }
-        let looks = headers
-            .get(header::ACCEPT)
-            .is_some_and(|v| v.as_bytes().starts_with(b"text/html"));
-        if looks && request.method() == Method::GET {
+        if looks(headers) && request.method() == Method::GET {
             return Some(Redirect::to("/login").into_response());
         }
         let mut answer = refusal(
@@ -144,6 +146,12 @@ impl Guard {
             .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         Some(answer)
     }
+}
+
+/// Whether it is a person at a browser who asks, not a program.
+pub(super) fn looks(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT);
+    accept.is_some_and(|v| v.as_bytes().starts_with(b"text/html"))
 }
 
 /// Whether a page of another site sent this. Programs that are no browsers send neither field.

@@ -3,26 +3,26 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Form, Router};
 use http::{HeaderValue, StatusCode, header};
+use maud::html;
 use serde::Deserialize;
 
 use super::guard::Guard;
-use super::refusal::refusal;
-
-const PAGE: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-<meta name=\"viewport\" content=\"width=device-width\"><title>Tiebreak</title></head>\
-<body><main><h1>Tiebreak</h1><form method=\"post\" action=\"/login\">\
-<label>Token <input type=\"password\" name=\"token\" autocomplete=\"current-password\" required autofocus></label> \
-<button>Sign in</button></form>\
-<p>The token is in the file that --admin-token-file names.</p></main></body></html>\n";
+use crate::console::page::Page;
 
 /// `/login`.
 pub(super) fn routes(guard: Arc<Guard>) -> Router {
-    let page = || async { Html(PAGE) };
-    Router::new().route("/login", get(page).post(enter)).with_state(guard)
+    Router::new().route("/login", get(ask).post(enter)).with_state(guard)
+}
+
+async fn ask(State(guard): State<Arc<Guard>>) -> Response {
+    if guard.is_open() {
+        return Redirect::to("/").into_response();
+    }
+    page(None).into_response()
 }
 
 #[derive(Deserialize)]
@@ -33,9 +33,33 @@ struct Given {
 async fn enter(State(guard): State<Arc<Guard>>, Form(given): Form<Given>) -> Response {
     let cookie = guard.admit(given.token.trim());
     let Some(Ok(cookie)) = cookie.map(|c| HeaderValue::from_str(&c)) else {
-        return refusal(StatusCode::FORBIDDEN, "that is not the token of this admin listener");
+        let why = "That is not the token of this admin listener.";
+        return (StatusCode::FORBIDDEN, page(Some(why))).into_response();
     };
     let mut answer = Redirect::to("/").into_response();
     answer.headers_mut().insert(header::SET_COOKIE, cookie);
     answer
+}
+
+/// The form; `said`: what was wrong with the last try.
+fn page(said: Option<&str>) -> Page<'static> {
+    Page {
+        title: "Sign in",
+        place: "",
+        scripts: &[],
+        wide: false,
+        content: html! {
+            h1 { "Sign in" }
+            p.lead { "This console asks for its token before it shows anything." }
+            @if let Some(said) = said { div.notice role="alert" { p { (said) } } }
+            form.login method="post" action="/login" {
+                // For password managers, which keep a secret under a name.
+                input type="text" name="name" value="tiebreak" autocomplete="username" hidden;
+                label for="token" { "Token" }
+                input #token type="password" name="token" autocomplete="current-password" required autofocus aria-describedby="where";
+                p.soft #where { "It is in the file that " code { "--admin-token-file" } " names, on the machine where Tiebreak runs." }
+                p { button.primary type="submit" { "Sign in" } }
+            }
+        },
+    }
 }

@@ -1,8 +1,11 @@
 //! How an answer of the admin listener says no: a problem document (RFC 9457) of type `about:blank`.
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tiebreak_core::problem::MEDIA_TYPE;
+
+use super::guard::looks;
+use crate::console::page::not_found;
 
 /// A refusal; `detail` says what is wrong and what to do.
 pub(super) fn refusal(status: StatusCode, detail: impl Into<String>) -> Response {
@@ -18,7 +21,10 @@ pub(super) fn refusal(status: StatusCode, detail: impl Into<String>) -> Response
 }
 
 /// Nothing is at this path.
-pub(super) async fn no_such_page() -> Response {
+pub(super) async fn no_such_page(headers: HeaderMap) -> Response {
+    if looks(&headers) {
+        return not_found("page at this path");
+    }
     refusal(
         StatusCode::NOT_FOUND,
         "there is nothing at this path of the admin listener",

@@ -3,9 +3,11 @@
 //! | file | what |
 //! |---|---|
 //! | `seats` | how many windows are open at a time |
+//! | `declined` | who closed a window a moment ago |
 //! | `webdriver` | a small client of the machine's `chromedriver` |
 //! | `page` | the page as a transport; `fetch.js` is what runs in it |
 
+mod declined;
 mod page;
 mod seats;
 mod webdriver;
@@ -26,6 +28,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use url::Url;
 
+use declined::Declined;
 use page::{Redirects, Window};
 use seats::Seats;
 use webdriver::{Fault, Session, missing_screen};
@@ -50,6 +53,7 @@ const WHERE: &str = "return [location.origin, performance.timeOrigin, document.r
 pub(crate) struct Chromium {
     profiles: Option<PathBuf>,
     seats: Arc<Seats>,
+    declined: Declined,
     stopping: watch::Receiver<bool>,
 }
 
@@ -59,6 +63,7 @@ impl Chromium {
         Chromium {
             profiles,
             seats: Arc::default(),
+            declined: Declined::default(),
             stopping,
         }
     }
@@ -72,10 +77,17 @@ impl Chromium {
         if let Some(why) = missing_screen() {
             return Err(unavailable(why));
         }
+        let origin = origin_of(&ask)?;
         // Those without a credential may be anybody: each gets a profile that nobody has used.
         let own = self.profiles.as_ref().filter(|_| !ask.caller.is_anonymous());
         let profile = own.map(|folder| profile_in(folder, ask.caller)).transpose()?;
         let seat = self.seats.take(profile.as_ref().map(|_| ask.caller)).await;
+        // Also for those who have waited for that very window.
+        if self.declined.is_recent(Instant::now().into_std(), ask.caller, &origin) {
+            return Err(unavailable(
+                "its caller's last window was closed less than a minute ago, and no other opens before that is over",
+            ));
+        }
         // In a task of its own, so that a browser that is just starting is closed too if nobody waits any more.
         let timeout = ask.timeout;
         let starting = tokio::spawn(async move {
@@ -92,7 +104,11 @@ impl Chromium {
             check = ask.check,
             "a person is needed: pass the check in the browser window that has opened"
         );
-        wait(&window, &ask, &judge).await?;
+        let passed = wait(&window, &ask, &origin, &judge).await;
+        if passed == Err(NotPassed::Refused) {
+            self.declined.note(Instant::now().into_std(), ask.caller, &origin);
+        }
+        passed?;
         tracing::warn!(target = shown, "the check is passed; the write is sent from the page");
         Ok(Box::new(window))
     }
@@ -112,13 +128,11 @@ impl Browser for Chromium {
 
 /// Waits until the API answers a request of the page, in a document that was loaded after the check had been passed: one that is
 /// about to reload itself would take the write along.
-async fn wait(window: &Window, ask: &HandOff, judge: &Judge) -> Result<(), NotPassed> {
+async fn wait(window: &Window, ask: &HandOff, origin: &str, judge: &Judge) -> Result<(), NotPassed> {
     let Some(session) = window.session() else {
         return Err(NotPassed::Refused);
     };
     let target = ask.target.as_str();
-    let origin = Url::parse(target).map_err(|e| unavailable(&e.to_string()))?.origin();
-    let origin = origin.ascii_serialization();
     let mut page = target.to_owned();
     open(session, &page).await?;
     let (mut passed, mut failures) = (false, 0);
@@ -127,7 +141,7 @@ async fn wait(window: &Window, ask: &HandOff, judge: &Judge) -> Result<(), NotPa
     let mut tried: Option<(f64, Instant)> = None;
     loop {
         let (at, since) = match session.run(WHERE).await {
-            Ok(said) if said[2] == "complete" && said[0] != "null" => (said[0] == *origin, said[1].as_f64()),
+            Ok(said) if said[2] == "complete" && said[0] != "null" => (said[0] == origin, said[1].as_f64()),
             // Chromium's own page, where an answer has no content.
             Ok(said) if said[2] == "complete" && said[0] == "null" => match elsewhere.next() {
                 Some(url) => {
@@ -167,6 +181,11 @@ async fn wait(window: &Window, ask: &HandOff, judge: &Judge) -> Result<(), NotPa
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+fn origin_of(ask: &HandOff) -> Result<String, NotPassed> {
+    let url = Url::parse(ask.target.as_str()).map_err(|e| unavailable(&e.to_string()))?;
+    Ok(url.origin().ascii_serialization())
 }
 
 /// Loads the target. Whatever it shows is the origin's business; only a browser that is gone is ours.

@@ -16,7 +16,7 @@
 mod assets;
 mod map;
 mod markdown;
-mod page;
+pub(crate) mod page;
 mod pages;
 mod problems;
 mod terms;

@@ -6,6 +6,7 @@ mod batch;
 pub(crate) mod case;
 mod command;
 mod error;
+pub(crate) mod place;
 pub(crate) mod read;
 mod render;
 pub(crate) mod words;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use http::{Method, StatusCode};
+use serde_json::Value;
 use tiebreak_core::judge::Judge;
 use tiebreak_core::verdict::{Class, Verdict};
 
@@ -139,25 +141,41 @@ fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
 }
 
 /// What is printed for an input.
-pub(crate) fn show(judge: &Judge, input: Input, as_json: bool) -> String {
-    match input {
-        Input::One(case) => show_case(judge, None, &case, as_json),
-        Input::Many(cases) => {
-            let all = cases.len();
-            let shown: Vec<String> = cases
-                .into_iter()
-                .filter(|(_, case)| is_conflict(judge, case))
-                .map(|(entry, case)| show_case(judge, Some(entry), &case, as_json))
-                .collect();
-            match (as_json, shown.is_empty()) {
-                (true, _) => shown.concat(),
-                (false, true) => {
-                    format!("No conflict among {all} answered entries. To look at one all the same: --entry N\n")
-                }
-                (false, false) => shown.join("\n"),
-            }
-        }
+fn show(judge: &Judge, input: Input, as_json: bool) -> String {
+    let all = match &input {
+        Input::One(_) => 1,
+        Input::Many(cases) => cases.len(),
+    };
+    let cases = worth_telling(judge, input).into_iter();
+    if as_json {
+        return cases
+            .map(|(n, case)| format!("{}\n", told(judge, n, &case).0))
+            .collect();
     }
+    let shown: Vec<String> = cases.map(|(n, case)| in_words(judge, n, &case)).collect();
+    if shown.is_empty() {
+        return format!("No conflict among {all} answered entries. To look at one all the same: --entry N\n");
+    }
+    shown.join("\n")
+}
+
+/// What of an input is explained: the one case, or the conflicts of a HAR file, each with its number.
+pub(crate) fn worth_telling(judge: &Judge, input: Input) -> Vec<(Option<usize>, Case)> {
+    match input {
+        Input::One(case) => vec![(None, *case)],
+        Input::Many(cases) => cases
+            .into_iter()
+            .filter(|(_, case)| is_conflict(judge, case))
+            .map(|(entry, case)| (Some(entry), case))
+            .collect(),
+    }
+}
+
+/// The explanation of a case as `--json` prints it, and the verdict behind it.
+pub(crate) fn told(judge: &Judge, entry: Option<usize>, case: &Case) -> (Value, Verdict) {
+    let verdict = judged(judge, case);
+    let said = words::explain(case, &verdict);
+    (render::json(entry, case, &verdict, &said), verdict)
 }
 
 /// Whether an entry of a HAR file is worth an explanation by itself.
@@ -173,12 +191,9 @@ pub(crate) fn judged(judge: &Judge, case: &Case) -> Verdict {
     }
 }
 
-fn show_case(judge: &Judge, entry: Option<usize>, case: &Case, as_json: bool) -> String {
+fn in_words(judge: &Judge, entry: Option<usize>, case: &Case) -> String {
     let verdict = judged(judge, case);
     let said = words::explain(case, &verdict);
-    if as_json {
-        return format!("{}\n", render::json(entry, case, &verdict, &said));
-    }
     let head = entry.map_or_else(String::new, |n| format!("Entry {n}\n"));
     format!("{head}{}", render::text(case, &verdict, &said))
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
+use serde_json::Value;
 use tiebreak_core::verdict::{Confidence, Verdict};
 
 use crate::explain::case::Case;
@@ -222,8 +223,8 @@ struct ToldStep<'a> {
     command: Option<&'a str>,
 }
 
-/// The whole explanation for programs, as one line.
-pub(crate) fn json(entry: Option<usize>, case: &Case, verdict: &Verdict, said: &Explanation) -> String {
+/// The whole explanation for programs.
+pub(super) fn json(entry: Option<usize>, case: &Case, verdict: &Verdict, said: &Explanation) -> Value {
     let path = case.request.as_ref().map(|r| r.path.as_str());
     let whole = Whole {
         entry,
@@ -255,5 +256,5 @@ pub(crate) fn json(entry: Option<usize>, case: &Case, verdict: &Verdict, said: &
         notes: &said.notes,
     };
     // Only maps with keys that are no strings cannot be written; there are none.
-    serde_json::to_string(&whole).unwrap_or_default()
+    serde_json::to_value(&whole).unwrap_or_default()
 }

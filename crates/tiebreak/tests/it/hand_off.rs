@@ -271,6 +271,16 @@ async fn a_window_that_is_closed_ends_the_write_and_stopping_closes_windows() {
     let got = closed.await.unwrap();
     assert_eq!((got.status.as_u16(), got.outcome()), (403, "refused"), "{got:?}");
     assert_eq!(got.json()["hand_off"], "refused");
+    // A client that repeats at once opens no other window.
+    let again = put(&gateway, "/things/1", &[ANNA]).await.unwrap().json();
+    assert_eq!(again["hand_off"], "unavailable", "{again}");
+    assert!(
+        again["detail"]
+            .as_str()
+            .unwrap()
+            .contains("was closed less than a minute ago"),
+        "{again}"
+    );
 
     // What the route does not allow is the origin's own answer.
     let off = put(&gateway, "/off/1", &[ANNA]).await.unwrap();

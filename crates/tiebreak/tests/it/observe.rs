@@ -194,6 +194,51 @@ async fn it_says_what_would_have_been_done() {
 }
 
 #[tokio::test]
+async fn a_check_would_be_handed_off_where_the_route_allows_it() {
+    let wall = Recorder::start(|_, _| {
+        "HTTP/1.1 403 Forbidden\r\ncf-mitigated: challenge\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\nclick"
+            .to_owned()
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "upstream = \"http://{}\"\nobserve = true\nobserve_file = \"seen.jsonl\"\n[[route]]\npath = \"/handed/{{id}}\"\nhand_off = true\n",
+        wall.authority
+    );
+    std::fs::write(folder.path().join("tiebreak.toml"), config).unwrap();
+    let gateway = Gateway::start_with(folder, &["--config", "tiebreak.toml"], &[]);
+    let mut client = Client::new(&gateway.authority);
+    for (path, fields) in [
+        ("/handed/1", &[][..]),
+        ("/handed/2", &[("cookie", "a=b")]),
+        ("/kept/1", &[]),
+    ] {
+        let got = client.put(path, fields, &json!({"n": 1})).await;
+        assert_eq!((got.status.as_u16(), got.field("tiebreak")), (403, ""), "{path}");
+    }
+    assert_eq!(wall.take().len(), 3);
+    let (folder, said) = gateway.finish().await;
+    let text = std::fs::read_to_string(folder.path().join("seen.jsonl")).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let would = |path: &str| {
+        let of = |line: &&Value| line["target"].as_str().is_some_and(|target| target.ends_with(path));
+        let line = lines.iter().find(of).unwrap_or_else(|| panic!("no {path}: {text}"));
+        assert_eq!((&line["class"], &line["status"]), (&json!("blocked"), &json!(403)));
+        (
+            line["would"].clone(),
+            line["problem"].clone(),
+            line["check"].is_string(),
+        )
+    };
+    assert_eq!(would("/handed/1"), (json!(["handed-off"]), Value::Null, true));
+    // A cookie is moved into no browser.
+    assert_eq!(would("/handed/2"), (json!(["refused"]), json!("blocked"), false));
+    assert_eq!(would("/kept/1"), (json!([]), Value::Null, false));
+    let summary = said.join("\n");
+    assert!(summary.contains("1  handed it to a real browser"), "{summary}");
+}
+
+#[tokio::test]
 async fn findings_go_to_a_file_as_json() {
     let origin = Recorder::start(canned).await;
     let gateway = observe(

@@ -33,23 +33,33 @@ const localise = (root) => {
 localise(document);
 
 // Parts that follow what happens: asked for again every two seconds while somebody looks, and left alone
-// while the focus is within.
+// while the focus, or what is selected, is within. A part that has ended comes without `data-fresh`, and follows no more.
 {
-  const parts = [...document.querySelectorAll("[data-fresh]")];
-  let asking = false;
+  let parts = [...document.querySelectorAll("[data-fresh]")], asking = false;
+  const busy = () => {
+    const selected = getSelection();
+    return parts.some((part) => part.contains(document.activeElement) || (!selected.isCollapsed && selected.containsNode(part, true)));
+  };
+  const renew = (part, fresh) => {
+    localise(fresh);
+    if (fresh.innerHTML !== part.innerHTML) {
+      const scrolled = [...part.querySelectorAll(".wide")].map((box) => box.scrollLeft);
+      part.replaceChildren(...fresh.childNodes);
+      part.querySelectorAll(".wide").forEach((box, i) => { box.scrollLeft = scrolled[i] ?? 0; });
+    }
+    if (!("fresh" in fresh.dataset)) delete part.dataset.fresh;
+    return "fresh" in part.dataset;
+  };
   const refresh = async () => {
-    if (asking || document.hidden || parts.some((part) => part.contains(document.activeElement))) return;
+    if (asking || document.hidden || busy() || !parts.length) return;
     asking = true;
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" } });
       if (!answer.ok) return;
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      for (const part of parts) {
-        const other = fresh.querySelector(`[data-fresh="${part.dataset.fresh}"]`);
-        if (!other) continue;
-        localise(other);
-        if (other.innerHTML !== part.innerHTML) part.replaceChildren(...other.childNodes);
-      }
+      const told = new DOMParser().parseFromString(await answer.text(), "text/html");
+      // While it was on its way somebody may have begun to use them.
+      if (busy()) return;
+      parts = parts.filter((part) => { const fresh = told.getElementById(part.id); return !fresh || renew(part, fresh); });
     } catch { /* it will be asked again */ } finally { asking = false; }
   };
   if (parts.length) setInterval(refresh, 2000);

@@ -17,6 +17,7 @@ use crate::admin::Desk;
 use crate::console::page::{Page, sentence};
 use crate::console::terms::Terms;
 use crate::explain::case::Case;
+use crate::explain::place::places;
 use crate::explain::read::{Given, Input, read};
 use crate::explain::words::{Explanation, Repeat, explain};
 use crate::explain::{is_conflict, judged};
@@ -216,37 +217,15 @@ fn with_code(text: &str) -> Markup {
     }
 }
 
-/// The part of `text` that a place of evidence means.
-fn part(text: &str, place: &str) -> Range<usize> {
-    let head = text.find("\n\n").map_or(0, |at| at + 2);
-    match place.split(' ').next() {
-        Some("body") => head..text.len(),
-        Some("header" | "status") if head > 0 => 0..head,
-        _ => 0..text.len(),
-    }
-}
-
-/// Where in `text` each piece of evidence stands: the range and its number, in order, none within another.
+/// Where in `text` each piece of evidence stands, as far as it is shown: the range and its number, in order.
 fn marks(text: &str, evidence: &[Evidence]) -> Vec<(Range<usize>, usize)> {
-    let mut found: Vec<(Range<usize>, usize)> = Vec::new();
-    for (number, e) in evidence.iter().enumerate() {
-        let excerpt = e.excerpt.trim_end_matches('…').trim();
-        if excerpt.is_empty() {
-            continue;
-        }
-        let in_json = serde_json::to_string(excerpt).unwrap_or_default();
-        let within = part(text, &e.place);
-        let free = |excerpt: &str| {
-            let hits = text.get(within.clone()).unwrap_or_default().match_indices(excerpt);
-            let mut hits = hits.map(|(at, _)| within.start + at..within.start + at + excerpt.len());
-            hits.find(|r| r.end <= SHOWN && found.iter().all(|(f, _)| r.end <= f.start || f.end <= r.start))
-        };
-        if let Some(range) = free(excerpt).or_else(|| free(in_json.trim_matches('"'))) {
-            found.push((range, number + 1));
-        }
-    }
-    found.sort_by_key(|(range, _)| range.start);
-    found
+    let found = places(text, evidence);
+    let numbered = found.into_iter().zip(1..);
+    let mut marks: Vec<_> = numbered
+        .filter_map(|(range, number)| Some((range.filter(|r| r.end <= SHOWN)?, number)))
+        .collect();
+    marks.sort_by_key(|(range, _)| range.start);
+    marks
 }
 
 fn marked(text: &str, marks: &[(Range<usize>, usize)]) -> Markup {

@@ -65,7 +65,11 @@ async fn now(State(desk): State<Arc<Desk>>) -> Response {
             .iter()
             .map(|record| Row::of_record(record, conceal.target(&record.claim.target)))
             .collect(),
-        conflicts: rows.filter(Row::clashed).take(SHOWN).collect(),
+        // Doubts have their own list.
+        conflicts: rows
+            .filter(|row| row.clashed() && row.outcome.as_deref() != Some("in-doubt"))
+            .take(SHOWN)
+            .collect(),
     };
     Page {
         title: "Now",
@@ -80,7 +84,7 @@ async fn now(State(desk): State<Arc<Desk>>) -> Response {
 fn content(now: &Now) -> Markup {
     html! {
         h1 { "What is happening" }
-        div data-fresh="now" {
+        div #now data-fresh {
             @match &now.ledger {
                 Ok((settled, in_doubt)) => {
                     p.lead { (lead(now, *settled, *in_doubt)) }
@@ -106,6 +110,7 @@ fn content(now: &Now) -> Markup {
             }
             section aria-labelledby="conflicts" {
                 h2 #conflicts { "Last conflicts" }
+                @if !now.conflicts.is_empty() { p { "Follow a write to see what clashed with it, and what to do." } }
                 @if now.conflicts.is_empty() {
                     p.soft { "None among the writes that came last." }
                 } @else {

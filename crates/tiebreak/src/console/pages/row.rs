@@ -4,8 +4,10 @@ use maud::{Markup, html};
 use serde_json::Value;
 use tiebreak_core::record::{Record, State};
 use tiebreak_core::time::Time;
+use tiebreak_core::verdict::Class;
 
-use crate::console::page::moment;
+use crate::console::page::{moment, sentence};
+use crate::console::problems;
 
 /// A write, as lists show it.
 #[derive(Debug, Default, PartialEq)]
@@ -77,6 +79,18 @@ impl Row {
         self.class.is_some() || matches!(self.outcome.as_deref(), Some("refused" | "not-sent" | "in-doubt"))
     }
 
+    /// Why it did not simply come through, in a few words.
+    fn why(&self) -> Option<&str> {
+        let problem = self.problem.as_deref().and_then(problems::find);
+        let class = self.class.as_deref().and_then(Class::from_word);
+        match (self.outcome.as_deref(), problem) {
+            (Some("applied" | "accepted" | "adopted"), _) => None,
+            (None | Some("in-doubt"), _) => self.last.as_deref(),
+            (Some(_), Some(kind)) => Some(kind.title()),
+            (Some(_), None) => class.and_then(refused_because),
+        }
+    }
+
     /// What it came to, as a tag.
     fn came_to(&self) -> Markup {
         let outcome = self.outcome.as_deref();
@@ -88,9 +102,23 @@ impl Row {
             }
             @if let Some(class) = &self.class { " " span.tag.class.(format!("c-{class}")) { (class) } }
             @else if let Some(problem) = &self.problem { " " a.tag href={"/problems/" (problem)} { (problem) } }
-            @if let Some(last) = self.last.as_ref().filter(|_| !self.ended || outcome == Some("in-doubt")) { " " span.soft { (last) } }
+            @if let Some(why) = self.why() { div.soft.why { (sentence(why)) } }
         }
     }
+}
+
+/// Why a write was refused whose conflict is of this class.
+pub(super) fn refused_because(class: Class) -> Option<&'static str> {
+    Some(match class {
+        Class::Duplicate => "it exists already",
+        Class::Stale => "it was made from an old version",
+        Class::Race | Class::InProgress => "another operation was in the way for too long",
+        Class::KeyReuse => "its key was used for something else",
+        Class::State => "the state of the resource forbids it",
+        Class::Invalid => "its content is not right",
+        Class::Blocked => "a wall before the API, not the API, refused it",
+        Class::Other | Class::Unclear => return None,
+    })
 }
 
 /// A target without its scheme and host, which are the same for nearly all.
@@ -139,6 +167,22 @@ mod tests {
         assert!(!html.contains("<script>"), "{html}");
         assert!(html.contains("&lt;script&gt;"), "{html}");
         assert!(html.contains("c-stale") && html.contains("409"), "{html}");
+    }
+
+    #[test]
+    fn a_list_says_why() {
+        let row = |outcome: &str, class: &str, problem: Option<&str>| Row {
+            outcome: Some(outcome.into()),
+            class: Some(class.into()),
+            problem: problem.map(str::to_owned),
+            last: Some("last".into()),
+            ..Row::default()
+        };
+        assert_eq!(row("refused", "duplicate", None).why(), Some("it exists already"));
+        let overlap = row("not-sent", "stale", Some("overlap"));
+        assert_eq!(overlap.why(), Some("Your change overlaps with another one"));
+        assert_eq!(row("in-doubt", "", None).why(), Some("last"));
+        assert_eq!(row("applied", "stale", None).why(), None);
     }
 
     #[test]

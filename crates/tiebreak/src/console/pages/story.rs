@@ -18,7 +18,7 @@ use tiebreak_core::verdict::Class;
 use tiebreak_ledger::{Resolution, ResolvedBy};
 
 use super::explain::term_of;
-use super::row::path;
+use super::row::{path, refused_because};
 use crate::admin::{Desk, doubts, stories};
 use crate::console::page::{Page, moment, not_found, sentence};
 use crate::console::problems;
@@ -157,7 +157,7 @@ pub(super) fn content(known: &Known) -> Markup {
     html! {
         nav.crumbs aria-label="Where you are" { a href="/writes" { "Writes" } }
         h1.write { span.method { (known.method) } " " (path(&known.target)) }
-        div data-fresh=[running(known).then_some("story")] {
+        div #story data-fresh[running(known)] {
             p.lead { (summary(known, told)) }
             (tags(known, told))
             @if let Some(detail) = told.and_then(|t| t["detail"].as_str()) { p { (sentence(detail)) "." } }
@@ -173,8 +173,8 @@ pub(super) fn content(known: &Known) -> Markup {
                     @if let Some(n) = dropped(known) { p.soft { "And " (n) " more that were not kept." } }
                 }
             }
+            (facts(known))
         }
-        (facts(known))
     }
 }
 
@@ -214,15 +214,9 @@ fn summary(known: &Known, told: Option<&Value>) -> String {
         "applied" => "It was applied.",
         "accepted" => "The origin has accepted it, and has not applied it yet.",
         "adopted" => "What it wanted was there already, and was taken for its own.",
-        "refused" => match class {
-            Some(Class::Duplicate) => "It was refused: it exists already.",
-            Some(Class::Stale) => "It was refused: it was made from an old version.",
-            Some(Class::Race | Class::InProgress) => "It was refused: another operation was in the way for too long.",
-            Some(Class::KeyReuse) => "It was refused: its key was used for something else.",
-            Some(Class::State) => "It was refused: the state of the resource forbids it.",
-            Some(Class::Invalid) => "It was refused: its content is not right.",
-            Some(Class::Blocked) => "It was refused by a wall before the API.",
-            Some(Class::Other | Class::Unclear) | None => "It was refused.",
+        "refused" => match class.and_then(refused_because) {
+            Some(why) => &format!("It was refused: {why}."),
+            None => "It was refused.",
         },
         "not-sent" => "Nothing was sent, so nothing was changed.",
         _ => "It is not known whether it was applied.",

@@ -217,7 +217,7 @@ fn content(asked: &Asked, shown: &Result<Shown, String>) -> Markup {
         @match shown {
             Err(why) => div.notice role="alert" { p { strong { "Nothing was searched: " } (why) "." } }
             Ok(shown) => {
-                div data-fresh=[first.then_some("writes")] {
+                div #found data-fresh[first] {
                     p.soft role="status" { (summary(shown, first)) }
                     @if !shown.rows.is_empty() { (table("Writes", &shown.rows)) }
                     @if shown.next.is_some() || !first {

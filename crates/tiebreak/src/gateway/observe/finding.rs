@@ -20,6 +20,7 @@ pub(super) enum Would {
     Adopted,
     Waited,
     SentAgain,
+    HandedOff,
     Doubted,
     Overlap,
     BaseUnknown,
@@ -28,7 +29,7 @@ pub(super) enum Would {
 
 impl Would {
     /// Its token in a report, and what it means; in the order of a summary.
-    pub(super) const ALL: [(Would, &'static str, &'static str); 14] = [
+    pub(super) const ALL: [(Would, &'static str, &'static str); 15] = [
         (Would::Queued, "queued", "made it wait for an earlier write in its lane"),
         (
             Would::Guarded,
@@ -69,6 +70,11 @@ impl Would {
         (Would::Looked, "looked", "read the target before going on"),
         (Would::Waited, "waited", "waited for the conflict to end"),
         (Would::SentAgain, "sent-again", "sent it again, which could do no harm"),
+        (
+            Would::HandedOff,
+            "handed-off",
+            "handed it to a real browser, where a person could pass the check",
+        ),
         (
             Would::Doubted,
             "in-doubt",
@@ -115,7 +121,7 @@ pub(super) struct Finding {
 
 impl Finding {
     /// Reads the story. `behind`: how many writes stood in its lanes when it came; `own`: its own client sent a precondition;
-    /// `blind`: what follows the first look at the target is a guess, and left out.
+    /// `blind`: what follows the first look at the target is a guess, and left out, as is what would follow a hand-off.
     pub(super) fn of(story: &Story, route: &str, behind: usize, own: bool, blind: bool) -> Finding {
         let mut finding = Finding {
             at: story.subject.at.0,
@@ -133,15 +139,18 @@ impl Finding {
             finding.more.insert("behind".into(), json!(behind));
         }
         for (_, event) in &story.events {
-            if finding.take(event, own) && blind {
-                break;
+            finding.take(event, own);
+            match event {
+                Event::Fetching if blind => break,
+                // Nobody was asked; whether they had passed the check is not known.
+                Event::HandingOff(_) => break,
+                _ => {}
             }
         }
         finding
     }
 
-    /// Takes one event; whether it was a look at the target.
-    fn take(&mut self, event: &Event, own: bool) -> bool {
+    fn take(&mut self, event: &Event, own: bool) {
         match event {
             Event::Joined => self.would(Would::Joined),
             Event::Known(known) => match known.1 {
@@ -175,9 +184,10 @@ impl Finding {
                     self.more.insert("evidence".into(), json!(evidence));
                 }
             }
-            Event::Fetching => {
-                self.would(Would::Looked);
-                return true;
+            Event::Fetching => self.would(Would::Looked),
+            Event::HandingOff(ask) => {
+                self.would(Would::HandedOff);
+                self.more.insert("check".into(), json!(ask.0));
             }
             Event::Waiting(_) => self.would(Would::Waited),
             Event::Overlap(fields) => {
@@ -211,13 +221,11 @@ impl Finding {
             | Event::Settled(_)
             | Event::Released
             | Event::Resolved(_)
-            | Event::HandingOff(_)
             | Event::HandedOff(_)
             | Event::LedgerFailed(_)
             | Event::Elapsed
             | Event::CallerGone => {}
         }
-        false
     }
 
     pub(super) fn would(&mut self, what: Would) {

@@ -1,29 +1,11 @@
 //! What holds on every page: accessible in light and dark, as narrow as a phone, small, and nothing from elsewhere.
 
-use std::process::{Command, Stdio};
-
 use serde_json::{Value, json};
 
 use super::Stage;
 
-/// The accessibility checks' script.
-fn axe() -> String {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/peers/axe-core.sh");
-    let output = Command::new("bash")
-        .arg(script)
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "axe-core is missing: run scripts/prepare axe-core"
-    );
-    std::fs::read_to_string(String::from_utf8(output.stdout).unwrap().trim()).unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_page_is_accessible_and_fits_a_phone() {
-    let axe = axe();
     let mut stage = Stage::start().await;
     let id = stage.clash("/items/1", json!(3)).await;
     let story = format!("/writes/{id}");
@@ -39,12 +21,10 @@ async fn every_kind_of_page_is_accessible_and_fits_a_phone() {
         "/problems",
         "/problems/stale",
         "/terms/none",
+        "/none",
     ];
     for page in pages {
-        stage.browser.width(1280, 900).await;
-        stage.browser.prefer("light").await;
         stage.open(page).await;
-        stage.browser.run(&axe, json!([])).await;
         if page == "/map?at=409" {
             stage.browser.click("a.node[data-slug='409']").await;
             stage
@@ -57,25 +37,11 @@ async fn every_kind_of_page_is_accessible_and_fits_a_phone() {
                 .run("document.querySelector('#map').classList.remove('focus')", json!([]))
                 .await;
         }
-        for scheme in ["light", "dark"] {
-            stage.browser.prefer(scheme).await;
-            let script = "const done = arguments[arguments.length - 1]; \
-                axe.run(document, {resultTypes: ['violations']}).then(r => done(r.violations.map(v => [v.id, v.nodes.map(n => n.html + ' ' + n.failureSummary)])), e => done(String(e)));";
-            let violations = stage.browser.run_async(script, json!([])).await;
-            assert_eq!(violations, json!([]), "{page}, {scheme}: {violations:#}");
-        }
-        for width in [320, 768] {
-            stage.browser.width(width, 640).await;
-            let wide = stage
-                .browser
-                .eval("[document.documentElement.scrollWidth, innerWidth]")
-                .await;
-            assert!(wide[0].as_u64() <= wide[1].as_u64(), "{page} at {width}: {wide}");
-        }
+        stage.is_accessible(page).await;
     }
     let mut complaints = stage.browser.complaints(&stage.admin).await;
-    // That page is asked for because it is not there.
-    complaints.retain(|c| !c.contains("/terms/none"));
+    // Those pages are asked for because they are not there.
+    complaints.retain(|c| !c.contains("/none"));
     assert!(complaints.is_empty(), "{complaints:#?}");
 }
 

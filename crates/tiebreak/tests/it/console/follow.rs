@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Stage;
+use crate::recorder::Recorder;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_live_view_follows_writes() {
@@ -103,5 +104,31 @@ async fn conflicts_show_up_by_themselves_and_tell_their_story() {
             .await,
         0
     );
+    stage.was_quiet().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_story_is_followed_to_its_end() {
+    let origin = Recorder::start(|_, _| "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n".to_owned()).await;
+    let upstream = format!("http://{}", origin.authority);
+    let mut stage = Stage::over(&["--upstream", &upstream]).await;
+    let mut client = stage.client();
+    let write = tokio::spawn(async move { client.put("/slow/1", &[], &json!({"n": 1})).await });
+    origin.holds(1).await;
+    stage.open("/writes").await;
+    let browser = &mut stage.browser;
+    browser.click(".writes a").await;
+    browser
+        .until("document.querySelector('.lead').textContent === 'It is on its way.'")
+        .await;
+    origin.release();
+    assert_eq!(write.await.unwrap().status, 201);
+    browser
+        .until("document.querySelector('.lead').textContent.startsWith('It was applied.')")
+        .await;
+    browser
+        .until("document.querySelector('.timeline').innerText.includes('answered 201')")
+        .await;
+    browser.until("!document.querySelector('[data-fresh]')").await;
     stage.was_quiet().await;
 }

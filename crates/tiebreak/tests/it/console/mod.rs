@@ -1,9 +1,11 @@
 //! The console in a real Chromium, as people use it.
 
+mod accessible;
 mod everywhere;
 mod examples;
 mod explain;
 mod follow;
+mod login;
 mod map;
 mod settle;
 mod stored;

@@ -1,4 +1,4 @@
-//! A doubt, and the person who ends it.
+//! A doubt, and the person who ends it, with nothing but a keyboard.
 
 use serde_json::json;
 
@@ -6,8 +6,20 @@ use super::Stage;
 use crate::browser::{ENTER, TAB};
 use crate::scripted::{Fault, Scripted, Tags};
 
+/// Presses Tab until the focus is on what the selector finds.
+async fn tab_to(stage: &mut Stage, selector: &str) {
+    let there = format!("!!document.activeElement.matches({})", json!(selector));
+    for _ in 0..80 {
+        if stage.browser.eval(&there).await == true {
+            return;
+        }
+        stage.browser.press(&[TAB]).await;
+    }
+    panic!("Tab never comes to {selector}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_settles_a_doubt() {
+async fn a_person_settles_a_doubt_by_keyboard() {
     let origin = Scripted::start(Tags::None, false).await;
     let upstream = format!("http://{}", origin.authority);
     let mut stage = Stage::over(&["--upstream", &upstream]).await;
@@ -19,26 +31,45 @@ async fn a_person_settles_a_doubt() {
     assert_eq!(lost.status, 504, "{lost:?}");
     let id = lost.json()["id"].as_str().unwrap().to_owned();
     stage.open("/").await;
-    let browser = &mut stage.browser;
-    browser
+    stage
+        .browser
         .until("document.body.innerText.includes('One doubt needs a person.')")
         .await;
-    browser.click(&format!("#doubts ~ .wide a[href='/writes/{id}']")).await;
-    browser.until("document.querySelector('.settle')").await;
-    browser.click("form[action$='/prove'] button").await;
-    browser
-        .until("document.querySelector('[role=status]').innerText.startsWith('Still in doubt')")
+    let link = format!("a[href='/writes/{id}']");
+    // It stands under what needs a person, and not among the conflicts as well.
+    let links = stage
+        .browser
+        .eval(&format!("document.querySelectorAll(\"{link}\").length"))
         .await;
-    browser.click("input[value='applied']").await;
-    browser.press(&[TAB]).await;
-    browser.type_text("seen in the origin's log <b>").await;
-    browser.press(&[ENTER]).await;
-    browser
+    assert_eq!(links, 1);
+    tab_to(&mut stage, &link).await;
+    stage.browser.press(&[ENTER]).await;
+    stage.browser.until("document.querySelector('.settle')").await;
+    stage.is_accessible("a doubt").await;
+
+    tab_to(&mut stage, "form[action$='/prove'] button").await;
+    stage.browser.press(&[ENTER]).await;
+    stage
+        .browser
+        .until("document.querySelector('[role=status]')?.innerText.startsWith('Still in doubt')")
+        .await;
+    stage.is_accessible("what came of a look").await;
+
+    tab_to(&mut stage, "input[value='applied']").await;
+    stage.browser.press(&[" "]).await;
+    tab_to(&mut stage, "#reason").await;
+    stage.browser.type_text("seen in the origin's log <b>").await;
+    tab_to(&mut stage, ".settle button").await;
+    stage.browser.press(&[ENTER]).await;
+    stage
+        .browser
         .until("document.querySelector('.lead').textContent.startsWith('It was applied.')")
         .await;
-    browser
+    stage
+        .browser
         .until("document.body.innerText.includes(\"by a person: seen in the origin's log <b>\")")
         .await;
-    assert_eq!(browser.eval("document.querySelectorAll('.settle').length").await, 0);
+    let forms = stage.browser.eval("document.querySelectorAll('.settle').length").await;
+    assert_eq!(forms, 0);
     stage.was_quiet().await;
 }
