@@ -224,7 +224,9 @@ mod tests {
     fn a_certificate_tells_callers_apart_beside_their_credentials() {
         let callers = Callers::new(&[7; 32]);
         let with = |certificate: &[u8], fields: &[(&'static str, &'static str)]| {
-            let headers = fields.iter().map(|(n, v)| (n.parse().unwrap(), HeaderValue::from_static(v)));
+            let headers = fields
+                .iter()
+                .map(|(n, v)| (n.parse().unwrap(), HeaderValue::from_static(v)));
             callers.certified(certificate, &headers.collect())
         };
         let bearer = [("authorization", "Bearer a")];
@@ -238,7 +240,10 @@ mod tests {
         ];
         let distinct: std::collections::HashSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());
-        assert_eq!(with(b"one", &bearer), with(b"one", &[("authorization", "Bearer a"), ("accept", "x")]));
+        assert_eq!(
+            with(b"one", &bearer),
+            with(b"one", &[("authorization", "Bearer a"), ("accept", "x")])
+        );
     }
 
     #[test]

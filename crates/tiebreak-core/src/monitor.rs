@@ -122,9 +122,18 @@ mod tests {
     fn monitors_are_found_at_the_same_authority_only() {
         let target = Target::parse("https://api.example/v1/vms/7?x=1").unwrap();
         let table: [(&[(&'static str, &str)], Option<(&str, bool)>); 9] = [
-            (&[("location", "/ops/1?v=2")], Some(("https://api.example/ops/1?v=2", false))),
-            (&[("location", "ops/1")], Some(("https://api.example/v1/vms/7/ops/1", false))),
-            (&[("operation-location", "https://api.example/ops/1")], Some(("https://api.example/ops/1", true))),
+            (
+                &[("location", "/ops/1?v=2")],
+                Some(("https://api.example/ops/1?v=2", false)),
+            ),
+            (
+                &[("location", "ops/1")],
+                Some(("https://api.example/v1/vms/7/ops/1", false)),
+            ),
+            (
+                &[("operation-location", "https://api.example/ops/1")],
+                Some(("https://api.example/ops/1", true)),
+            ),
             (
                 &[("location", "/vms/7"), ("azure-asyncoperation", "/ops/2")],
                 Some(("https://api.example/ops/2", true)),
@@ -167,8 +176,15 @@ mod tests {
             (302, "", Unclear, Unclear),
         ] {
             for (is_document, expected) in [(true, of_document), (false, of_location)] {
-                let monitor = Monitor { at: at.clone(), is_document };
-                assert_eq!(monitor.progress(&answer(status, &[], content)), expected, "{status} {content}");
+                let monitor = Monitor {
+                    at: at.clone(),
+                    is_document,
+                };
+                assert_eq!(
+                    monitor.progress(&answer(status, &[], content)),
+                    expected,
+                    "{status} {content}"
+                );
             }
         }
     }

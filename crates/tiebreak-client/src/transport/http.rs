@@ -14,16 +14,20 @@ use hyper::client::conn::TrySendError;
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
 use tiebreak_core::method::is_safe;
 use tiebreak_core::response::Response;
+use tokio::time::timeout_at;
 
 use super::authority::Authority;
 use super::content::{Expectation, OutBody};
 use super::http2;
 use super::origins::Origins;
 use super::pool::{Made, Pool, SharedPool};
-use super::{Sending, Transport};
+use super::{AnswerBy, Sending, Transport};
 
 /// So often a read goes out that was proven not to have been looked at.
 const ROUNDS: u32 = 3;
+
+/// An answer without the rest of its content is told so long before nobody waits for it any more.
+const BEFORE: Duration = Duration::from_millis(20);
 
 /// Why a streamed request has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +92,10 @@ impl HttpTransport {
             }
         };
         let (mut head, body) = response.into_parts();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for another protocol: what follows is no HTTP.
+            return Err(ForwardError::Unknown(Unknown::Garbage));
+        }
         // It is about the message, though it is dropped with the rest from requests, whose trailers go no further.
         let trailer = head.headers.get(header::TRAILER).cloned();
         strip_hop_by_hop(&mut head.headers);
@@ -110,6 +118,7 @@ impl HttpTransport {
                 .headers_mut()
                 .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
+        let by = request.extensions().get::<AnswerBy>().map(|by| by.0 - BEFORE);
         let Some(to) = Authority::of(request.uri()).map(Arc::new) else {
             return Delivery::NotSent(NotSent::NameNotFound);
         };
@@ -133,10 +142,19 @@ impl HttpTransport {
         }
         let mut content = BytesMut::new();
         let mut complete = true;
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else {
-                complete = false;
-                break;
+        loop {
+            // A head that came says what became of the write, whatever becomes of its content.
+            let frame = match by {
+                Some(by) => timeout_at(by, body.frame()).await,
+                None => Ok(body.frame().await),
+            };
+            let frame = match frame {
+                Ok(None) => break,
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(_))) | Err(_) => {
+                    complete = false;
+                    break;
+                }
             };
             let Ok(data) = frame.into_data() else { continue };
             let room = keep.saturating_sub(content.len());

@@ -25,6 +25,11 @@ use std::pin::Pin;
 use bytes::Bytes;
 use tiebreak_core::delivery::Delivery;
 
+/// Among a request's extensions: when whoever sends it stops waiting. If the head of an answer has come by then, and its content
+/// has not, the answer counts without the rest.
+#[derive(Debug, Clone, Copy)]
+pub struct AnswerBy(pub tokio::time::Instant);
+
 /// What came of sending.
 pub type Sending<'a> = Pin<Box<dyn Future<Output = Delivery> + Send + 'a>>;
 

@@ -82,3 +82,55 @@ impl Streams {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn places_are_waited_for() {
+        let streams = Streams::new();
+        let Poll::Ready(Some(first)) = poll(pin!(streams.place())) else {
+            panic!("one request may go out at once");
+        };
+        let mut second = pin!(streams.place());
+        let mut third = pin!(streams.place());
+        assert!(poll(second.as_mut()).is_pending() && poll(third.as_mut()).is_pending());
+        // The origin takes two at a time.
+        streams.allow(2);
+        let second = poll(second);
+        assert!(matches!(second, Poll::Ready(Some(_))));
+        assert!(poll(third.as_mut()).is_pending());
+        drop(first);
+        let third = poll(third);
+        assert!(matches!(third, Poll::Ready(Some(_))));
+        let mut fourth = pin!(streams.place());
+        assert!(poll(fourth.as_mut()).is_pending());
+        streams.close();
+        assert!(matches!(poll(fourth), Poll::Ready(None)));
+        assert!(matches!(poll(pin!(streams.place())), Poll::Ready(None)));
+    }
+
+    #[test]
+    fn whoever_stops_waiting_takes_no_place_with_it() {
+        let streams = Streams::new();
+        let Poll::Ready(first) = poll(pin!(streams.place())) else {
+            panic!("one request may go out at once");
+        };
+        let mut second = Box::pin(streams.place());
+        let mut third = pin!(streams.place());
+        assert!(poll(second.as_mut()).is_pending() && poll(third.as_mut()).is_pending());
+        drop(first);
+        // It has been told of the place, and is gone.
+        drop(second);
+        assert!(matches!(poll(third), Poll::Ready(Some(_))));
+    }
+}

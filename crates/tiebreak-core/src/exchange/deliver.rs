@@ -292,9 +292,10 @@ impl Exchange {
             }
             None => match (next, self.unknown) {
                 (_, Some(unknown)) => self.in_doubt(now, unknown),
-                (Next::Send | Next::Refetch | Next::Prove | Next::Check | Next::Seek | Next::LookUp | Next::Follow, None) => {
-                    self.tell(now)
-                }
+                (
+                    Next::Send | Next::Refetch | Next::Prove | Next::Check | Next::Seek | Next::LookUp | Next::Follow,
+                    None,
+                ) => self.tell(now),
             },
         }
     }

@@ -301,6 +301,7 @@ pub(crate) fn all() -> Vec<Case> {
                             carried: (flags & 1 != 0).then_some(2),
                             doubt,
                             hand_off: HandOffs::Passes,
+                            follow_202: false,
                         });
                     }
                 }

@@ -512,14 +512,18 @@ fn an_answer_before_the_content_leaves_no_doubt() {
     let Delivery::Answered(response) = answer(500, None, "") else {
         unreachable!("it is an answer");
     };
-    story(&Case::default(), vec![Delivery::Declined(response)], &expect![[r#"
+    story(
+        &Case::default(),
+        vec![Delivery::Declined(response)],
+        &expect![[r#"
         look up
         claim, held nothing
         PUT {"a":"new","b":1}
             500 before the content
         release
         answer 500: refused; attempts=1; guarantee=D; class=other; unguarded
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -988,9 +992,13 @@ fn following() -> Case {
 #[test]
 fn what_is_accepted_is_said_and_leaves_the_lane_suspect() {
     let wire = vec![accepted("location", "/ops/1")];
-    story(&Case::default(), wire, &expect![[r#"
+    story(
+        &Case::default(),
+        wire,
+        &expect![[r#"
         look up
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -1001,9 +1009,13 @@ fn what_is_accepted_is_followed_to_its_end() {
         Delivery::Unknown(Unknown::Closed),
         answer(200, Some("\"of the monitor\""), r#"{"status":"Succeeded"}"#),
     ];
-    story(&following(), wire, &expect![[r#"
+    story(
+        &following(),
+        wire,
+        &expect![[r#"
         look up
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -1012,23 +1024,35 @@ fn what_is_accepted_and_fails_is_refused() {
         accepted("azure-asyncoperation", "/ops/1"),
         answer(200, None, r#"{"status":"Failed","error":{"code":"Quota"}}"#),
     ];
-    story(&following(), wire, &expect![[r#"
+    story(
+        &following(),
+        wire,
+        &expect![[r#"
         look up
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_does_not_end_within_the_patience_stays_accepted() {
     let wire = vec![accepted("location", "/ops/1"), answer(202, None, "")];
-    story(&following(), wire, &expect![[r#"
+    story(
+        &following(),
+        wire,
+        &expect![[r#"
         look up
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn nobody_else_is_asked_what_became_of_it() {
     let wire = vec![accepted("location", "http://other.example/ops/1")];
-    story(&following(), wire, &expect![[r#"
+    story(
+        &following(),
+        wire,
+        &expect![[r#"
         look up
-    "#]]);
+    "#]],
+    );
 }

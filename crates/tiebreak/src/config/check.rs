@@ -78,7 +78,9 @@ fn tls(upstream: &Upstream, faults: &mut Faults) {
 
 /// Over TLS it is agreed upon what is spoken; without TLS there is nobody to ask.
 fn http2(upstream: &Upstream, faults: &mut Faults) {
-    let Some(remote) = &upstream.settings.values.remote else { return };
+    let Some(remote) = &upstream.settings.values.remote else {
+        return;
+    };
     let wrong = match (upstream.settings.values.http2, remote.speaks_tls()) {
         (Http2::Off, _) | (Http2::Offered, true) | (Http2::Prior, false) => return,
         (Http2::Offered, false) => Wrong::new("without TLS nothing says whether the origin speaks HTTP/2")

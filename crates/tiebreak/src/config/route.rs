@@ -226,7 +226,10 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
             r.principal = Some(match text {
                 CERTIFICATE => Principal::Certificate,
                 _ => field().map_err(|_| {
-                    Wrong::expected("the name of a header field, such as \"X-User\", or \"certificate\"", node)
+                    Wrong::expected(
+                        "the name of a header field, such as \"X-User\", or \"certificate\"",
+                        node,
+                    )
                 })?,
             });
             Ok(())

@@ -123,7 +123,11 @@ pub(crate) const SETTINGS: &[Setting<Server>] = &[
     at_start(
         "tls_client_ca",
         |s, node| node.text().map(|path| s.tls_client_ca = Some(path.into())),
-        |s| s.tls_client_ca.as_ref().map(|path| show_text(&path.display().to_string())),
+        |s| {
+            s.tls_client_ca
+                .as_ref()
+                .map(|path| show_text(&path.display().to_string()))
+        },
     ),
     at_start(
         "tls_client_auth",

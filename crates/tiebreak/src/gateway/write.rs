@@ -130,7 +130,10 @@ fn respond(route: &Route, answer: Answer, prefers: bool) -> Response<Content> {
         );
     }
     let operation = ["operation-location", "azure-asyncoperation"].map(HeaderName::from_static);
-    for name in [header::LOCATION, header::CONTENT_LOCATION].into_iter().chain(operation) {
+    for name in [header::LOCATION, header::CONTENT_LOCATION]
+        .into_iter()
+        .chain(operation)
+    {
         let here = headers
             .get(&name)
             .and_then(|v| route.upstream.relative(v.to_str().ok()?));

@@ -10,7 +10,10 @@ use crate::http::Client;
 use crate::recorder::Recorder;
 
 fn with(status: &str, fields: &str, content: &str) -> String {
-    format!("HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\n\r\n{content}", content.len())
+    format!(
+        "HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\n\r\n{content}",
+        content.len()
+    )
 }
 
 fn gateway(origin: &Recorder, route: &str) -> Gateway {
@@ -25,7 +28,11 @@ fn gateway(origin: &Recorder, route: &str) -> Gateway {
 
 fn accepts(method: &str, _path: &str) -> String {
     assert_eq!(method, "POST");
-    with("202 Accepted", "Operation-Location: /v1/ops/1\r\nRetry-After: 7\r\n", "taken")
+    with(
+        "202 Accepted",
+        "Operation-Location: /v1/ops/1\r\nRetry-After: 7\r\n",
+        "taken",
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,12 +62,16 @@ fn succeeds(method: &str, path: &str) -> String {
     static ASKED: AtomicUsize = AtomicUsize::new(0);
     match (method, path) {
         ("PUT", "/v1/machines/a") => with("202 Accepted", "Location: /v1/ops/1\r\nRetry-After: 0\r\n", ""),
-        ("GET", "/v1/ops/1") if ASKED.fetch_add(1, Ordering::AcqRel) < 2 => {
-            with("200 OK", "Content-Type: application/json\r\nRetry-After: 0\r\n", "{\"status\":\"Running\"}")
-        }
-        ("GET", "/v1/ops/1") => {
-            with("200 OK", "Content-Type: application/json\r\nETag: \"m\"\r\n", "{\"size\":1}")
-        }
+        ("GET", "/v1/ops/1") if ASKED.fetch_add(1, Ordering::AcqRel) < 2 => with(
+            "200 OK",
+            "Content-Type: application/json\r\nRetry-After: 0\r\n",
+            "{\"status\":\"Running\"}",
+        ),
+        ("GET", "/v1/ops/1") => with(
+            "200 OK",
+            "Content-Type: application/json\r\nETag: \"m\"\r\n",
+            "{\"size\":1}",
+        ),
         _ => with("404 Not Found", "", ""),
     }
 }
@@ -82,7 +93,11 @@ async fn what_is_accepted_is_followed_to_its_end() {
 
 fn fails(method: &str, _path: &str) -> String {
     match method {
-        "DELETE" => with("202 Accepted", "Azure-AsyncOperation: /v1/ops/2\r\nRetry-After: 0\r\n", ""),
+        "DELETE" => with(
+            "202 Accepted",
+            "Azure-AsyncOperation: /v1/ops/2\r\nRetry-After: 0\r\n",
+            "",
+        ),
         _ => with(
             "200 OK",
             "Content-Type: application/json\r\n",
@@ -99,6 +114,9 @@ async fn an_operation_that_fails_is_a_refusal() {
     let got = client.send(Method::DELETE, "/machines/a", &[], "").await;
     assert_eq!((got.status.as_u16(), got.outcome()), (409, "refused"), "{got:?}");
     let problem = got.json();
-    assert!(problem["type"].as_str().unwrap().ends_with("/operation-failed"), "{problem}");
+    assert!(
+        problem["type"].as_str().unwrap().ends_with("/operation-failed"),
+        "{problem}"
+    );
     assert_eq!(problem["operation"]["error"]["code"], "Locked");
 }

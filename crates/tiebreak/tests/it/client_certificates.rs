@@ -39,11 +39,15 @@ fn issue(authority: &Authority, name: &str) -> Shown {
     (made.der().clone(), PrivateKeyDer::Pkcs8(key.serialize_der().into()))
 }
 
+fn copy((certificate, key): &Shown) -> Shown {
+    (certificate.clone(), key.clone_key())
+}
+
 struct Client(SendRequest<Full<Bytes>>);
 
 impl Client {
     /// Connects, and shows a certificate. `None`: it was not let in.
-    async fn connect(gateway: &Gateway, trusted: &CertificateDer<'static>, shown: Option<&Shown>) -> Option<Client> {
+    async fn connect(authority: &str, trusted: &CertificateDer<'static>, shown: Option<&Shown>) -> Option<Client> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(trusted.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -57,7 +61,7 @@ impl Client {
                 .unwrap(),
             None => config.with_no_client_auth(),
         };
-        let stream = TcpStream::connect(&gateway.authority).await.unwrap();
+        let stream = TcpStream::connect(authority).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
@@ -71,7 +75,10 @@ impl Client {
     async fn try_send(&mut self, method: Method, fields: &[(&str, &str)]) -> Option<Got> {
         self.0.ready().await.ok()?;
         let content = if method == Method::GET { "" } else { r#"{"n":1}"# };
-        let mut request = Request::builder().method(method).uri("/docs").header("host", "localhost");
+        let mut request = Request::builder()
+            .method(method)
+            .uri("/docs")
+            .header("host", "localhost");
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
@@ -120,7 +127,10 @@ async fn only_clients_with_a_certificate_of_the_authority_are_let_in() {
     let (first, second) = (authority(&ca), authority(&other));
     let (one, stranger) = (issue(&first, "one"), issue(&second, "one"));
     let mut gateway = start(&origin, &folder, "", &[]);
-    let lets = async |gateway: &Gateway, shown| Client::connect(gateway, &own, shown).await.is_some();
+    let lets = |gateway: &Gateway, shown: Option<&Shown>| {
+        let (authority, own, shown) = (gateway.authority.clone(), own.clone(), shown.map(copy));
+        async move { Client::connect(&authority, &own, shown.as_ref()).await.is_some() }
+    };
     assert!(lets(&gateway, Some(&one)).await);
     assert!(!lets(&gateway, Some(&stranger)).await);
     assert!(!lets(&gateway, None).await);
@@ -150,12 +160,17 @@ async fn a_key_belongs_to_the_client_that_its_certificate_names() {
         let gateway = start(&origin, &folder, more, &[]);
         let mut clients = Vec::new();
         for shown in &shown {
-            clients.push(Client::connect(&gateway, &own, Some(shown)).await.unwrap());
+            clients.push(Client::connect(&gateway.authority, &own, Some(shown)).await.unwrap());
         }
-        let [one, renewed, two] = &mut clients[..] else { unreachable!() };
+        let [one, renewed, two] = &mut clients[..] else {
+            unreachable!()
+        };
         assert!(!one.replays("k", "Bearer a").await);
         assert!(one.replays("k", "Bearer a").await);
-        assert!(renewed.replays("k", "Bearer a").await, "a renewed certificate names the same client");
+        assert!(
+            renewed.replays("k", "Bearer a").await,
+            "a renewed certificate names the same client"
+        );
         assert!(!two.replays("k", "Bearer a").await, "one credential, and two clients");
         // Beside a certificate the credential counts, unless the route says that the certificate is the principal.
         assert_eq!(one.replays("k", "Bearer b").await, anew_is_the_same);

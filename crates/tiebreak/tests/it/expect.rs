@@ -58,7 +58,9 @@ async fn meet(mut stream: TcpStream, manner: Manner, nth: usize) -> Carried {
     let expects = head.contains("\r\nexpect: 100-continue\r\n");
     let first = match manner {
         Manner::AnswersOnce(_) if nth > 1 => "HTTP/1.1 100 Continue\r\n\r\n".to_owned(),
-        Manner::Answers(status) | Manner::AnswersOnce(status) => format!("HTTP/1.1 {status} No\r\nContent-Length: 2\r\n\r\nno"),
+        Manner::Answers(status) | Manner::AnswersOnce(status) => {
+            format!("HTTP/1.1 {status} No\r\nContent-Length: 2\r\n\r\nno")
+        }
         Manner::Unbearing if expects => "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n".to_owned(),
         Manner::Asks => "HTTP/1.1 100 Continue\r\n\r\n".to_owned(),
         Manner::Waits | Manner::Unbearing => String::new(),
@@ -131,7 +133,11 @@ async fn the_content_follows_when_it_is_asked_for_and_after_a_second_of_silence(
         let got = post(&gateway, &[]).await;
         assert_eq!(got.outcome(), "applied", "{got:?}");
         // What is not asked for goes out after the silence, and not before.
-        assert!(asked || begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
+        assert!(
+            asked || begun.elapsed() >= Duration::from_secs(1),
+            "{:?}",
+            begun.elapsed()
+        );
         let (head, content) = carried.recv().await.unwrap();
         assert!(head.contains("\r\nexpect: 100-continue\r\n"), "{head}");
         assert_eq!(content, CONTENT);

@@ -29,6 +29,7 @@ mod kinto;
 mod lost;
 mod many_callers;
 mod observe;
+mod odd_answers;
 mod origin_http2;
 mod origin_tls;
 mod peer;

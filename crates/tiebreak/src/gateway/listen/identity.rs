@@ -5,8 +5,8 @@ use std::fmt;
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use x509_cert::Certificate;
-use x509_cert::der::{Decode, Encode};
 use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::{Decode, Encode};
 
 /// Subject Alternative Name (RFC 5280 §4.2.1.6).
 const ALTERNATIVE_NAMES: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");

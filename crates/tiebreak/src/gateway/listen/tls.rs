@@ -104,7 +104,11 @@ fn stamp(path: &Path) -> Stamp {
 impl Files {
     fn stamps(&self) -> Vec<Stamp> {
         let ca = self.clients.as_ref().map(|clients| &clients.ca);
-        [&self.certificate, &self.key].into_iter().chain(ca).map(|path| stamp(path)).collect()
+        [&self.certificate, &self.key]
+            .into_iter()
+            .chain(ca)
+            .map(|path| stamp(path))
+            .collect()
     }
 
     fn load(&self) -> Result<Arc<ServerConfig>, String> {
