@@ -45,6 +45,6 @@ mod write;
 pub(crate) use args::ServeArgs;
 pub(crate) use forwarding::Forwarding;
 pub(crate) use limits::Limits;
-pub(crate) use listen::Address;
+pub(crate) use listen::{Address, ClientAuth, Clients};
 pub(crate) use serve::run;
 pub(crate) use upstream::{EmbeddedTransport, Remote, is_embedded};

@@ -16,6 +16,7 @@ use tiebreak_core::variant::Variant;
 
 use super::body::{Content, Remembered, problem, whole};
 use super::forward;
+use super::forwarding::Peer;
 use super::route::{Connection, Gateway};
 use super::routing::Route;
 use super::tagged::Tagged;
@@ -133,6 +134,7 @@ pub(super) struct Reader {
     asked: HeaderMap,
     target: PathAndQuery,
     connection: Option<u64>,
+    peer: Arc<Peer>,
 }
 
 impl Reader {
@@ -152,6 +154,7 @@ impl Reader {
             asked: request.headers().clone(),
             target: request.uri().path_and_query()?.clone(),
             connection: connection.evidence(request.version()),
+            peer: Arc::clone(&connection.peer),
         })
     }
 
@@ -178,9 +181,7 @@ impl Reader {
             return; // it says only that nothing was served
         }
         let read = Read {
-            caller: self
-                .route
-                .caller(&self.gateway.callers, &self.route.credential(&self.asked)),
+            caller: self.route.caller(&self.gateway.callers, &self.asked, &self.peer),
             target: self.route.upstream.target(&self.target),
             variant: served.variant,
             connection: self.connection,

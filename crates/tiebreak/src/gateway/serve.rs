@@ -24,7 +24,7 @@ use super::reload::{self, Reload};
 use super::route::Gateway;
 use super::routing::Routing;
 use super::timers::Timers;
-use super::upstream::{GatewayTransport, own_tls};
+use super::upstream::{GatewayTransport, own_settings};
 use crate::admin::{self, Desk};
 use crate::browser::Chromium;
 use crate::config::{Config, Server};
@@ -48,10 +48,10 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let server = &config.server.values;
     let embedded = embedded(&config)?;
     let origins = Arc::new(Origins::default());
-    origins.replace(own_tls(&config).map_err(|why| Failure::new(USAGE, why))?);
+    origins.replace(own_settings(&config).map_err(|why| Failure::new(USAGE, why))?);
     let tls = match (&server.tls_cert, &server.tls_key) {
         (Some(certificate), Some(key)) => {
-            let tls = Tls::open(certificate, key).map_err(|why| Failure::new(USAGE, why))?;
+            let tls = Tls::open(certificate, key, server.tls_clients()).map_err(|why| Failure::new(USAGE, why))?;
             Some(Arc::new(tls))
         }
         (None, None) => None,
