@@ -95,6 +95,12 @@ class Workshop:
         argv = gateway.serve(self.tiebreak, port, upstream.url, self.path("gateway.ledger"))
         return self.start("tiebreak", argv, port, env=env, wait=wait)
 
+    def console(self):
+        """A gateway before the embedded origin, and the port of its console."""
+        port, admin, folder = free_port(), free_port(), self.path("console")
+        folder.mkdir()
+        return self.start("tiebreak", gateway.console(self.tiebreak, port, admin, folder), port), admin
+
     def load(self, *argv):
         """Runs a load generator; its result."""
         argv = [str(self.load_binary), *map(str, argv)]
