@@ -118,10 +118,13 @@ mod tests {
         }
     }
 
+    /// The fields of an answer, and the monitor that they name: where it is, and whether it is a document about the operation.
+    type Row<'a> = (&'a [(&'static str, &'a str)], Option<(&'a str, bool)>);
+
     #[test]
     fn monitors_are_found_at_the_same_authority_only() {
         let target = Target::parse("https://api.example/v1/vms/7?x=1").unwrap();
-        let table: [(&[(&'static str, &str)], Option<(&str, bool)>); 9] = [
+        let table: [Row<'_>; 9] = [
             (
                 &[("location", "/ops/1?v=2")],
                 Some(("https://api.example/ops/1?v=2", false)),

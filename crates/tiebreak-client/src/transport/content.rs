@@ -74,6 +74,9 @@ impl Body for OutBody {
     }
 }
 
+/// What polling content comes to.
+type Polled = Poll<Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>>;
+
 /// Content that waits for its [`Expectation`].
 #[derive(Debug)]
 pub struct Withheld {
@@ -83,7 +86,7 @@ pub struct Withheld {
 }
 
 impl Withheld {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
         // It is polled for the first time when the head is written.
         let silence = self
             .silence

@@ -144,14 +144,15 @@ impl Pool {
                     }
                 }
             }
+            // Boxed: whoever finds a connection need not carry the room that making one takes.
             let Some(turn) = self.turn(to, changes) else {
-                return self.connect(to, changes, within).await;
+                return Box::pin(self.connect(to, changes, within)).await;
             };
             let waiting = timeout(within, turn.acquire_owned());
             let _turn = waiting.await.map_err(|_| NotSent::ConnectTimeout)?;
             // Somebody else may have connected in the meantime.
             if !self.is_connected(to, limit, changes) {
-                return self.connect(to, changes, within).await;
+                return Box::pin(self.connect(to, changes, within)).await;
             }
         }
     }

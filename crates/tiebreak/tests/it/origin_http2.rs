@@ -36,6 +36,9 @@ fn gateway(url: &str, http2: &str, more: &str) -> Gateway {
 
 const PRIOR: &str = "\"prior-knowledge\"";
 
+/// A request that came: its version, method, path, fields and content.
+type Taken = (Version, Method, String, HeaderMap, Bytes);
+
 /// What the origin saw.
 #[derive(Debug, Default)]
 struct Seen {
@@ -44,7 +47,7 @@ struct Seen {
     most: AtomicUsize,
     /// How many requests of `/together` have come.
     together: watch::Sender<usize>,
-    requests: Mutex<Vec<(Version, Method, String, HeaderMap, Bytes)>>,
+    requests: Mutex<Vec<Taken>>,
 }
 
 /// Answers a GET of `/large` with 4 MiB, one of `/trailers` with trailers, one of `/together` when two are there, all else with an echo.
