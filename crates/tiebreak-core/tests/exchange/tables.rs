@@ -390,6 +390,73 @@ fn a_lock_met_after_a_lost_attempt_is_looked_behind() {
     );
 }
 
+fn deleting(base: Base) -> Case {
+    Case {
+        method: Method::DELETE,
+        base,
+        ..Case::default()
+    }
+}
+
+#[test]
+fn a_lost_delete_after_a_read_is_done_once_the_target_is_gone() {
+    let wire = vec![lost(), version(Tags::Version, 1), answer(404, None, "")];
+    story(
+        &deleting(Base::Read),
+        wire,
+        &expect![[r#"
+        look up
+        claim, held nothing
+        DELETE 
+            the connection ended before the answer
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            404
+        settle adopted, lane suspect
+        answer 204: adopted; attempts=1; guarantee=D; unguarded
+    "#]],
+    );
+}
+
+#[test]
+fn a_lost_delete_of_what_was_never_read_stays_in_doubt() {
+    let wire = vec![lost(), answer(404, None, "")];
+    story(
+        &deleting(Base::Nothing),
+        wire,
+        &expect![[r#"
+        look up
+        claim, held nothing
+        DELETE 
+            the connection ended before the answer
+        read
+            404
+        wait
+        read
+            404
+        wait
+        read
+            404
+        wait
+        read
+            404
+        wait
+        read
+            404
+        wait
+        read
+            404
+        wait
+        read
+            404
+        record the doubt
+        answer 504 in-doubt: in-doubt; attempts=1; guarantee=D; unguarded
+    "#]],
+    );
+}
+
 #[test]
 fn a_lost_answer_is_proven_by_a_look() {
     story(
