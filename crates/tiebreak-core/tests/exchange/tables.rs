@@ -1159,6 +1159,11 @@ fn what_is_accepted_is_said_and_leaves_the_lane_suspect() {
         wire,
         &expect![[r#"
         look up
+        claim, held nothing
+        PUT {"a":"new","b":1}
+            202
+        settle accepted, lane suspect
+        answer 202: accepted; attempts=1; guarantee=D; unguarded
     "#]],
     );
 }
@@ -1176,6 +1181,20 @@ fn what_is_accepted_is_followed_to_its_end() {
         wire,
         &expect![[r#"
         look up
+        claim, held nothing
+        POST {"a":"new"}
+            202
+        wait
+        read
+            200  {"status":"Running"}
+        wait
+        read
+            the connection ended before the answer
+        wait
+        read
+            200 "of the monitor" {"status":"Succeeded"}
+        settle applied
+        answer 200: applied; attempts=1; guarantee=D
     "#]],
     );
 }
@@ -1191,6 +1210,14 @@ fn what_is_accepted_and_fails_is_refused() {
         wire,
         &expect![[r#"
         look up
+        claim, held nothing
+        POST {"a":"new"}
+            202
+        wait
+        read
+            200  {"status":"Failed","error":{"code":"Quota"}}
+        settle refused
+        answer 409 operation-failed: refused; attempts=1; guarantee=D; class=state
     "#]],
     );
 }
@@ -1203,6 +1230,38 @@ fn what_does_not_end_within_the_patience_stays_accepted() {
         wire,
         &expect![[r#"
         look up
+        claim, held nothing
+        POST {"a":"new"}
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        settle accepted, lane suspect
+        answer 202: accepted; attempts=1; guarantee=D
     "#]],
     );
 }
@@ -1215,6 +1274,11 @@ fn nobody_else_is_asked_what_became_of_it() {
         wire,
         &expect![[r#"
         look up
+        claim, held nothing
+        POST {"a":"new"}
+            202
+        settle accepted, lane suspect
+        answer 202: accepted; attempts=1; guarantee=D
     "#]],
     );
 }
