@@ -230,6 +230,7 @@ impl Exchange {
             via: Via::Wire,
             met: None,
         };
+        exchange.learn_from_reads();
         exchange.read_versions();
         exchange.read_key();
         exchange

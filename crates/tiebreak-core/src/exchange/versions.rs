@@ -1,5 +1,7 @@
 //! Where the origin keeps its versions: in entity tags, or in the content.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 
@@ -31,6 +33,23 @@ impl Exchange {
             if let (Some(content), false) = (&served.content, served.sent) {
                 served.etag = version.of(content);
             }
+        }
+    }
+
+    /// Takes over what is known of the family of which `document` is: members that its server sets are no edits, and prove nothing.
+    pub(super) fn learn_document(&mut self, document: &Representation) {
+        let judge = Arc::clone(&self.judge);
+        let facts = judge.document(self.write.target.path(), document);
+        if let Some(policy) = facts.and_then(|facts| facts.added_to(&self.context.policy)) {
+            self.context.policy = Arc::new(policy);
+        }
+    }
+
+    /// As [`Exchange::learn_document`], from what was served last.
+    pub(super) fn learn_from_reads(&mut self) {
+        let mut served = self.context.candidates.served.iter().rev();
+        if let Some(document) = served.find_map(|served| served.content.clone()) {
+            self.learn_document(&document);
         }
     }
 
@@ -152,7 +171,7 @@ impl Exchange {
             return;
         };
         let policy = Policy::with_body_version((*self.context.policy).clone(), version.clone());
-        self.context.policy = std::sync::Arc::new(policy);
+        self.context.policy = Arc::new(policy);
         self.read_versions();
         self.decided = None;
         self.variant = Variant::default();
