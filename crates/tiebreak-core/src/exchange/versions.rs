@@ -61,10 +61,22 @@ impl Exchange {
         }
     }
 
-    /// The version as an `ETag` field, if the origin gives such a field.
+    /// The version as an `ETag` field, if the origin gives such a field, or we do.
     pub(super) fn etag_field(&self, current: &Carried) -> Option<HeaderValue> {
-        let tag = current.etag.as_ref().filter(|_| self.body_version().is_none())?;
+        let tag = self.shown_tag(current).filter(|_| self.body_version().is_none())?;
         HeaderValue::from_str(&tag.to_string()).ok()
+    }
+
+    /// The tag by which clients know a version: the origin's, or ours.
+    fn shown_tag(&self, current: &Carried) -> Option<EntityTag> {
+        let ours = || self.context.policy.virtual_tag(&current.representation);
+        current.etag.clone().or_else(ours)
+    }
+
+    /// The same as text, for reports.
+    pub(super) fn version_of(&self, current: &Carried) -> String {
+        self.shown_tag(current)
+            .map_or_else(|| "unknown".to_owned(), |tag| tag.to_string())
     }
 
     /// The one version that the client itself names: in its content, or in its `If-Match`.

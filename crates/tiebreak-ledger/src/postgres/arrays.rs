@@ -5,9 +5,9 @@ use tiebreak_core::time::Time;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
-use super::change::{Change, Job};
-use super::error::{Trouble, trouble};
+use super::error::trouble;
 use super::row::{self, millis, small, text};
+use crate::shared::{Change, Job, Trouble};
 use crate::words::{resolver, unknown};
 
 /// Runs a statement, unless there is nothing for it to do.
@@ -354,6 +354,7 @@ impl<'a> Asks<'a> {
 #[derive(Default)]
 pub(super) struct Passes<'a> {
     lanes: Vec<&'a [u8]>,
+    fences: Vec<Option<i64>>,
     suspect: Vec<i64>,
     tags: Vec<Option<&'a str>>,
     only_if_wanted: Vec<bool>,
@@ -365,6 +366,7 @@ impl<'a> Passes<'a> {
         for job in jobs {
             let Change::Pass {
                 lane,
+                fence,
                 left,
                 only_if_wanted,
                 ..
@@ -373,6 +375,7 @@ impl<'a> Passes<'a> {
                 continue;
             };
             all.lanes.push(lane);
+            all.fences.push(fence.map(stored));
             all.suspect
                 .push(i64::try_from(left.suspect_for.as_millis()).unwrap_or(i64::MAX));
             all.tags.push(left.tag.as_deref());
@@ -382,7 +385,14 @@ impl<'a> Passes<'a> {
     }
 
     pub(super) async fn run(&self, client: &Client, statement: &Statement, owner: i64) -> Result<Vec<Row>, Trouble> {
-        let params: [&(dyn ToSql + Sync); 5] = [&owner, &self.lanes, &self.suspect, &self.tags, &self.only_if_wanted];
+        let params: [&(dyn ToSql + Sync); 6] = [
+            &owner,
+            &self.lanes,
+            &self.suspect,
+            &self.tags,
+            &self.only_if_wanted,
+            &self.fences,
+        ];
         run(client, statement, &params, self.lanes.len()).await
     }
 }

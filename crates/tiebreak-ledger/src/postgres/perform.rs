@@ -1,46 +1,75 @@
 //! Makes a batch of changes in one transaction and one round trip: everything is sent before the first answer is awaited.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
-use tiebreak_core::record::{Fence, Record, WriteId};
+use futures_util::future::try_join_all;
+use tiebreak_core::record::{Claim, Record, WriteId};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
-use super::arrays::{Amends, Asks, Claims, Doubts, Pairs, Passes, Resolves, Settles};
-use super::change::{Job, LaneKey};
-use super::error::{Trouble, trouble};
+use super::arrays::{self, Amends, Asks, Claims, Doubts, Pairs, Passes, Resolves, Settles};
+use super::error::trouble;
 use super::row;
-use super::statements::Writing;
+use super::statements::{self, ONE_PLAN};
 use crate::LedgerError;
+use crate::shared::{Asked, Done, Job, Standing, Taken, Trouble, Writing};
+use crate::words::parse_resolver;
 
 /// A session of the writer.
-pub(super) struct Session {
-    pub(super) client: Client,
-    pub(super) writing: Writing,
+pub struct Session {
+    client: Client,
+    writing: statements::Writing,
 }
 
-/// What a batch did: the writes for which the change of their kind was made, with the fences given out.
-#[derive(Debug, Default)]
-pub(super) struct Done {
-    pub(super) granted: HashMap<WriteId, Fence>,
-    pub(super) ended: HashMap<WriteId, Option<Record>>,
-    /// The lanes that were taken, with the version left in them and for how long they are suspect.
-    pub(super) taken: HashMap<LaneKey, (Option<String>, Duration)>,
-    /// The lanes that were given up.
-    pub(super) passed: HashSet<LaneKey>,
-    /// Whether the owner's lease had not run out; else nothing was claimed.
-    pub(super) alive: bool,
-}
+impl Writing for Session {
+    fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
 
-impl Session {
-    /// Makes `jobs`, which are about different writes. After an error nothing was changed, unless it is [`Trouble::Gone`].
-    pub(super) async fn perform(&self, owner: i64, jobs: &[Job]) -> Result<Done, Trouble> {
+    async fn perform(&self, owner: i64, jobs: &[Job]) -> Asked<Done> {
         // A dozen statements on their way at once make a large future.
         Box::pin(self.perform_together(owner, jobs)).await
     }
 
-    async fn perform_together(&self, owner: i64, jobs: &[Job]) -> Result<Done, Trouble> {
+    async fn standing(&self, ids: &[WriteId]) -> Asked<HashMap<WriteId, Standing>> {
+        let ids: Vec<&[u8]> = ids.iter().map(|id| &id.0[..]).collect();
+        let rows = self
+            .client
+            .query(&self.writing.standing, &[&ids])
+            .await
+            .map_err(trouble)?;
+        let read = |row| standing(row).map_err(Trouble::Rule);
+        rows.iter()
+            .map(|row| read(row).map(|s| (s.record.claim.id, s)))
+            .collect()
+    }
+
+    async fn taken_by(&self, claims: &[&Claim]) -> Asked<Vec<Option<Record>>> {
+        let looks = claims
+            .iter()
+            .map(async |claim| arrays::look_up(&self.client, &self.writing.look_up, &claim.sought(), claim.at).await);
+        try_join_all(looks).await
+    }
+}
+
+fn standing(row: &Row) -> Result<Standing, LedgerError> {
+    let resolved_by: Option<&str> = row::get(row, "resolved_by")?;
+    Ok(Standing {
+        record: row::decode(row)?,
+        owner: row::get(row, "owner")?,
+        resolved_by: resolved_by.and_then(parse_resolver),
+    })
+}
+
+impl Session {
+    pub(super) async fn begin(client: Client) -> Asked<Session> {
+        client.batch_execute(ONE_PLAN).await.map_err(trouble)?;
+        let writing = statements::Writing::prepare(&client).await?;
+        Ok(Session { client, writing })
+    }
+
+    async fn perform_together(&self, owner: i64, jobs: &[Job]) -> Asked<Done> {
         let (client, writing) = (&self.client, &self.writing);
         let (claims, amends, retakes) = (Claims::of(jobs), Amends::of(jobs), Amends::retaken(jobs));
         let (settles, doubts, resolves) = (Settles::of(jobs), Doubts::of(jobs), Resolves::of(jobs));
@@ -132,8 +161,12 @@ impl Done {
         }
         for row in asked {
             let suspect: i64 = row::get(row, "suspect_ms")?;
-            let suspect = Duration::from_millis(suspect.unsigned_abs());
-            self.taken.insert(row::lane(row)?, (row::get(row, "tag")?, suspect));
+            let taken = Taken {
+                fence: row::fence(row::get(row, "fence")?),
+                tag: row::get(row, "tag")?,
+                suspect_for: Duration::from_millis(suspect.unsigned_abs()),
+            };
+            self.taken.insert(row::lane(row)?, taken);
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ pub(super) async fn perform(
     connection: Connection,
 ) -> Response<Content> {
     let (mut head, body) = request.into_parts();
-    let caller = route.caller(&gateway.callers, &route.credential(&head.headers));
+    let caller = route.caller(&gateway.callers, &head.headers, &connection.peer);
     let refuse = |target: &str, refusal| {
         let asked = Asked {
             method: &head.method,
@@ -70,7 +70,9 @@ pub(super) async fn perform(
     if let Some(Ok(there)) = destination(&route, &head.headers) {
         head.headers.insert("destination", there);
     }
-    head.headers.remove(header::HOST);
+    if !route.upstream.preserves_host() {
+        head.headers.remove(header::HOST);
+    }
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::EXPECT);
     let write = WriteRequest {
@@ -116,6 +118,9 @@ pub(super) fn destination(
     route: &Route,
     headers: &HeaderMap,
 ) -> Option<Result<HeaderValue, header::InvalidHeaderValue>> {
+    if route.upstream.preserves_host() {
+        return None; // the origin knows itself by the name that the client uses
+    }
     let value = headers.get("destination")?.to_str().ok()?;
     let here = headers.get(header::HOST)?.to_str().ok()?;
     Some(HeaderValue::from_str(&route.upstream.destination(value, here)?))
@@ -141,7 +146,11 @@ fn respond(route: &Route, answer: Answer, prefers: bool) -> Response<Content> {
             HeaderValue::from_static(PREFERENCE),
         );
     }
-    for name in [header::LOCATION, header::CONTENT_LOCATION] {
+    let operation = ["operation-location", "azure-asyncoperation"].map(HeaderName::from_static);
+    for name in [header::LOCATION, header::CONTENT_LOCATION]
+        .into_iter()
+        .chain(operation)
+    {
         let here = headers
             .get(&name)
             .and_then(|v| route.upstream.relative(v.to_str().ok()?));
