@@ -946,7 +946,7 @@ fn a_ledger_in_a_database_is_set_in_the_file() {
         let setting = server::SETTINGS.iter().find(|s| s.name == name).unwrap();
         (setting.show)(&config.server.values).unwrap()
     };
-    assert_eq!(shown("ledger"), "\"postgres://db.example/ledger\"");
+    assert_eq!(shown("ledger"), "\"postgres://db.example:5432/ledger\"");
     assert_eq!(shown("ledger_lease"), "\"5s\"");
     assert_eq!(shown("ledger_password_file"), "\"/run/secrets/password\"");
     assert_eq!(shown("secret"), "\"/run/secrets/secret\"");
@@ -954,6 +954,8 @@ fn a_ledger_in_a_database_is_set_in_the_file() {
         "ledger_lease = \"1s\"\n",
         expect![[r#"
             file.toml:1:16: ledger_lease: expected a duration from "2s" to "10m", found "1s"
+             1 | ledger_lease = "1s"
+               |                ^^^^
         "#]],
     );
 }
