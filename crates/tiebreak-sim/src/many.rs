@@ -36,7 +36,7 @@ pub fn run_all(scenarios: &[Scenario], seeds: Range<u64>, out: &mut impl Write) 
                 "promise {promise}: {first}\n    tiebreak-sim --scenario {name} --seed {seed}"
             );
         }
-        if (done + 1) % TOLD == 0 || done + 1 == count {
+        if (done + 1).is_multiple_of(TOLD) || done + 1 == count {
             let seconds = begun.elapsed().as_secs_f64();
             let _closed = writeln!(out, "{} of {count} seeds, {broken} broken, {seconds:.0} s", done + 1);
         }

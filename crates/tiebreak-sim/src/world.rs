@@ -338,7 +338,10 @@ async fn cuts(world: Arc<World>, host: usize) {
     let Store::Shared(database, fleet) = &world.store else {
         return;
     };
-    while fleet.cuts {
+    if !fleet.cuts {
+        return;
+    }
+    loop {
         tokio::time::sleep(world.dice.time(500..20_000)).await;
         database.cut_off(host);
         tokio::time::sleep(world.dice.time(10..9_000)).await;
