@@ -111,6 +111,12 @@ class Workshop:
         file.write_bytes(b"bench" * 8)
         return file
 
+    def console(self):
+        """A gateway before the embedded origin, and the port of its console."""
+        port, admin, folder = free_port(), free_port(), self.path("console")
+        folder.mkdir()
+        return self.start("tiebreak", gateway.console(self.tiebreak, port, admin, folder), port), admin
+
     def load(self, *argv):
         """Runs a load generator; its result."""
         argv = [str(self.load_binary), *map(str, argv)]

@@ -19,6 +19,7 @@ use tiebreak_core::repeat::Likeness;
 use tiebreak_core::request::WriteRequest;
 use tiebreak_core::validator::EntityTag;
 use tiebreak_core::variant::Variant;
+use tiebreak_core::virtual_tag::is_virtual;
 use tiebreak_ledger::{Ledger, LedgerError, MAX_PAGE};
 use tokio::sync::oneshot;
 
@@ -213,7 +214,7 @@ impl Engine {
             key: keyed.key,
             trace: keyed.trace,
             derived: keyed.derived,
-            likeness: Likeness::of(caller, sender, fingerprint),
+            likeness: Likeness::of(caller, sender, fingerprint).filter(|_| policy.joins),
             fingerprint,
             lanes,
             candidates: self.candidates(caller, resource.as_str(), submission.connection),
@@ -308,7 +309,8 @@ impl Engine {
         let etag = answer
             .headers
             .get(http::header::ETAG)
-            .and_then(|v| EntityTag::parse(v.to_str().ok()?).ok());
+            .and_then(|v| EntityTag::parse(v.to_str().ok()?).ok())
+            .filter(|tag| !is_virtual(tag));
         let unaltered = outcome == Outcome::Applied && !answer.report.rebased;
         if let Some(version) = &policy.body_version {
             let made = version.written(request, &answer.status, &answer.headers, &answer.content);

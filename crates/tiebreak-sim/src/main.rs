@@ -52,7 +52,7 @@ fn print(out: &mut impl Write, run: &tiebreak_sim::Run, violations: &[checkers::
 }
 
 enum Asked {
-    One(Scenario, u64),
+    One(Box<Scenario>, u64),
     Many(Vec<Scenario>, std::ops::Range<u64>),
 }
 
@@ -75,7 +75,7 @@ fn arguments() -> Option<Asked> {
     }
     let many = seeds.map(|count| from..from.saturating_add(count));
     match (scenario, shared, seed, many) {
-        (Some(scenario), false, Some(seed), None) => Some(Asked::One(scenario, seed)),
+        (Some(scenario), false, Some(seed), None) => Some(Asked::One(Box::new(scenario), seed)),
         (Some(scenario), false, None, Some(seeds)) => Some(Asked::Many(vec![scenario], seeds)),
         (None, true, None, Some(seeds)) => Some(Asked::Many(tiebreak_sim::scenario::shared(), seeds)),
         _ => None,

@@ -151,7 +151,7 @@ impl Wire {
             let learned = match &delivery {
                 Delivery::NotSent(_) => Learned::NotSent,
                 Delivery::Unknown(_) => Learned::Unknown,
-                Delivery::Answered(response) => learned(&request, response),
+                Delivery::Answered(response) | Delivery::Declined(response) => learned(&request, response),
             };
             self.inner.trace.note(Event::Delivered(write, serial, learned));
         }
@@ -252,7 +252,7 @@ impl Wire {
         }
         let lost = matches!(delivery, Delivery::Unknown(_));
         let status = match &delivery {
-            Delivery::Answered(response) => response.status.as_u16(),
+            Delivery::Answered(response) | Delivery::Declined(response) => response.status.as_u16(),
             _ => 0,
         };
         match self.inner.sabotage {

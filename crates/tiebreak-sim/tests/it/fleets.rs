@@ -18,7 +18,6 @@ fn seen(name: &str, sabotage: Sabotage) {
         let found = checkers::check(&run(&scenario, seed));
         found.first().map(|violation| (seed, violation.promise))
     });
-    println!("{sabotage:?} in {name}: {found:?}");
     assert!(found.is_some(), "nobody saw {sabotage:?} in {SEEDS} runs of {name}");
 }
 

@@ -10,7 +10,7 @@ use super::fault::Wrong;
 use super::node::{Node, Value};
 use super::reading::{show_duration, show_list, show_size, show_text, show_word};
 use super::setting::Setting;
-use crate::gateway::{Address, Forwarding, Limits};
+use crate::gateway::{Address, ClientAuth, Clients, Forwarding, Limits};
 use crate::stores::SharedLedger;
 
 /// The settings of the gateway as a whole.
@@ -22,6 +22,10 @@ pub(crate) struct Server {
     pub(crate) tls_cert: Option<PathBuf>,
     /// Its private key, a PEM file.
     pub(crate) tls_key: Option<PathBuf>,
+    /// The authorities that clients' certificates have to come from, a PEM file; `None`: none is asked for.
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Whether clients have to show a certificate.
+    pub(crate) tls_client_auth: ClientAuth,
     /// What the origin is told of clients.
     pub(crate) forwarded: Forwarding,
     /// The bounds on clients.
@@ -52,6 +56,8 @@ impl Default for Server {
             listen: vec![Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 4090)))],
             tls_cert: None,
             tls_key: None,
+            tls_client_ca: None,
+            tls_client_auth: ClientAuth::default(),
             forwarded: Forwarding::Forwarded,
             limits: Limits::default(),
             upstream: None,
@@ -64,6 +70,14 @@ impl Default for Server {
             observe: false,
             observe_file: None,
         }
+    }
+}
+
+impl Server {
+    /// What is asked of clients when TLS begins.
+    pub(crate) fn tls_clients(&self) -> Option<Clients> {
+        let auth = self.tls_client_auth;
+        self.tls_client_ca.clone().map(|ca| Clients { ca, auth })
     }
 }
 
@@ -109,6 +123,20 @@ pub(crate) const SETTINGS: &[Setting<Server>] = &[
         "tls_key",
         |s, node| node.text().map(|path| s.tls_key = Some(path.into())),
         |s| s.tls_key.as_ref().map(|path| show_text(&path.display().to_string())),
+    ),
+    at_start(
+        "tls_client_ca",
+        |s, node| node.text().map(|path| s.tls_client_ca = Some(path.into())),
+        |s| {
+            s.tls_client_ca
+                .as_ref()
+                .map(|path| show_text(&path.display().to_string()))
+        },
+    ),
+    at_start(
+        "tls_client_auth",
+        |s, node| node.word(ClientAuth::WORDS).map(|auth| s.tls_client_auth = auth),
+        |s| Some(show_word(ClientAuth::WORDS, s.tls_client_auth)),
     ),
     at_start(
         "forwarded",

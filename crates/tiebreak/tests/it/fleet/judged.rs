@@ -157,6 +157,13 @@ async fn every_write_lands_once_while_gateways_die_and_sleep() {
         "{missing} creations are missing, {} in doubt",
         seen.in_doubt
     );
+    // What nobody heard of, because its gateway was killed, is settled or plainly in doubt.
+    until(
+        &cluster,
+        "SELECT count(*) FROM judged.writes WHERE state = 'claimed'",
+        "0",
+    )
+    .await;
     eprintln!(
         "fleet: {total} writes in {took:.1?}: {} applied, {} in doubt, {} went unanswered once",
         seen.applied, seen.in_doubt, seen.not_answered
