@@ -213,7 +213,7 @@ impl Engine {
             key: keyed.key,
             trace: keyed.trace,
             derived: keyed.derived,
-            likeness: Likeness::of(caller, sender, fingerprint),
+            likeness: Likeness::of(caller, sender, fingerprint).filter(|_| policy.joins),
             fingerprint,
             lanes,
             candidates: self

@@ -119,6 +119,8 @@ pub struct Policy {
     pub body_version: Option<BodyVersion>,
     /// What tells a resource apart that is created with POST, and how it is found.
     pub natural_key: Option<NaturalKey>,
+    /// Whether a request without a key that repeats a running write joins it instead of being performed a second time.
+    pub joins: bool,
     /// Whether the origin honours the key, so that the same key may be sent again.
     pub honours_keys: bool,
     /// The weakest guarantee with which a write is sent.
@@ -158,6 +160,7 @@ impl Default for Policy {
             keys: KeyPolicy::default(),
             body_version: None,
             natural_key: None,
+            joins: true,
             honours_keys: false,
             least: Guarantee::D,
             claim_ahead: true,

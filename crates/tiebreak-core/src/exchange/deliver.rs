@@ -201,6 +201,7 @@ impl Exchange {
     /// The origin says that it did not apply it.
     fn refused(&mut self, now: Time, response: Response, verdict: Verdict) -> Step {
         let (class, remedy, retry_after) = (verdict.class, verdict.remedy, verdict.retry_after);
+        let waits = verdict.waits();
         if class == Class::Stale && self.unknown.is_none() {
             self.learn_version(&verdict);
         }
@@ -214,13 +215,15 @@ impl Exchange {
             self.performed = true;
             return self.prove(now);
         }
-        if self.earlier() == Earlier::MayHaveApplied && remedy != Remedy::Wait {
+        if self.earlier() == Earlier::MayHaveApplied && !waits {
             // It may have met our own write; and whatever it met, the attempt before it may have been applied.
             return self.prove(now);
         }
         match remedy {
             Remedy::Rebase => self.stale(now),
-            Remedy::Wait => self.wait_then(now, Next::Send, retry_after),
+            Remedy::Wait if waits => self.wait_then(now, Next::Send, retry_after),
+            // Its holder may keep it for days; whoever asked is told at once, and may come again.
+            Remedy::Wait => self.tell(now),
             Remedy::Adopt => self.exists(now),
             Remedy::Stop if class == Class::Duplicate => self.exists(now),
             Remedy::HandOff => self.blocked(now),

@@ -2,6 +2,7 @@
 
 use http::Method;
 
+use crate::base::Served;
 use crate::delivery::{Delivery, Unknown};
 use crate::exchange::answer::Answer;
 use crate::exchange::effect::response;
@@ -20,7 +21,7 @@ use crate::time::Time;
 enum Finding {
     /// It was applied.
     Applied,
-    /// What was asked is there; a bulk job takes it for its own.
+    /// What was asked is so, whoever's doing it is: what a bulk job creates is there, what a caller deletes is gone.
     Adoptable,
     /// It was not applied so far, and sending it again under its guard cannot apply it twice.
     SendAgain,
@@ -92,6 +93,9 @@ impl Exchange {
     /// Weighs what the look at the target brought.
     pub(super) fn weigh(&mut self, now: Time, delivery: Delivery) -> Step {
         let response = response(delivery);
+        if let Some(found) = response.as_ref().and_then(|r| self.as_current(r)) {
+            self.learn_document(&found.representation);
+        }
         if self.sought.is_some() {
             return self.weigh_creation(now, response.as_ref());
         }
@@ -164,10 +168,10 @@ impl Exchange {
         let gone = matches!(response.status.as_u16(), 404 | 410);
         if self.write.method == Method::DELETE && gone {
             // Only if this caller saw it before: an origin may hide what one may not read.
-            return if matches!(plan.before, Before::Known(_)) {
-                Finding::Applied
-            } else {
-                Finding::Open
+            return match &plan.before {
+                Before::Known(_) => Finding::Applied,
+                _ if self.was_read() => Finding::Adoptable,
+                Before::Absent | Before::Lacking | Before::Unknown => Finding::Open,
             };
         }
         if gone {
@@ -195,6 +199,12 @@ impl Exchange {
             return Finding::Open;
         }
         self.compare(&current)
+    }
+
+    /// Whether this caller was shown the target: then an origin that says now that it is not there does not merely hide it.
+    fn was_read(&self) -> bool {
+        let shown = |served: &Served| !served.sent && (served.content.is_some() || served.etag.is_some());
+        self.context.candidates.served.iter().any(shown)
     }
 
     fn compare(&self, current: &Carried) -> Finding {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
-use http::Method;
+use http::{HeaderValue, Method};
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
 use tiebreak_core::exchange::{Answer, Effect, Entry, Input, LedgerFailure, NotPassed, Outgoing, Step, Via};
 use tiebreak_core::record::Fence;
@@ -292,6 +292,100 @@ fn the_own_precondition_is_literal() {
             settle refused
             answer 412: refused; attempts=1; guarantee=A; class=stale
         "#]],
+    );
+}
+
+/// A write that met somebody's lock.
+fn locked(retry_after: Option<&str>) -> Delivery {
+    let held = "<D:error xmlns:D=\"DAV:\"><D:lock-token-submitted/></D:error>";
+    let Delivery::Answered(mut response) = answer(423, None, held) else {
+        unreachable!("it is an answer");
+    };
+    let headers = &mut response.headers;
+    headers.insert("content-type", HeaderValue::from_static("application/xml"));
+    if let Some(seconds) = retry_after {
+        headers.insert("retry-after", HeaderValue::from_str(seconds).unwrap());
+    }
+    Delivery::Answered(response)
+}
+
+#[test]
+fn a_lock_without_an_end_is_told_at_once() {
+    story(
+        &named(),
+        vec![locked(None)],
+        &expect![[r#"
+        look up
+        claim, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            423  <D:error xmlns:D="DAV:"><D:lock-token-submitted/></D:error>
+        release
+        answer 423: refused; attempts=1; guarantee=A; class=race
+    "#]],
+    );
+}
+
+#[test]
+fn a_lock_that_says_when_it_ends_is_waited_for() {
+    story(
+        &named(),
+        vec![locked(Some("2")), ours(1)],
+        &expect![[r#"
+        look up
+        claim, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            423  <D:error xmlns:D="DAV:"><D:lock-token-submitted/></D:error>
+        wait
+        PUT if-match: "1" {"a":"new","b":1}
+            200 "5" {"a":"new","b":1}
+        settle applied
+        answer 200: applied; attempts=2; guarantee=A
+    "#]],
+    );
+}
+
+#[test]
+fn a_lock_met_after_a_lost_attempt_is_looked_behind() {
+    let wire = vec![
+        lost(),
+        version(Tags::Version, 1),
+        locked(None),
+        version(Tags::Version, 1),
+    ];
+    story(
+        &named(),
+        wire,
+        &expect![[r#"
+        look up
+        claim, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            the connection ended before the answer
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        claim attempt 2, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            423  <D:error xmlns:D="DAV:"><D:lock-token-submitted/></D:error>
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        record the doubt
+        answer 504 in-doubt: in-doubt; attempts=2; guarantee=A
+    "#]],
     );
 }
 

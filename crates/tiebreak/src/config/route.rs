@@ -176,6 +176,11 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
         |r| Some(r.policy.keys.running_status.to_string()),
     ),
     setting(
+        "join_repeats",
+        |r, node| node.yes().map(|yes| r.policy.joins = yes),
+        |r| Some(r.policy.joins.to_string()),
+    ),
+    setting(
         "unguarded",
         |r, node| node.word(&UNGUARDED).map(|word| r.policy.unguarded = word),
         |r| Some(show_word(&UNGUARDED, r.policy.unguarded)),

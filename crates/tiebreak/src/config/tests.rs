@@ -631,6 +631,7 @@ principal = "X-User"
         key_window = "10s"                       # default
         key_reuse_status = 422                   # default
         key_running_status = 409                 # default
+        join_repeats = true                      # default
         unguarded = "allow"                      # default
         least = "D"                              # default
         on_duplicate = "stop"                    # default

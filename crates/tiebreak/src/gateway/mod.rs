@@ -9,6 +9,7 @@
 //! | `args`, `client_args`, `serve` | the command line, and what it starts |
 //! | `route` | which request is a read, which a write |
 //! | `routing` | which route of the configuration a request takes |
+//! | `refusal` | what was refused before it was a write, told as a story |
 //! | `reload` | SIGHUP: the configuration is read anew |
 //! | `read` | safe methods: streamed through, and remembered |
 //! | `tagged` | reads to whose answers the route gives an entity tag |
@@ -30,6 +31,7 @@ mod limits;
 mod listen;
 mod observe;
 mod read;
+mod refusal;
 mod reload;
 mod route;
 mod routing;

@@ -10,14 +10,16 @@ use tiebreak_client::Engine;
 use tiebreak_client::caller::Callers;
 use tiebreak_client::transport::http::{HttpTransport, strip_hop_by_hop};
 use tiebreak_core::caller::CallerId;
+use tiebreak_core::key::IDEMPOTENCY_KEY;
 use tiebreak_core::method::is_safe;
 use tokio::sync::Semaphore;
 
-use super::body::{Content, problem};
+use super::body::Content;
 use super::forwarding::{Forwarding, Peer};
 use super::limits::{Limits, Places};
 use super::listen::Tls;
 use super::observe::{self, Observer};
+use super::refusal::Asked;
 use super::routing::{Route, Routing};
 use super::{inbound, read, write};
 
@@ -100,7 +102,14 @@ impl Gateway {
         connection: Connection,
     ) -> Response<Content> {
         if let Some(refusal) = inbound::refuse(&request) {
-            let mut refused = problem(&refusal);
+            let path = request.uri().path();
+            let asked = Asked {
+                method: request.method(),
+                target: request.uri().path_and_query().map_or(path, |p| p.as_str()),
+                keyed: request.headers().contains_key(IDEMPOTENCY_KEY),
+                anonymous: !request.headers().contains_key(header::AUTHORIZATION),
+            };
+            let mut refused = self.refuse(asked, refusal);
             if request.version() < http::Version::HTTP_2 {
                 // What follows may be meant for another reader.
                 let close = HeaderValue::from_static("close");

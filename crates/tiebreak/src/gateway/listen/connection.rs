@@ -76,7 +76,11 @@ where
         async move {
             match refusal {
                 None => Ok::<_, Infallible>(gateway.answer(request, from).await),
-                Some(refusal) => Ok(problem(&refusal.problem())),
+                Some(refusal) => {
+                    let refusal = refusal.problem();
+                    gateway.turned_away(refusal.kind());
+                    Ok(problem(&refusal))
+                }
             }
         }
     });
