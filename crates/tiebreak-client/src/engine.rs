@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tiebreak_core::base::Candidates;
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::exchange::{Answer, Context, Exchange};
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
@@ -216,9 +217,7 @@ impl Engine {
             likeness: Likeness::of(caller, sender, fingerprint).filter(|_| policy.joins),
             fingerprint,
             lanes,
-            candidates: self
-                .reads
-                .candidates(caller, resource.as_str(), submission.connection, self.clock.now()),
+            candidates: self.candidates(caller, resource.as_str(), submission.connection),
             connection: submission.connection,
             policy: Arc::clone(&policy),
             base: submission.base,
@@ -277,6 +276,13 @@ impl Engine {
             }
         }
         answer
+    }
+
+    /// What this caller may have made its edit from. Where other gateways serve reads too, that is never known to be all.
+    fn candidates(&self, caller: CallerId, target: &str, connection: Option<u64>) -> Candidates {
+        let mut known = self.reads.candidates(caller, target, connection, self.clock.now());
+        known.complete &= self.ledger.shared().is_none();
+        known
     }
 
     /// A caller knows what it wrote: the new representation where the answer holds it, else what it sent.

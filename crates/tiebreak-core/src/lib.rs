@@ -17,6 +17,7 @@ pub mod key;
 pub mod lane;
 pub mod merge;
 pub mod method;
+pub mod monitor;
 pub mod natural_key;
 pub mod outcome;
 pub mod policy;

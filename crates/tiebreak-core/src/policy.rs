@@ -142,6 +142,10 @@ pub struct Policy {
     pub remember: Option<Duration>,
     /// At most so many bytes of an answer are kept for replay.
     pub keep_content: usize,
+    /// Content over so many bytes, which nothing protects from a lost answer, is sent with `Expect: 100-continue`.
+    pub expect_over: usize,
+    /// Whether the monitor of an operation that the origin has accepted (202) is followed to its end, within the patience.
+    pub follow_202: bool,
     /// Whether a bot check is handed to a person at a real browser.
     pub hand_off: bool,
     /// How long that person may take.
@@ -171,6 +175,8 @@ impl Default for Policy {
             late_after: Duration::from_secs(10),
             remember: Some(Duration::from_secs(24 * 60 * 60)),
             keep_content: 256 * 1024,
+            expect_over: 1024 * 1024,
+            follow_202: false,
             hand_off: false,
             hand_off_wait: Duration::from_secs(5 * 60),
         }

@@ -1,6 +1,6 @@
 //! What an answer means, and what is done about it.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, header};
 
 use crate::delivery::{Delivery, NotSent, Reading, Unknown};
 use crate::exchange::answer::Answer;
@@ -28,11 +28,22 @@ impl Exchange {
         self.attempts += 1;
         self.quiet_since = now;
         self.refused = None;
-        let outgoing = self.outgoing();
+        let mut outgoing = self.outgoing();
+        if outgoing.content.len() > self.context.policy.expect_over && self.is_unprotected() {
+            // A refusal before the content is proof; after it, there may be a doubt that nothing resolves.
+            outgoing
+                .headers
+                .insert(header::EXPECT, HeaderValue::from_static("100-continue"));
+        }
         step_until(
             Effect::Send(Box::new(outgoing)),
             now.after(self.context.policy.attempt_timeout),
         )
+    }
+
+    /// Whether a lost answer could not be answered by sending the write again.
+    fn is_unprotected(&self) -> bool {
+        !self.is_guarded() && !self.repeats_by_key()
     }
 
     fn outgoing(&self) -> Outgoing {
@@ -62,23 +73,31 @@ impl Exchange {
         match delivery {
             Delivery::NotSent(why) => self.not_sent(now, why),
             Delivery::Unknown(why) => self.lost(now, why),
-            Delivery::Answered(response) => {
-                let outgoing = self.outgoing();
-                let asked = Asked {
-                    method: &self.write.method,
-                    path: self.write.target.uri().path_and_query().map_or("/", |p| p.as_str()),
-                    headers: &outgoing.headers,
-                    content: Some(&outgoing.content),
-                    earlier: self.earlier(),
-                };
-                let verdict = self.judge.judge(&asked, &response);
-                match self.judge.reading(response.status, &verdict) {
-                    Reading::Applied => self.applied(now, response, verdict),
-                    Reading::Accepted => self.accepted(now, response),
-                    Reading::Refused => self.refused(now, response, verdict),
-                    Reading::Unknown => self.lost(now, Unknown::Status(response.status.as_u16())),
-                }
-            }
+            Delivery::Answered(response) => self.answered(now, response, Reading::Unknown),
+            Delivery::Declined(response) => self.answered(now, response, Reading::Refused),
+        }
+    }
+
+    /// An answer came; `unclear` is how one is read that leaves open whether the write was applied.
+    fn answered(&mut self, now: Time, response: Response, unclear: Reading) -> Step {
+        let outgoing = self.outgoing();
+        let asked = Asked {
+            method: &self.write.method,
+            path: self.write.target.uri().path_and_query().map_or("/", |p| p.as_str()),
+            headers: &outgoing.headers,
+            content: Some(&outgoing.content),
+            earlier: self.earlier(),
+        };
+        let verdict = self.judge.judge(&asked, &response);
+        let reading = match self.judge.reading(response.status, &verdict) {
+            Reading::Unknown => unclear,
+            clear => clear,
+        };
+        match reading {
+            Reading::Applied => self.applied(now, response, verdict),
+            Reading::Accepted => self.accepted(now, response),
+            Reading::Refused => self.refused(now, response, verdict),
+            Reading::Unknown => self.lost(now, Unknown::Status(response.status.as_u16())),
         }
     }
 
@@ -134,27 +153,10 @@ impl Exchange {
         self.settle(now, answer, exit)
     }
 
-    fn accepted(&mut self, now: Time, response: Response) -> Step {
-        // The operation goes on behind the answer; until it has ended nothing is known of the version.
-        let exit = LaneExit {
-            suspect_until: Some(now.after(self.context.policy.late_after)),
-            ..LaneExit::default()
-        };
-        let report = self.report(Outcome::Accepted);
-        let answer = if response.complete {
-            Answer::from_origin(response, None, report)
-        } else {
-            Answer::ours(cut(&response), report)
-        };
-        self.settle(now, answer, exit)
-    }
-
     /// If an earlier attempt without guard got no answer, it may still arrive.
     pub(super) fn suspicion(&self) -> Option<Time> {
         match self.unknown {
-            Some(_) if !self.is_guarded() && !self.repeats_by_key() => {
-                Some(self.quiet_since.after(self.context.policy.late_after))
-            }
+            Some(_) if self.is_unprotected() => Some(self.quiet_since.after(self.context.policy.late_after)),
             _ => None,
         }
     }
@@ -301,9 +303,10 @@ impl Exchange {
             }
             None => match (next, self.unknown) {
                 (_, Some(unknown)) => self.in_doubt(now, unknown),
-                (Next::Send | Next::Refetch | Next::Prove | Next::Check | Next::Seek | Next::LookUp, None) => {
-                    self.tell(now)
-                }
+                (
+                    Next::Send | Next::Refetch | Next::Prove | Next::Check | Next::Seek | Next::LookUp | Next::Follow,
+                    None,
+                ) => self.tell(now),
             },
         }
     }
@@ -328,7 +331,7 @@ pub(super) fn base_gone() -> Problem {
 }
 
 /// What is said instead of an answer that did not come in whole.
-fn cut(response: &Response) -> Problem {
+pub(super) fn cut(response: &Response) -> Problem {
     Problem::new(
         Kind::BadAnswer,
         "the origin answered, but its answer was cut or is too large to be passed on; read the resource to see it",
@@ -365,7 +368,7 @@ fn is_passing(verdict: &Verdict, response: &Response) -> bool {
         Class::Race | Class::InProgress | Class::Blocked => true,
         Class::Other => matches!(
             response.status.as_u16(),
-            401 | 403 | 407 | 421 | 425 | 426 | 429 | 500..=599
+            401 | 403 | 407 | 408 | 421 | 425 | 426 | 429 | 500..=599
         ),
         Class::Duplicate | Class::Stale | Class::KeyReuse | Class::State | Class::Invalid | Class::Unclear => false,
     }

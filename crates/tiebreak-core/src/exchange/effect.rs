@@ -242,7 +242,7 @@ pub struct LaneExit {
 /// Shorthand: a fetched answer that is a whole response.
 pub(super) fn response(delivery: Delivery) -> Option<Response> {
     match delivery {
-        Delivery::Answered(response) if response.complete => Some(response),
-        Delivery::Answered(_) | Delivery::NotSent(_) | Delivery::Unknown(_) => None,
+        Delivery::Answered(response) | Delivery::Declined(response) if response.complete => Some(response),
+        Delivery::Answered(_) | Delivery::Declined(_) | Delivery::NotSent(_) | Delivery::Unknown(_) => None,
     }
 }

@@ -14,6 +14,7 @@
 //! | `deliver` | what the answer means and what is done about it |
 //! | `rebase` | fetch, merge, send again under the new version |
 //! | `hand_off` | a bot check is passed by a person, and the write sent from the page |
+//! | `follow` | what was accepted (202) is followed to its end, where the route says so |
 //! | `prove` | nobody answered: did it land? |
 //! | `finish` | record, then answer |
 //! | `versions` | where the origin keeps its versions: in entity tags, or in the content |
@@ -27,6 +28,7 @@ mod create;
 mod deliver;
 mod effect;
 mod finish;
+mod follow;
 mod hand_off;
 mod plan;
 mod prove;
@@ -69,6 +71,7 @@ use crate::verdict::Verdict;
 
 use backoff::Jitter;
 use compare::Compared;
+use follow::Operation;
 use hand_off::Met;
 use plan::Plan;
 
@@ -157,6 +160,8 @@ pub struct Exchange {
     refused: Option<Box<(Response, Verdict)>>,
     /// What was read last in the lane, for whoever comes next.
     seen: Option<Carried>,
+    /// What the origin accepted, while it is followed.
+    operation: Option<Box<Operation>>,
     /// By which way its requests go.
     via: Via,
     /// The bot check that it met.
@@ -182,6 +187,7 @@ enum Stage {
     HandingOff,
     Refetching,
     Proving,
+    Following,
     Recording(Box<Answer>),
     Done,
 }
@@ -203,6 +209,7 @@ enum Next {
     Check,
     Seek,
     LookUp,
+    Follow,
 }
 
 impl Exchange {
@@ -238,6 +245,7 @@ impl Exchange {
             quiet_since: Time::default(),
             refused: None,
             seen: None,
+            operation: None,
             via: Via::Wire,
             met: None,
         };
@@ -258,7 +266,7 @@ impl Exchange {
     /// no version guards. `None`: nothing.
     #[must_use]
     pub fn left_behind(&self, now: Time) -> Option<LaneExit> {
-        let on_its_way = self.unknown.is_some() || matches!(self.stage, Stage::Sending);
+        let on_its_way = self.unknown.is_some() || self.operation.is_some() || matches!(self.stage, Stage::Sending);
         (on_its_way && !self.is_guarded() && self.place == Place::Front).then(|| LaneExit {
             suspect_until: Some(now.after(self.context.policy.late_after)),
             ..LaneExit::default()
@@ -318,6 +326,7 @@ impl Exchange {
                 Next::LookUp => self.look_up_again(),
                 Next::Refetch => self.refetch(now),
                 Next::Prove => self.prove(now),
+                Next::Follow => self.follow(now),
             },
             (Stage::HandingOff, Input::HandedOff(passed)) => self.handed_off(now, passed),
             (Stage::HandingOff, Input::Elapsed) => self.not_passed_in_time(now),
@@ -325,6 +334,8 @@ impl Exchange {
             (Stage::Refetching, Input::Elapsed) => self.refetched(now, Delivery::Unknown(Unknown::Timeout)),
             (Stage::Proving, Input::Fetched(delivery)) => self.weigh(now, delivery),
             (Stage::Proving, Input::Elapsed) => self.weigh(now, Delivery::Unknown(Unknown::Timeout)),
+            (Stage::Following, Input::Fetched(delivery)) => self.followed(now, delivery),
+            (Stage::Following, Input::Elapsed) => self.followed(now, Delivery::Unknown(Unknown::Timeout)),
             (Stage::Recording(answer), Input::Recorded) => reply::answer(*answer, None),
             (Stage::Recording(answer), Input::LedgerFailed(failure)) => self.not_recorded(*answer, &failure),
             (stage, input) => self.misfit(now, &stage, &input),

@@ -91,6 +91,7 @@ pub(crate) struct Case {
     pub(crate) least: Guarantee,
     /// The `Authorization` field.
     pub(crate) authorization: Option<&'static str>,
+    pub(crate) follow_202: bool,
 }
 
 impl Default for Case {
@@ -109,6 +110,7 @@ impl Default for Case {
             hand_off: HandOffs::Off,
             least: Guarantee::D,
             authorization: None,
+            follow_202: false,
         }
     }
 }
@@ -128,6 +130,7 @@ impl Case {
             backoff: (Duration::from_millis(200), Duration::from_millis(400)),
             late_after: Duration::from_secs(1),
             hand_off: self.hand_off != HandOffs::Off,
+            follow_202: self.follow_202,
             hand_off_wait: Duration::from_secs(60),
             ..Policy::default()
         }
@@ -328,6 +331,7 @@ pub(crate) fn all() -> Vec<Case> {
                             hand_off: HandOffs::Passes,
                             least: Guarantee::D,
                             authorization: None,
+                            follow_202: false,
                         });
                     }
                 }

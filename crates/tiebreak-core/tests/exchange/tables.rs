@@ -10,7 +10,7 @@ use tiebreak_core::exchange::{Answer, Effect, Entry, Input, LedgerFailure, NotPa
 use tiebreak_core::record::Fence;
 
 use crate::cases::{Base, Case, Doubtful, HandOffs, START};
-use crate::world::{Tags, answer, bot_check, version};
+use crate::world::{Tags, accepted, answer, bot_check, version};
 
 /// Plays `wire` against the exchange of `case`, the last of it for as long as it is read; the ledger and the lanes do
 /// what they are asked.
@@ -140,6 +140,7 @@ fn came(delivery: &Delivery) -> String {
     match delivery {
         Delivery::NotSent(why) => format!("not sent: {}", why.why()),
         Delivery::Unknown(why) => why.why(),
+        Delivery::Declined(response) => format!("{} before the content", response.status.as_u16()),
         Delivery::Answered(response) => {
             let tag = response.field("etag").unwrap_or_default();
             let content = String::from_utf8_lossy(&response.content);
@@ -602,6 +603,25 @@ fn what_was_not_sent_goes_again() {
 }
 
 #[test]
+fn an_answer_before_the_content_leaves_no_doubt() {
+    let Delivery::Answered(response) = answer(500, None, "") else {
+        unreachable!("it is an answer");
+    };
+    story(
+        &Case::default(),
+        vec![Delivery::Declined(response)],
+        &expect![[r#"
+        look up
+        claim, held nothing
+        PUT {"a":"new","b":1}
+            500 before the content
+        release
+        answer 500: refused; attempts=1; guarantee=D; class=other; unguarded
+    "#]],
+    );
+}
+
+#[test]
 fn too_many_requests_waits() {
     story(
         &Case::default(),
@@ -1052,6 +1072,82 @@ fn an_unknown_attempt_is_never_handed_off() {
             200 "1" {"a":"old","b":1}
         record the doubt
         answer 504 in-doubt: in-doubt; attempts=2; guarantee=C
+    "#]],
+    );
+}
+
+fn following() -> Case {
+    Case {
+        method: Method::POST,
+        follow_202: true,
+        ..Case::default()
+    }
+}
+
+#[test]
+fn what_is_accepted_is_said_and_leaves_the_lane_suspect() {
+    let wire = vec![accepted("location", "/ops/1")];
+    story(
+        &Case::default(),
+        wire,
+        &expect![[r#"
+        look up
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_accepted_is_followed_to_its_end() {
+    let wire = vec![
+        accepted("operation-location", "http://origin.example/ops/1"),
+        answer(200, None, r#"{"status":"Running"}"#),
+        Delivery::Unknown(Unknown::Closed),
+        answer(200, Some("\"of the monitor\""), r#"{"status":"Succeeded"}"#),
+    ];
+    story(
+        &following(),
+        wire,
+        &expect![[r#"
+        look up
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_accepted_and_fails_is_refused() {
+    let wire = vec![
+        accepted("azure-asyncoperation", "/ops/1"),
+        answer(200, None, r#"{"status":"Failed","error":{"code":"Quota"}}"#),
+    ];
+    story(
+        &following(),
+        wire,
+        &expect![[r#"
+        look up
+    "#]],
+    );
+}
+
+#[test]
+fn what_does_not_end_within_the_patience_stays_accepted() {
+    let wire = vec![accepted("location", "/ops/1"), answer(202, None, "")];
+    story(
+        &following(),
+        wire,
+        &expect![[r#"
+        look up
+    "#]],
+    );
+}
+
+#[test]
+fn nobody_else_is_asked_what_became_of_it() {
+    let wire = vec![accepted("location", "http://other.example/ops/1")];
+    story(
+        &following(),
+        wire,
+        &expect![[r#"
+        look up
     "#]],
     );
 }

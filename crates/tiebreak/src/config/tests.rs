@@ -595,9 +595,14 @@ principal = "X-User"
         listen = "127.0.0.1:2"                   # --listen
         # tls_cert is not set                    # default
         # tls_key is not set                     # default
+        # tls_client_ca is not set               # default
+        tls_client_auth = "required"             # default
         forwarded = "forwarded"                  # default
         # upstream is not set                    # default
         ledger = "tiebreak.ledger"               # default
+        # ledger_password_file is not set        # default
+        ledger_lease = "10s"                     # default
+        # secret is not set                      # default
         data = "tiebreak.origin"                 # default
         # browser_profile is not set             # default
         stale_status = 409                       # default
@@ -620,6 +625,7 @@ principal = "X-User"
         # client_cert is not set                 # default
         # client_key is not set                  # default
         preserve_host = false                    # default
+        http2 = false                            # default
 
         # where no route says anything else
         [defaults]
@@ -651,7 +657,9 @@ principal = "X-User"
         late_after = "700ms"                     # --late-after
         remember = "24h"                         # default
         keep_content = "256KiB"                  # default
+        expect_over = "1MiB"                     # default
         max_content = "16MiB"                    # default
+        follow_202 = false                       # default
         hand_off = false                         # default
         hand_off_wait = "5m"                     # default
         claim_ahead = true                       # default
@@ -838,10 +846,100 @@ upstream = "other"
              8 | client_cert = "own.pem"
                | ^^^^^^^^^^^
                add client_key = "FILE.pem"
-            file.toml:9:12: upstream "other": another upstream with the same host and port has other files for TLS
+            file.toml:9:12: upstream "other": another upstream with the same host and port is spoken with in another way
              9 | [upstreams.other]
                |            ^^^^^
-               give both the same `ca`, `client_cert` and `client_key`, or use two host names
+               give both the same `http2`, `ca`, `client_cert` and `client_key`, or use two host names
+        "#]],
+    );
+}
+
+#[test]
+fn certificates_of_clients_need_somebody_to_ask_for_them() {
+    check(
+        r#"
+tls_client_auth = "optional"
+[defaults]
+principal = "certificate"
+[[route]]
+path = "/a"
+"#,
+        expect![[r#"
+            file.toml:2:1
+        "#]],
+    );
+    check(
+        r#"
+tls_client_ca = "ca.pem"
+tls_client_auth = "maybe"
+[defaults]
+principal = "certificate"
+"#,
+        expect![[r#"
+            file.toml:2:1
+        "#]],
+    );
+}
+
+#[test]
+fn http2_with_an_origin_needs_somebody_to_ask() {
+    check(
+        r#"
+upstream = "plain"
+[upstreams.plain]
+url = "http://a.example"
+http2 = true
+[upstreams.knowing]
+url = "https://b.example"
+http2 = "prior-knowledge"
+[upstreams.wrong]
+url = "https://c.example"
+http2 = "yes"
+[upstreams.one]
+url = "https://d.example/v1"
+http2 = true
+[upstreams.other]
+url = "https://d.example/v2"
+[[route]]
+path = "/b"
+upstream = "knowing"
+[[route]]
+path = "/c"
+upstream = "wrong"
+[[route]]
+path = "/d"
+upstream = "one"
+[[route]]
+path = "/e"
+upstream = "other"
+"#,
+        expect![[r#"
+            file.toml:5:1
+        "#]],
+    );
+}
+
+#[test]
+fn a_ledger_in_a_database_is_set_in_the_file() {
+    let text = r#"
+        ledger = "postgres://me:s3cret@db.example/ledger"
+        ledger_password_file = "/run/secrets/password"
+        ledger_lease = "5s"
+        secret = "/run/secrets/secret"
+    "#;
+    let config = config(text);
+    let shown = |name: &str| {
+        let setting = server::SETTINGS.iter().find(|s| s.name == name).unwrap();
+        (setting.show)(&config.server.values).unwrap()
+    };
+    assert_eq!(shown("ledger"), "\"postgres://db.example/ledger\"");
+    assert_eq!(shown("ledger_lease"), "\"5s\"");
+    assert_eq!(shown("ledger_password_file"), "\"/run/secrets/password\"");
+    assert_eq!(shown("secret"), "\"/run/secrets/secret\"");
+    check(
+        "ledger_lease = \"1s\"\n",
+        expect![[r#"
+            file.toml:1:16: ledger_lease: expected a duration from "2s" to "10m", found "1s"
         "#]],
     );
 }

@@ -41,8 +41,9 @@ impl Page<'_> {
                     meta name="color-scheme" content="light dark";
                     title { (self.title) " · Tiebreak" }
                     link rel="icon" type="image/svg+xml" href=(url("icon.svg"));
-                    link rel="stylesheet" href=(url("console.css"));
+                    // Before the style sheet: a script after it would wait for it, and the page for the script.
                     script src=(url("theme.js")) {}
+                    link rel="stylesheet" href=(url("console.css"));
                     script src=(url("console.js")) defer {}
                     @for script in self.scripts { script src=(url(script)) defer {} }
                 }

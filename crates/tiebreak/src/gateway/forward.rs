@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, Uri, header};
 use http_body::Body;
-use http_body_util::{BodyExt, Either, Full};
+use http_body_util::BodyExt;
+use tiebreak_client::transport::content::OutBody;
 use tiebreak_client::transport::http::{ForwardError, Streamed};
 use tiebreak_core::problem::{Kind, Problem};
 
@@ -55,14 +56,14 @@ where
     let host = remote.host_for(&head.headers);
     head.headers.insert(header::HOST, host);
     let body = if body.is_end_stream() {
-        Either::Left(Full::new(Bytes::new()))
+        OutBody::from(Bytes::new())
     } else {
         if !head.headers.contains_key(header::CONTENT_LENGTH) {
             // Of unknown length; without this field hyper would leave it out of a GET.
             head.headers
                 .insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        Either::Right(body.boxed_unsync())
+        OutBody::Streamed(body.boxed_unsync())
     };
     let sent = gateway.readers[worker].forward_to(&remote.authority, Request::from_parts(head, body));
     let mut response = sent.await.map_err(Unanswered::Failed)?;

@@ -19,6 +19,7 @@
 //! | `forward` | sends a request on, and streams the answer back |
 //! | `observe` | `--observe`: writes pass as they come, and what would have been done is reported |
 //! | `body` | what goes back to the client |
+//! | `timers` | time limits that cost nothing while they hold |
 
 mod args;
 mod body;
@@ -37,12 +38,13 @@ mod route;
 mod routing;
 mod serve;
 mod tagged;
+mod timers;
 mod upstream;
 mod write;
 
 pub(crate) use args::ServeArgs;
 pub(crate) use forwarding::Forwarding;
 pub(crate) use limits::Limits;
-pub(crate) use listen::Address;
+pub(crate) use listen::{Address, ClientAuth, Clients};
 pub(crate) use serve::run;
 pub(crate) use upstream::{EmbeddedTransport, Remote, is_embedded};

@@ -16,6 +16,7 @@ use tiebreak_core::variant::Variant;
 
 use super::body::{Content, Remembered, problem, whole};
 use super::forward;
+use super::forwarding::Peer;
 use super::route::{Connection, Gateway};
 use super::routing::Route;
 use super::tagged::Tagged;
@@ -74,10 +75,10 @@ async fn over_http(
     };
     let limit = route.config.policy.attempt_timeout;
     let sent = forward::send(gateway, remote, head, body, connection.worker);
-    let response = match tokio::time::timeout(limit, sent).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(unanswered)) => return problem(&unanswered.problem("read")),
-        Err(_) => {
+    let response = match gateway.timers[connection.worker].within(limit, sent).await {
+        Some(Ok(response)) => response,
+        Some(Err(unanswered)) => return problem(&unanswered.problem("read")),
+        None => {
             let detail = format!("the origin did not answer this read within {} s", limit.as_secs());
             return problem(&Problem::new(Kind::OriginTimeout, detail));
         }
@@ -133,6 +134,7 @@ pub(super) struct Reader {
     asked: HeaderMap,
     target: PathAndQuery,
     connection: Option<u64>,
+    peer: Arc<Peer>,
 }
 
 impl Reader {
@@ -152,6 +154,7 @@ impl Reader {
             asked: request.headers().clone(),
             target: request.uri().path_and_query()?.clone(),
             connection: connection.evidence(request.version()),
+            peer: Arc::clone(&connection.peer),
         })
     }
 
@@ -178,19 +181,30 @@ impl Reader {
             return; // it says only that nothing was served
         }
         let read = Read {
-            caller: self
-                .route
-                .caller(&self.gateway.callers, &self.route.credential(&self.asked)),
+            caller: self.route.caller(&self.gateway.callers, &self.asked, &self.peer),
             target: self.route.upstream.target(&self.target),
             variant: served.variant,
             connection: self.connection,
         };
-        let content = content.map(|content| Representation::new(&served.content_type, content));
+        let now = self.gateway.engine.clock().now();
+        let reads = self.gateway.engine.reads();
+        let read = match (&content, &self.gateway.observer) {
+            (Some(content), None) => {
+                let etag = served.etag.as_ref();
+                match reads.note_again(read, etag, &served.content_type, content, now) {
+                    Ok(()) => return,
+                    Err(read) => read,
+                }
+            }
+            _ => read,
+        };
+        // Copied: these bytes are part of a buffer that would be kept whole, and is not counted.
+        let content =
+            content.map(|content| Representation::new(&served.content_type, Bytes::copy_from_slice(&content)));
         if let Some(observer) = &self.gateway.observer {
             observer.seen.read(&read.target, served.etag.as_ref(), content.as_ref());
         }
-        let now = self.gateway.engine.clock().now();
         let etag = self.route.config.policy.tag_of(served.etag, content.as_ref());
-        self.gateway.engine.reads().note(read, etag, content, now);
+        reads.note(read, etag, content, now);
     }
 }

@@ -21,6 +21,7 @@ use super::listen::Tls;
 use super::observe::{self, Observer};
 use super::refusal::Asked;
 use super::routing::{Route, Routing};
+use super::timers::Timers;
 use super::{inbound, read, write};
 
 /// What all connections of a gateway share.
@@ -31,6 +32,8 @@ pub(super) struct Gateway {
     pub(super) routing: RwLock<Arc<Routing>>,
     /// What each thread sends safe requests with.
     pub(super) readers: Vec<HttpTransport>,
+    /// The timers of each of these threads.
+    pub(super) timers: Vec<Timers>,
     /// The threads on which exchanges run.
     pub(super) writers: Vec<tokio::runtime::Handle>,
     pub(super) callers: Arc<Callers>,
@@ -126,7 +129,7 @@ impl Gateway {
                 .headers_mut()
                 .insert(header::TE, HeaderValue::from_static("trailers"));
         }
-        if self.observer.is_none() {
+        if self.observer.is_none() && request.headers().keys().any(|name| name == "tiebreak") {
             request.headers_mut().remove("tiebreak");
         }
         self.forwarding.mark(request.headers_mut(), &connection.peer, version);
@@ -146,7 +149,6 @@ impl Gateway {
 
 /// Whether fields ask for another method than the request line: such a GET may be a write.
 fn overrides_method(headers: &HeaderMap) -> bool {
-    ["x-http-method", "x-http-method-override", "x-method-override"]
-        .iter()
-        .any(|name| headers.contains_key(*name))
+    let asks = |name: &str| matches!(name, "x-http-method" | "x-http-method-override" | "x-method-override");
+    headers.keys().any(|name| asks(name.as_str()))
 }

@@ -8,7 +8,7 @@ use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderValue, Request, header};
 use tiebreak_client::transport::authority::Authority;
 use tiebreak_client::transport::http::HttpTransport;
-use tiebreak_client::transport::origins::Origins;
+use tiebreak_client::transport::origins::{OriginSettings, Origins};
 use tiebreak_client::transport::tls::{OriginTls, TlsFiles};
 use tiebreak_client::transport::{Sending, Transport};
 use tiebreak_core::delivery::Delivery;
@@ -126,8 +126,8 @@ impl Upstream {
     /// The absolute target URI for a request target of the gateway.
     pub(super) fn target(&self, asked: &PathAndQuery) -> String {
         match self {
-            Upstream::Http(remote) => format!("{}{}{asked}", remote.prefix, remote.base),
-            Upstream::Embedded(_) => format!("{EMBEDDED}{asked}"),
+            Upstream::Http(remote) => [&remote.prefix, &remote.base, asked.as_str()].concat(),
+            Upstream::Embedded(_) => [EMBEDDED, asked.as_str()].concat(),
         }
     }
 
@@ -146,7 +146,13 @@ impl Upstream {
             Upstream::Http(remote) => format!("{}{}", remote.prefix, remote.base),
             Upstream::Embedded(_) => EMBEDDED.to_owned(),
         };
-        let rest = location.strip_prefix(&prefix)?;
+        let path = match self {
+            Upstream::Http(remote) if !location.starts_with("//") => location.strip_prefix(&remote.base),
+            _ => None,
+        };
+        let rest = location
+            .strip_prefix(&prefix)
+            .or(path.filter(|_| location.starts_with('/')))?;
         match rest.chars().next() {
             Some('/') => Some(rest.to_owned()),
             Some('?' | '#') => Some(format!("/{rest}")),
@@ -156,14 +162,20 @@ impl Upstream {
     }
 }
 
-/// What is said of TLS with each origin; the error completes "failed to …".
-pub(super) fn own_tls(config: &Config) -> Result<HashMap<Authority, OriginTls>, String> {
+/// What is said of each origin; the error completes "failed to …".
+pub(super) fn own_settings(config: &Config) -> Result<HashMap<Authority, OriginSettings>, String> {
     let mut all = HashMap::new();
     for upstream in &config.upstreams {
         let (settings, files) = (&upstream.settings.values, upstream.settings.values.tls_files());
-        if let Some(remote) = settings.remote.as_ref().filter(|_| files != TlsFiles::default()) {
-            all.insert(remote.authority.as_ref().clone(), OriginTls::open(files)?);
-        }
+        let Some(remote) = &settings.remote else { continue };
+        let own = OriginSettings {
+            http2: settings.http2,
+            tls: match files == TlsFiles::default() {
+                true => None,
+                false => Some(Arc::new(OriginTls::open(files)?)),
+            },
+        };
+        all.insert(remote.authority.as_ref().clone(), own);
     }
     Ok(all)
 }

@@ -32,7 +32,7 @@ pub(super) async fn perform(
     connection: Connection,
 ) -> Response<Content> {
     let (mut head, body) = request.into_parts();
-    let caller = route.caller(&gateway.callers, &route.credential(&head.headers));
+    let caller = route.caller(&gateway.callers, &head.headers, &connection.peer);
     let refuse = |target: &str, refusal| {
         let asked = Asked {
             method: &head.method,
@@ -146,7 +146,11 @@ fn respond(route: &Route, answer: Answer, prefers: bool) -> Response<Content> {
             HeaderValue::from_static(PREFERENCE),
         );
     }
-    for name in [header::LOCATION, header::CONTENT_LOCATION] {
+    let operation = ["operation-location", "azure-asyncoperation"].map(HeaderName::from_static);
+    for name in [header::LOCATION, header::CONTENT_LOCATION]
+        .into_iter()
+        .chain(operation)
+    {
         let here = headers
             .get(&name)
             .and_then(|v| route.upstream.relative(v.to_str().ok()?));

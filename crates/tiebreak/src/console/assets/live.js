@@ -1,7 +1,9 @@
 // Plots that follow what happens: /api/live sends the last five minutes, then each second.
 "use strict";
 {
-  const SPAN = 300, BIN = 5, W = 600, H = 180, LEFT = 44, RIGHT = 8, TOP = 10, BOTTOM = 24;
+  const SPAN = 300, BIN = 5, H = 180, LEFT = 44, RIGHT = 8, TOP = 10, BOTTOM = 24;
+  // As wide as a plot is on the screen, so that its words are as large as any.
+  let W = 600;
   const SVG = "http://www.w3.org/2000/svg";
   const CLASSES = ["duplicate", "stale", "race", "in_progress", "key_reuse", "state", "invalid", "blocked", "unclear"];
   const seconds = new Map();
@@ -18,6 +20,9 @@
   const entry = (at) => seconds.get(at);
   const sum = (from, to, pick) => { let n = 0; for (let at = from; at <= to; at++) n += (entry(at) && pick(entry(at))) || 0; return n; };
 
+  // For the few characters that fit beside a plot: 25k, 1.5M.
+  const short = (n) => (n >= 1e6 ? `${number(n / 1e6)}M` : n >= 1000 ? `${number(n / 1000)}k` : number(n));
+  const duration = (ms) => (ms >= 1000 ? `${number(ms / 1000)} s` : ms ? `${number(ms)} ms` : "0");
   // A scale that ends at 1, 2 or 5 times a power of ten.
   const nice = (most) => {
     if (!(most > 0)) return 1;
@@ -25,12 +30,12 @@
     return [1, 2, 5, 10].map((n) => n * unit).find((n) => n >= most);
   };
   const x = (at) => LEFT + ((at - (now - SPAN)) / SPAN) * (W - LEFT - RIGHT);
-  const frame = (svg, top, unit) => {
+  const frame = (svg, top, label = short) => {
     const y = (value) => H - BOTTOM - (value / top) * (H - TOP - BOTTOM);
     const parts = [];
     for (const share of [0, 0.5, 1]) {
       parts.push(make("line", { class: "grid", x1: LEFT, x2: W - RIGHT, y1: y(top * share), y2: y(top * share) }));
-      parts.push(make("text", { class: "axis", x: LEFT - 6, y: y(top * share) + 4, "text-anchor": "end" }, number(top * share) + (share === 1 ? unit : "")));
+      parts.push(make("text", { class: "axis", x: LEFT - 6, y: y(top * share) + 4, "text-anchor": "end" }, label(top * share)));
     }
     for (const [back, word] of [[SPAN, "5 min ago"], [SPAN / 2, ""], [0, "now"]]) {
       parts.push(make("text", { class: "axis", x: x(now - back), y: H - 6, "text-anchor": back ? "start" : "end" }, word));
@@ -102,7 +107,7 @@
       const plot = plots.writes;
       let most = 0;
       for (const second of seconds.values()) most = Math.max(most, second.writes);
-      const y = frame(plot.svg, nice(most), "");
+      const y = frame(plot.svg, nice(most));
       line(plot.svg, y, (second) => second.writes, "writes", false);
       const minute = sum(now - 59, now, (second) => second.writes);
       tell(plot, `Writes per second: ${number(minute / 60)} on average in the last minute, ${most} at most`);
@@ -112,7 +117,7 @@
       const plot = plots.classes;
       const steps = bins(BIN).map(([a, b]) => [a, b, CLASSES.map((name) => sum(a, b, (s) => s.classes[name]))]);
       const most = Math.max(0, ...steps.map(([, , counts]) => counts.reduce((a, b) => a + b, 0)));
-      const y = frame(plot.svg, nice(most), "");
+      const y = frame(plot.svg, nice(most));
       for (const [a, b, counts] of steps) {
         let under = 0;
         counts.forEach((n, i) => {
@@ -132,7 +137,7 @@
       const plot = plots.latency;
       let most = 0;
       for (const second of seconds.values()) most = Math.max(most, second.ms.p99 || 0);
-      const y = frame(plot.svg, nice(most), " ms");
+      const y = frame(plot.svg, nice(most), duration);
       for (const name of ["p50", "p95", "p99"]) line(plot.svg, y, (second) => second.ms[name], name, true);
       legend(plot, [["p50", "half (p50)"], ["p95", "95 % (p95)"], ["p99", "99 % (p99)"]]);
       const last = [...seconds.values()].filter((s) => s.writes).sort((a, b) => b.at - a.at).slice(0, 30);
@@ -169,7 +174,7 @@
     figure("rate", number(sum(now - 4, now, (s) => s.writes) / 5));
     figure("conflicts", sum(from, now, (s) => CLASSES.reduce((n, name) => n + (s.classes[name] || 0), 0)).toLocaleString());
     const last = [...seconds.values()].filter((s) => s.writes).sort((a, b) => b.at - a.at)[0];
-    figure("p95", last ? `${number(last.ms.p95)} ms` : "–");
+    figure("p95", last ? duration(last.ms.p95) : "–");
     if (!gauges) return;
     figure("running", number(gauges.running));
     figure("doubts", number(gauges.doubts), gauges.doubts > 0);
@@ -191,6 +196,11 @@
     }
     body.replaceChildren(...rows);
   };
+  new ResizeObserver(([entry]) => {
+    W = Math.max(160, Math.round(entry.contentRect.width));
+    for (const plot of Object.values(plots)) plot.svg.setAttribute("viewBox", `0 0 ${W} ${H}`);
+    ask();
+  }).observe(plots.writes.svg);
   const ask = () => { if (!asked && !paused) { asked = true; requestAnimationFrame(draw); } };
 
   const state = document.querySelector("[data-live-state]");

@@ -69,10 +69,12 @@
     view.y = size.height / 2 - node.y * k;
     moved = true; ask();
   };
+  // The buttons stand below what fits.
+  const TOOLS = 48;
   const fit = () => {
-    view.k = limit(Math.min(size.width / WIDTH, size.height / HEIGHT));
+    view.k = limit(Math.min(size.width / WIDTH, (size.height - TOOLS) / HEIGHT));
     view.x = (size.width - WIDTH * view.k) / 2;
-    view.y = (size.height - HEIGHT * view.k) / 2;
+    view.y = (size.height - TOOLS - HEIGHT * view.k) / 2;
     moved = true; ask();
   };
   const zoom = (by, x = size.width / 2, y = size.height / 2) => {

@@ -6,9 +6,9 @@
 use crate::console::terms::{Group, Terms};
 
 /// The size of the canvas that the layout aims at, in user units.
-pub(crate) const WIDTH: f64 = 1760.0;
+pub(crate) const WIDTH: f64 = 1500.0;
 /// Its height.
-pub(crate) const HEIGHT: f64 = 1160.0;
+pub(crate) const HEIGHT: f64 = 920.0;
 /// The height of a term's box.
 pub(crate) const BOX_HEIGHT: f64 = 34.0;
 

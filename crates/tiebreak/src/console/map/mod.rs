@@ -61,7 +61,7 @@ pub(crate) fn content(terms: &Terms, here: Option<&Term>) -> Markup {
         p.hint data-script hidden {
             "Keyboard: Tab to the map, arrow keys to move, Enter to preview, Enter again to open, Escape to close, + and − to zoom. Drag a term to move it; it stays where you put it in this browser."
         }
-        section aria-labelledby="as-list" {
+        section.as-list aria-labelledby="as-list" {
             h2 #as-list { "The same as a list" }
             @for group in Group::ALL {
                 h3 { (group.title()) }

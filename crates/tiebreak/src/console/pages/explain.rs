@@ -47,13 +47,22 @@ struct Asked {
     method: String,
     #[serde(default)]
     path: String,
+    /// The example is asked for.
+    #[serde(default)]
+    example: String,
 }
 
 async fn ask() -> Response {
     page(&Asked::default(), html! {}).into_response()
 }
 
-async fn answer(State(desk): State<Arc<Desk>>, Form(asked): Form<Asked>) -> Response {
+async fn answer(State(desk): State<Arc<Desk>>, Form(mut asked): Form<Asked>) -> Response {
+    if !asked.example.is_empty() {
+        asked = Asked {
+            text: EXAMPLE.into(),
+            ..Asked::default()
+        };
+    }
     let judge = Arc::clone(desk.engine.judge());
     // A large HAR file takes a while; others are not to wait for it.
     let told = tokio::task::spawn_blocking(move || {
@@ -87,7 +96,10 @@ fn page(asked: &Asked, told: Markup) -> Page<'static> {
                     div { label for="path" { "Path or URL" } input #path name="path" size="28" placeholder="/items/7" value=(asked.path); }
                 }
             }
-            p { button.primary type="submit" { "Explain" } }
+            p {
+                button.primary type="submit" { "Explain" } " "
+                button type="submit" name="example" value="1" formnovalidate { "Show me with the example" }
+            }
         }
     };
     Page {
@@ -209,7 +221,7 @@ fn evidence(verdict: &Verdict, text: &str) -> Markup {
 }
 
 /// Text in which backticks mean code.
-fn with_code(text: &str) -> Markup {
+pub(super) fn with_code(text: &str) -> Markup {
     html! {
         @for (i, part) in text.split('`').enumerate() {
             @if i % 2 == 1 { code { (part) } } @else { (part) }

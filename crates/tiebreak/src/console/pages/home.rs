@@ -12,7 +12,7 @@ use tiebreak_core::outcome::Outcome;
 use tiebreak_core::time::Time;
 use tiebreak_core::verdict::Class;
 
-use super::row::{Row, table};
+use super::row::{self, Row, table};
 use crate::admin::{Desk, stories};
 use crate::console::page::{Page, count_of, grouped};
 
@@ -66,10 +66,7 @@ async fn now(State(desk): State<Arc<Desk>>) -> Response {
             .map(|record| Row::of_record(record, conceal.target(&record.claim.target)))
             .collect(),
         // Doubts have their own list.
-        conflicts: rows
-            .filter(|row| row.clashed() && row.outcome.as_deref() != Some("in-doubt"))
-            .take(SHOWN)
-            .collect(),
+        conflicts: row::one_of_each(rows.filter(|row| row.clashed() && row.outcome.as_deref() != Some("in-doubt"))),
     };
     Page {
         title: "Now",
@@ -89,7 +86,7 @@ fn content(now: &Now) -> Markup {
                 Ok((settled, in_doubt)) => {
                     p.lead { (lead(now, *settled, *in_doubt)) }
                     dl.figures {
-                        div { dt { "Writes in the last minute" } dd { (grouped(now.minute.as_ref().map_or(0, |m| m.writes.into()))) } }
+                        div { dt { "Writes, last minute" } dd { (grouped(now.minute.as_ref().map_or(0, |m| m.writes.into()))) } }
                         div { dt { "On their way" } dd { (grouped(now.running)) } }
                         div.care[*in_doubt > 0] { dt { "In doubt" } dd { (grouped(*in_doubt)) } }
                         div { dt { "Settled, in all" } dd { (grouped(*settled)) } }
@@ -110,11 +107,11 @@ fn content(now: &Now) -> Markup {
             }
             section aria-labelledby="conflicts" {
                 h2 #conflicts { "Last conflicts" }
-                @if !now.conflicts.is_empty() { p { "Follow a write to see what clashed with it, and what to do." } }
+                @if !now.conflicts.is_empty() { p { "The newest of each kind. Follow one to see what clashed with it, and what to do." } }
                 @if now.conflicts.is_empty() {
                     p.soft { "None among the writes that came last." }
                 } @else {
-                    (table("Last conflicts", &now.conflicts))
+                    (table("Last conflicts", &now.conflicts[..now.conflicts.len().min(SHOWN)]))
                     p { a href="/writes" { "All writes" } }
                 }
             }

@@ -6,7 +6,7 @@ use tiebreak_core::record::{Record, State};
 use tiebreak_core::time::Time;
 use tiebreak_core::verdict::Class;
 
-use crate::console::page::{moment, sentence};
+use crate::console::page::{count_of, moment, sentence};
 use crate::console::problems;
 
 /// A write, as lists show it.
@@ -25,6 +25,8 @@ pub(super) struct Row {
     pub(super) problem: Option<String>,
     /// What happened to it last, or why it is in doubt.
     pub(super) last: Option<String>,
+    /// So many others came to the same, for the same reason, and are not listed.
+    pub(super) alike: u64,
 }
 
 impl Row {
@@ -43,6 +45,7 @@ impl Row {
             class: text("class"),
             problem: text("problem"),
             last: text("last"),
+            alike: 0,
         }
     }
 
@@ -79,6 +82,12 @@ impl Row {
         self.class.is_some() || matches!(self.outcome.as_deref(), Some("refused" | "not-sent" | "in-doubt"))
     }
 
+    /// Whether both came to the same, for the same reason.
+    fn is_like(&self, other: &Row) -> bool {
+        let came = |row: &Row| (row.outcome.clone(), row.class.clone(), row.why().map(str::to_owned));
+        came(self) == came(other)
+    }
+
     /// Why it did not simply come through, in a few words.
     fn why(&self) -> Option<&str> {
         let problem = self.problem.as_deref().and_then(problems::find);
@@ -103,8 +112,21 @@ impl Row {
             @if let Some(class) = &self.class { " " span.tag.class.(format!("c-{class}")) { (class) } }
             @else if let Some(problem) = &self.problem { " " a.tag href={"/problems/" (problem)} { (problem) } }
             @if let Some(why) = self.why() { div.soft.why { (sentence(why)) } }
+            @if self.alike > 0 { div.soft.why { "and " (count_of(self.alike, "other", "others")) " like it" } }
         }
     }
+}
+
+/// The first of each kind, with how many others came after it.
+pub(super) fn one_of_each(rows: impl Iterator<Item = Row>) -> Vec<Row> {
+    let mut kept: Vec<Row> = Vec::new();
+    for row in rows {
+        match kept.iter_mut().find(|first| first.is_like(&row)) {
+            Some(first) => first.alike += 1,
+            None => kept.push(row),
+        }
+    }
+    kept
 }
 
 /// Why a write was refused whose conflict is of this class.
@@ -116,7 +138,7 @@ pub(super) fn refused_because(class: Class) -> Option<&'static str> {
         Class::KeyReuse => "its key was used for something else",
         Class::State => "the state of the resource forbids it",
         Class::Invalid => "its content is not right",
-        Class::Blocked => "a wall before the API, not the API, refused it",
+        Class::Blocked => "a wall before the API answered, not the API itself",
         Class::Other | Class::Unclear => return None,
     })
 }
@@ -129,20 +151,26 @@ pub(super) fn path(target: &str) -> &str {
     rest.unwrap_or(target)
 }
 
-/// The list itself.
+/// The list itself. Its roles are said outright, for on a phone its rows are no rows of a table any more.
 pub(super) fn table(label: &str, rows: &[Row]) -> Markup {
     html! {
         div.wide tabindex="0" role="group" aria-label=(label) {
-            table.writes {
-                thead { tr { th scope="col" { "Write" } th scope="col" { "Came to" } th scope="col" { "Status" } th.number scope="col" { "ms" } th scope="col" { "When" } } }
-                tbody {
+            table.writes.stack role="table" {
+                thead role="rowgroup" {
+                    tr role="row" {
+                        @for (name, number) in [("Write", false), ("Came to", false), ("Status", false), ("ms", true), ("When", false)] {
+                            th.number[number] scope="col" role="columnheader" { (name) }
+                        }
+                    }
+                }
+                tbody role="rowgroup" {
                     @for row in rows {
-                        tr {
-                            td.target { a href={"/writes/" (row.id)} title=(row.target) { span.method { (row.method) } " " (path(&row.target)) } }
-                            td { (row.came_to()) }
-                            td { @if let Some(status) = row.status { (status) } }
-                            td.number { @if let Some(ms) = row.ms { (ms) } }
-                            td.when { (moment(Time(row.at))) }
+                        tr role="row" {
+                            td.target role="cell" { a href={"/writes/" (row.id)} title=(row.target) { span.method { (row.method) } " " (path(&row.target)) } }
+                            td role="cell" { (row.came_to()) }
+                            td.status role="cell" { @if let Some(status) = row.status { (status) } }
+                            td.number role="cell" { @if let Some(ms) = row.ms { (ms) } }
+                            td.when role="cell" { (moment(Time(row.at))) }
                         }
                     }
                 }
@@ -183,6 +211,22 @@ mod tests {
         assert_eq!(overlap.why(), Some("Your change overlaps with another one"));
         assert_eq!(row("in-doubt", "", None).why(), Some("last"));
         assert_eq!(row("applied", "stale", None).why(), None);
+    }
+
+    #[test]
+    fn of_many_alike_the_first_stands_for_all() {
+        let row = |id: &str, class: &str| Row {
+            id: id.into(),
+            outcome: Some("refused".into()),
+            class: Some(class.into()),
+            ..Row::default()
+        };
+        let rows = [("1", "stale"), ("2", "state"), ("3", "stale"), ("4", "stale")].map(|(id, class)| row(id, class));
+        let kept = one_of_each(rows.into_iter());
+        let told: Vec<_> = kept.iter().map(|row| (row.id.as_str(), row.alike)).collect();
+        assert_eq!(told, [("1", 2), ("2", 0)]);
+        let html = table("Writes", &kept).into_string();
+        assert_eq!(html.matches("and 2 others like it").count(), 1, "{html}");
     }
 
     #[test]

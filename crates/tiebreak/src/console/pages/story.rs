@@ -17,7 +17,7 @@ use tiebreak_core::time::Time;
 use tiebreak_core::verdict::Class;
 use tiebreak_ledger::{Resolution, ResolvedBy};
 
-use super::explain::term_of;
+use super::explain::{term_of, with_code};
 use super::row::{path, refused_because};
 use crate::admin::{Desk, doubts, stories};
 use crate::console::page::{Page, moment, not_found, sentence};
@@ -161,7 +161,7 @@ pub(super) fn content(known: &Known) -> Markup {
             p.lead { (summary(known, told)) }
             (tags(known, told))
             @if let Some(detail) = told.and_then(|t| t["detail"].as_str()) { p { (sentence(detail)) "." } }
-            (problem(told))
+            (what_to_do(told))
             (doubt(known))
             @for event in events.iter().filter(|e| e["what"] == "overlap") { (overlap(&event["conflicts"])) }
             section aria-labelledby="timeline" {
@@ -251,12 +251,30 @@ fn tags(known: &Known, told: Option<&Value>) -> Markup {
     }
 }
 
-fn problem(told: Option<&Value>) -> Markup {
-    let slug = told.and_then(|t| t["problem"].as_str());
+/// The page that tells more: of our own problem, or of the conflict that the origin answered.
+fn what_to_do(told: Option<&Value>) -> Markup {
+    let word = |name: &str| told.and_then(|t| t[name].as_str());
+    let refused = matches!(word("outcome"), Some("refused"));
+    let term = word("class")
+        .and_then(Class::from_word)
+        .and_then(term_of)
+        .filter(|_| refused);
+    let page = match (word("problem"), term) {
+        (Some(slug), _) => problems::find(slug).map(|kind| (format!("/problems/{slug}"), kind.title())),
+        (None, Some(term)) => Some((format!("/terms/{}", term.slug), term.title)),
+        (None, None) => None,
+    };
     html! {
-        @if let Some(slug) = slug { p { "Why, and what to do: " a href={"/problems/" (slug)} { (slug) } } }
+        @if let Some((href, title)) = page { p.next { "What it means, and what to do: " a href=(href) { (title) } } }
     }
 }
+
+/// The three sides of an overlap: their member, their name, and what it means.
+const SIDES: [(&str, &str, &str); 3] = [
+    ("base", "Base", "what it started from"),
+    ("ours", "Ours", "what this write wanted"),
+    ("theirs", "Theirs", "what was there"),
+];
 
 /// Base, ours and theirs, field by field.
 fn overlap(conflicts: &Value) -> Markup {
@@ -270,15 +288,20 @@ fn overlap(conflicts: &Value) -> Markup {
             h2 #overlap { "What clashed" }
             p { "Both writers changed these places in different ways. " a href="/terms/overlapping-edit" { "Read more" } "." }
             div.wide tabindex="0" role="group" aria-label="Base, ours and theirs" {
-                table.sides {
-                    thead { tr { th scope="col" { "Place" } th scope="col" { "Base: what it started from" } th scope="col" { "Ours: what this write wanted" } th scope="col" { "Theirs: what was there" } } }
-                    tbody {
+                table.sides.stack role="table" {
+                    thead role="rowgroup" {
+                        tr role="row" {
+                            th scope="col" role="columnheader" { "Place" }
+                            @for (_, name, what) in SIDES { th scope="col" role="columnheader" { (name) span.soft { ": " (what) } } }
+                        }
+                    }
+                    tbody role="rowgroup" {
                         @for conflict in conflicts {
-                            tr {
-                                th scope="row" { code { (conflict["pointer"].as_str().filter(|p| !p.is_empty()).unwrap_or("(the whole document)")) } }
-                                td { (side(conflict, "base")) }
-                                td { (side(conflict, "ours")) }
-                                td { (side(conflict, "theirs")) }
+                            tr role="row" {
+                                th scope="row" role="rowheader" { code { (conflict["pointer"].as_str().filter(|p| !p.is_empty()).unwrap_or("(the whole document)")) } }
+                                @for (side_of, name, what) in SIDES {
+                                    td role="cell" data-label={(name) ": " (what)} { (side(conflict, side_of)) }
+                                }
                             }
                         }
                     }
@@ -323,9 +346,19 @@ fn doubt(known: &Known) -> Markup {
     }
 }
 
+/// A time since the write came: "7 ms", "1.3 s", "2 min 5 s".
+fn took(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        _ => format!("{} min {} s", ms / 60_000, ms % 60_000 / 1_000),
+    }
+}
+
 /// One event of the timeline.
 fn step(event: &Value) -> Markup {
     let what = event["what"].as_str().unwrap_or_default();
+    let text = event["text"].as_str().unwrap_or_default();
     let pointers = |name: &str| {
         event[name]
             .as_array()
@@ -335,14 +368,17 @@ fn step(event: &Value) -> Markup {
     };
     html! {
         li.step.(format!("s-{what}")) {
-            span.ms { (event["ms"]) " ms" }
+            span.ms { (took(event["ms"].as_u64().unwrap_or_default())) }
             div {
-                (event["text"].as_str().unwrap_or_default())
+                (text)
                 @for evidence in event["evidence"].as_array().into_iter().flatten() {
-                    p.evidence-line {
-                        (evidence["signal"].as_str().unwrap_or_default())
-                        @if let Some(excerpt) = evidence["excerpt"].as_str().filter(|e| !e.is_empty()) {
-                            ": " span.soft { (evidence["where"].as_str().unwrap_or_default()) } " " code { (excerpt) }
+                    // The first one's words are in the text already.
+                    @let signal = evidence["signal"].as_str().filter(|signal| !text.ends_with(signal));
+                    @let excerpt = evidence["excerpt"].as_str().filter(|e| !e.is_empty());
+                    @if signal.is_some() || excerpt.is_some() {
+                        p.evidence-line {
+                            @if let Some(signal) = signal { (signal) @if excerpt.is_some() { ": " } }
+                            @if let Some(excerpt) = excerpt { span.soft { (evidence["where"].as_str().unwrap_or_default()) } " " code { (excerpt) } }
                         }
                     }
                 }
@@ -377,7 +413,7 @@ fn facts(known: &Known) -> Markup {
                         div { dt { "Ledger" } dd { (state(&record.state)) ", fence " (record.fence.0) } }
                         @if let Some(held) = &record.claim.held { div { dt { "Version held" } dd { code { (held) } } } }
                         @if let State::Settled(settled) = &record.state {
-                            @if !settled.evidence.is_empty() { div { dt { "Deciding signal" } dd { (settled.evidence) } } }
+                            @if !settled.evidence.is_empty() { div { dt { "Deciding signal" } dd { (with_code(&settled.evidence)) } } }
                         }
                     }
                 }
@@ -436,6 +472,30 @@ mod tests {
         );
         assert!(said("in-doubt", 1, None).starts_with("It is not known"));
         assert_eq!(summary(&known(json!([])), None), "It is on its way.");
+    }
+
+    #[test]
+    fn times_are_told_in_fitting_units() {
+        assert_eq!(
+            [0, 999, 1_999, 125_400].map(took),
+            ["0 ms", "999 ms", "1.9 s", "2 min 5 s"]
+        );
+    }
+
+    #[test]
+    fn what_to_do_is_one_link_away() {
+        let link = |event: Value| what_to_do(Some(&event)).into_string();
+        let ours = link(json!({"outcome": "not-sent", "class": "stale", "problem": "overlap"}));
+        assert!(
+            ours.contains("href=\"/problems/overlap\"") && ours.contains("overlaps"),
+            "{ours}"
+        );
+        let theirs = link(json!({"outcome": "refused", "class": "duplicate", "problem": null}));
+        assert!(theirs.contains("href=\"/terms/duplicate-create\""), "{theirs}");
+        assert_eq!(
+            link(json!({"outcome": "applied", "class": "stale", "problem": null})),
+            ""
+        );
     }
 
     #[test]

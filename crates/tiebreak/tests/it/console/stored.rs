@@ -20,7 +20,7 @@ fn listed(page: &Got) -> (Vec<String>, Option<String>) {
         let rest = &from[from.find(mark)? + mark.len()..];
         Some(rest[..rest.find('"')?].replace("&amp;", "&"))
     };
-    let rows = html.split("<td class=\"target\">").skip(1);
+    let rows = html.split("<td class=\"target\"").skip(1);
     let ids = rows.map(|row| after(row, "href=\"/writes/").unwrap()).collect();
     (ids, after(&html, "rel=\"next\" href=\""))
 }
