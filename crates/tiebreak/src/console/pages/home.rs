@@ -66,9 +66,7 @@ async fn now(State(desk): State<Arc<Desk>>) -> Response {
             .map(|record| Row::of_record(record, conceal.target(&record.claim.target)))
             .collect(),
         // Doubts have their own list.
-        conflicts: row::one_of_each(
-            rows.filter(|row| row.clashed() && row.outcome.as_deref() != Some("in-doubt")),
-        ),
+        conflicts: row::one_of_each(rows.filter(|row| row.clashed() && row.outcome.as_deref() != Some("in-doubt"))),
     };
     Page {
         title: "Now",

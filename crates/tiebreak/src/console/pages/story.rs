@@ -476,17 +476,26 @@ mod tests {
 
     #[test]
     fn times_are_told_in_fitting_units() {
-        assert_eq!([0, 999, 1_999, 125_400].map(took), ["0 ms", "999 ms", "1.9 s", "2 min 5 s"]);
+        assert_eq!(
+            [0, 999, 1_999, 125_400].map(took),
+            ["0 ms", "999 ms", "1.9 s", "2 min 5 s"]
+        );
     }
 
     #[test]
     fn what_to_do_is_one_link_away() {
         let link = |event: Value| what_to_do(Some(&event)).into_string();
         let ours = link(json!({"outcome": "not-sent", "class": "stale", "problem": "overlap"}));
-        assert!(ours.contains("href=\"/problems/overlap\"") && ours.contains("overlaps"), "{ours}");
+        assert!(
+            ours.contains("href=\"/problems/overlap\"") && ours.contains("overlaps"),
+            "{ours}"
+        );
         let theirs = link(json!({"outcome": "refused", "class": "duplicate", "problem": null}));
         assert!(theirs.contains("href=\"/terms/duplicate-create\""), "{theirs}");
-        assert_eq!(link(json!({"outcome": "applied", "class": "stale", "problem": null})), "");
+        assert_eq!(
+            link(json!({"outcome": "applied", "class": "stale", "problem": null})),
+            ""
+        );
     }
 
     #[test]
