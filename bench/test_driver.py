@@ -12,9 +12,11 @@ from types import SimpleNamespace
 sys.path.insert(0, str(Path(__file__).parent))
 
 from driver.durable import ledger_pairs  # noqa: E402
+from driver.postgres import tps  # noqa: E402
 from driver.race import per_write  # noqa: E402
 from driver.report import GOALS, Report, table  # noqa: E402
 from driver.server import family, stat_fields  # noqa: E402
+from driver.shared import per_write as processor_time, rates  # noqa: E402
 from driver.workshop import BenchError  # noqa: E402
 
 
@@ -32,6 +34,16 @@ class Arithmetic(unittest.TestCase):
         self.assertEqual(ledger_pairs(text), 19400)
         with self.assertRaises(BenchError):
             ledger_pairs("no rate here")
+
+    def test_the_rates_of_a_shared_ledger_are_the_medians(self):
+        text = ("round 1: 4501 claims/s in batches, 154 one by one, ratio 29.2\n"
+                "median of 1 rounds with 64 callers, 1 connections one by one: 4500 claims/s in batches, 150 one by one, ratio 30.0\n")
+        self.assertEqual(rates(text), (4500, 150))
+        self.assertEqual(tps("latency average = 1 ms\ntps = 1234.5 (without initial connection time)\n"), 1234.5)
+        for read in (rates, tps):
+            with self.assertRaises(BenchError):
+                read("no rate here")
+        self.assertEqual(processor_time((1, 2), (1.5, 2.25), 1000), {"gateway": 500, "database": 250})
 
     def test_a_process_name_may_hold_brackets(self):
         self.assertEqual(stat_fields("7 (a) b (c) S 1 2")[:2], ["S", "1"])

@@ -3,6 +3,7 @@
 
 Replays the lines against a small model of its own (a dictionary and a three-way merge over members), once in file
 order and a few times with other orders of arrival, and compares what happens with the counts the generator wrote.
+The unit and the compose file of fleet/ are checked, too.
 """
 import csv
 import json
@@ -10,6 +11,8 @@ import random
 import sys
 from collections import Counter
 from pathlib import Path
+
+from fleet.check import check as check_fleet
 
 HERE = Path(__file__).parent
 MISSING = object()
@@ -171,10 +174,11 @@ def main():
     got = {"ndjson": check_ndjson(want["ndjson"]), "csv": check_csv()}
     wrong = [f"{part}.{name}: expected.json says {value}, the file holds {got[part].get(name)}"
              for part, names in want.items() for name, value in names.items() if got[part].get(name) != value]
+    wrong += [f"fleet/{what}" for what in check_fleet()]
     for line in wrong:
         print(line)
     if not wrong:
-        print("examples agree with expected.json")
+        print("examples agree with expected.json; the files of the fleet are in order")
     return 1 if wrong else 0
 
 

@@ -26,6 +26,7 @@ class Workshop:
         target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
         self.tiebreak = target / "release" / "tiebreak"
         self.ledger_rate = target / "release" / "examples" / "ledger_rate"
+        self.shared_rate = target / "release" / "examples" / "shared_rate"
         self.servers = []
         self.serial = 0
 
@@ -39,7 +40,8 @@ class Workshop:
             self.command(["cargo", "build", "--release", "--locked", "--quiet", "--manifest-path", load, "--target-dir",
                           self.folder / "cargo"], "build the load generators")
             if self.with_gateway:
-                for what in (["-p", "tiebreak"], ["-p", "tiebreak-ledger", "--example", "ledger_rate"]):
+                ledger = ["-p", "tiebreak-ledger", "--features", "postgres", "--example"]
+                for what in (["-p", "tiebreak"], [*ledger, "ledger_rate"], [*ledger, "shared_rate"]):
                     self.command(["cargo", "build", "--release", "--locked", "--quiet", *what], f"build {what[-1]}")
         self.need(self.load_binary)
         if self.with_gateway:
@@ -90,10 +92,24 @@ class Workshop:
         """A file of the benchmarks' own."""
         return ROOT / "bench" / name
 
-    def gateway(self, upstream, wait=True, env=None):
+    def adopt(self, server):
+        """Ends this server with the others, after those that are started later."""
+        self.servers.append(server)
+        return server
+
+    def gateway(self, upstream, wait=True, env=None, ledger=None):
+        """One with a ledger of its own, or with that which is shared."""
         port = free_port()
-        argv = gateway.serve(self.tiebreak, port, upstream.url, self.path("gateway.ledger"))
+        argv = gateway.serve(self.tiebreak, port, upstream.url, ledger or self.path("gateway.ledger"))
+        if ledger:
+            argv += gateway.sharing(self.secret())
         return self.start("tiebreak", argv, port, env=env, wait=wait)
+
+    def secret(self):
+        """The file that all gateways of a fleet have."""
+        file = self.runs / "secret"
+        file.write_bytes(b"bench" * 8)
+        return file
 
     def console(self):
         """A gateway before the embedded origin, and the port of its console."""

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Apache httpd 2.4 with mod_dav_fs and mod_dav_lock, from Debian, unpacked not installed. WebDAV at /dav/, no auth.
+# Apache httpd 2.4 with mod_dav_fs, mod_dav_lock and mod_http2, from Debian, unpacked not installed. WebDAV at /dav/, no auth;
+# HTTP/1.1, and HTTP/2 with prior knowledge.
 . "$(dirname "$0")/_lib.sh"
 ensure_debs apache-dav apache2-bin
 M=$DEBD/usr/lib/apache2/modules
@@ -26,6 +27,8 @@ LoadModule setenvif_module $M/mod_setenvif.so
 LoadModule dav_module $M/mod_dav.so
 LoadModule dav_fs_module $M/mod_dav_fs.so
 LoadModule dav_lock_module $M/mod_dav_lock.so
+LoadModule http2_module $M/mod_http2.so
+Protocols h2c http/1.1
 TypesConfig /dev/null
 StartServers 1
 ThreadsPerChild 8

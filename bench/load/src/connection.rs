@@ -52,6 +52,11 @@ impl Connection {
         })
     }
 
+    /// Sends what follows to another path of the same server.
+    pub(crate) fn aim(&mut self, path: String) {
+        self.path = path;
+    }
+
     /// Opens the connection if it is not open, so that a race does not start with handshakes.
     pub(crate) async fn open(&mut self) -> Result<(), String> {
         if let Some(sender) = &mut self.sender

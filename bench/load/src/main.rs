@@ -34,7 +34,7 @@ enum Command {
     Race(race::Args),
     /// One client, one guarded PUT after the other, every version known: the origin's own serial rate.
     Serial(serial::Args),
-    /// Callers that POST new things, each with a key of its own.
+    /// Callers that create new things, each with a key of its own.
     Posts(posts::Args),
 }
 

@@ -1,4 +1,4 @@
-//! Durable writes: callers that POST new things, each under a key of its own.
+//! Durable writes: callers that create new things, each under a key of its own.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,12 @@ use crate::latency::{micros, summarise};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The collection.
+    /// The collection. Given several times, the callers take turns.
+    #[arg(long, required = true)]
+    url: Vec<Url>,
+    /// PUT each thing at a target of its own that must not be there yet, instead of a POST to the collection.
     #[arg(long)]
-    url: Url,
+    put: bool,
     /// Callers, one write at a time each.
     #[arg(long, default_value_t = 64)]
     callers: usize,
@@ -29,7 +32,7 @@ pub(crate) async fn run(args: Args) -> Result<(), String> {
     let run = fastrand::u64(..);
     let mut connections = Vec::new();
     for caller in 0..args.callers {
-        let mut connection = Connection::new(&args.url, Some(format!("Bearer caller-{caller}")))?;
+        let mut connection = Connection::new(&args.url[caller % args.url.len()], Some(format!("Bearer caller-{caller}")))?;
         connection.open().await?;
         connections.push(connection);
     }
@@ -37,15 +40,23 @@ pub(crate) async fn run(args: Args) -> Result<(), String> {
     let end = start + Duration::from_secs_f64(args.seconds);
     let mut workers = JoinSet::new();
     for (caller, mut connection) in connections.into_iter().enumerate() {
+        let collection = args.url[caller % args.url.len()].path().to_owned();
         workers.spawn(async move {
             let (mut samples, mut failed) = (Vec::new(), 0u64);
             while Instant::now() < end {
                 let serial = samples.len();
                 let key = format!("\"{run:016x}-{caller}-{serial}\"");
                 let content = Bytes::from(format!(r#"{{"caller":{caller},"serial":{serial},"amount":"12.50"}}"#));
-                let fields = [("content-type", "application/json"), ("idempotency-key", key.as_str())];
+                let mut fields = vec![("content-type", "application/json"), ("idempotency-key", key.as_str())];
+                let method = if args.put {
+                    connection.aim(format!("{collection}/{run:016x}-{caller}-{serial}"));
+                    fields.push(("if-none-match", "*"));
+                    Method::PUT
+                } else {
+                    Method::POST
+                };
                 let sent = Instant::now();
-                match connection.send(Method::POST, &fields, content).await {
+                match connection.send(method, &fields, content).await {
                     Ok(answer) if answer.status.is_success() => samples.push(micros(sent.elapsed())),
                     Ok(_) | Err(_) => {
                         failed += 1;

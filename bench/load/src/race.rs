@@ -23,9 +23,9 @@ const CUSTOMARY_ATTEMPTS: u32 = 5;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The document as the workers reach it: at the origin, or through a gateway.
-    #[arg(long)]
-    url: Url,
+    /// The document as the workers reach it: at the origin, or through a gateway. Given several times, the workers take turns.
+    #[arg(long, required = true)]
+    url: Vec<Url>,
     /// The same document at the origin itself: laid before the race, read after it.
     #[arg(long)]
     origin: Url,
@@ -89,7 +89,7 @@ pub(crate) async fn run(args: Args) -> Result<(), String> {
     let mut workers = JoinSet::new();
     for number in 0..args.workers {
         let name = if args.own_credential { number } else { 0 };
-        let mut connection = Connection::new(&args.url, Some(format!("Bearer worker-{name}")))?;
+        let mut connection = Connection::new(&args.url[number % args.url.len()], Some(format!("Bearer worker-{name}")))?;
         connection.open().await?;
         let (barrier, habit, writes, seconds) = (barrier.clone(), args.client, args.writes, args.seconds);
         workers.spawn(async move {

@@ -27,12 +27,17 @@ pub fn credential_of(headers: &HeaderMap) -> HeaderMap {
         return credential;
     }
     for (name, value) in headers {
-        let text = name.as_str();
-        if CREDENTIALS.iter().any(|word| text.contains(word)) && !NONE_OF_THEM.contains(&text) {
+        if may_be_credential(name.as_str()) {
             credential.append(name, value.clone());
         }
     }
     credential
+}
+
+fn may_be_credential(name: &str) -> bool {
+    // Bytes by hand: of each request all names are looked at, and they are short.
+    let has = |word: &&str| name.as_bytes().windows(word.len()).any(|part| part == word.as_bytes());
+    CREDENTIALS.iter().any(has) && !NONE_OF_THEM.contains(&name)
 }
 
 /// What of an `Authorization` value names the caller. A signature differs with each request, so of the schemes that sign only the
@@ -92,15 +97,16 @@ impl Callers {
         if credential.is_empty() {
             return CallerId::ANONYMOUS;
         }
-        let mut fields: Vec<(&str, &[u8])> = Vec::with_capacity(credential.len());
-        for (name, value) in &credential {
-            let text = value.to_str().ok().filter(|_| name == header::AUTHORIZATION);
-            fields.push((
-                name.as_str(),
-                text.map_or(value.as_bytes(), |t| principal(t).as_bytes()),
-            ));
-        }
-        fields.sort_unstable();
+        CallerId(self.digest_fields(&fields_of(&credential)))
+    }
+
+    /// The caller of a request with these fields whose client has shown a certificate with this identity: both count.
+    #[must_use]
+    pub fn certified(&self, certificate: &[u8], headers: &HeaderMap) -> CallerId {
+        let credential = credential_of(headers);
+        // No field is named so: a certificate is never taken for a credential.
+        let mark: (&str, &[u8]) = ("the certificate", certificate);
+        let fields: Vec<_> = std::iter::once(mark).chain(fields_of(&credential)).collect();
         CallerId(self.digest_fields(&fields))
     }
 
@@ -153,6 +159,20 @@ impl Callers {
     }
 }
 
+/// The fields of a credential, in an order that does not depend on the request, without what changes with each signature.
+fn fields_of(credential: &HeaderMap) -> Vec<(&str, &[u8])> {
+    let mut fields: Vec<(&str, &[u8])> = Vec::with_capacity(credential.len());
+    for (name, value) in credential {
+        let text = value.to_str().ok().filter(|_| name == header::AUTHORIZATION);
+        fields.push((
+            name.as_str(),
+            text.map_or(value.as_bytes(), |t| principal(t).as_bytes()),
+        ));
+    }
+    fields.sort_unstable();
+    fields
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +223,32 @@ mod tests {
         ] {
             assert_ne!(trace.digest, other.digest);
         }
+    }
+
+    #[test]
+    fn a_certificate_tells_callers_apart_beside_their_credentials() {
+        let callers = Callers::new(&[7; 32]);
+        let with = |certificate: &[u8], fields: &[(&'static str, &'static str)]| {
+            let headers = fields
+                .iter()
+                .map(|(n, v)| (n.parse().unwrap(), HeaderValue::from_static(v)));
+            callers.certified(certificate, &headers.collect())
+        };
+        let bearer = [("authorization", "Bearer a")];
+        let all = [
+            with(b"one", &[]),
+            with(b"two", &[]),
+            with(b"one", &bearer),
+            with(b"two", &bearer),
+            caller(&bearer),
+            caller(&[("the-certificate", "one")]),
+        ];
+        let distinct: std::collections::HashSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+        assert_eq!(
+            with(b"one", &bearer),
+            with(b"one", &[("authorization", "Bearer a"), ("accept", "x")])
+        );
     }
 
     #[test]

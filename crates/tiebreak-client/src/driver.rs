@@ -21,6 +21,7 @@ use crate::inflight::{Registered, Registration, Waiting};
 use crate::lanes::{Standing, Ticket};
 use crate::presence::Presence;
 use crate::story::Recorder;
+use crate::transport::AnswerBy;
 
 /// So long the news that a client has gone may take, from the thread that serves its connection.
 const NEWS: Duration = Duration::from_millis(5);
@@ -161,11 +162,14 @@ impl Driver<'_> {
                 self.begin_life();
                 granted(engine.ledger().retake(id, attempt, held).await)
             }
-            Effect::Fetch(outgoing) => self.within(deadline, self.send(*outgoing), Input::Fetched).await,
+            Effect::Fetch(outgoing) => {
+                self.within(deadline, self.send(*outgoing, deadline), Input::Fetched)
+                    .await
+            }
             Effect::Send(outgoing) => match self.withheld() {
                 Some(withheld) => withheld,
                 None => {
-                    let sending = self.while_alive(self.send(*outgoing));
+                    let sending = self.while_alive(self.send(*outgoing, deadline));
                     self.within(deadline, sending, Input::Delivered).await
                 }
             },
@@ -349,8 +353,12 @@ impl Driver<'_> {
         input
     }
 
-    async fn send(&self, outgoing: Outgoing) -> Delivery {
+    async fn send(&self, outgoing: Outgoing, deadline: Option<Time>) -> Delivery {
         let mut request = Request::new(outgoing.content);
+        if let Some(deadline) = deadline {
+            let by = AnswerBy(self.engine.clock().instant(deadline));
+            request.extensions_mut().insert(by);
+        }
         *request.method_mut() = outgoing.method;
         *request.uri_mut() = outgoing.target.uri().clone();
         *request.headers_mut() = outgoing.headers;

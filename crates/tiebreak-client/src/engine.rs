@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tiebreak_core::base::Candidates;
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::exchange::{Answer, Context, Exchange};
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
@@ -18,6 +19,7 @@ use tiebreak_core::repeat::Likeness;
 use tiebreak_core::request::WriteRequest;
 use tiebreak_core::validator::EntityTag;
 use tiebreak_core::variant::Variant;
+use tiebreak_core::virtual_tag::is_virtual;
 use tiebreak_ledger::{Ledger, LedgerError, MAX_PAGE};
 use tokio::sync::oneshot;
 
@@ -212,12 +214,10 @@ impl Engine {
             key: keyed.key,
             trace: keyed.trace,
             derived: keyed.derived,
-            likeness: Likeness::of(caller, sender, fingerprint),
+            likeness: Likeness::of(caller, sender, fingerprint).filter(|_| policy.joins),
             fingerprint,
             lanes,
-            candidates: self
-                .reads
-                .candidates(caller, resource.as_str(), submission.connection, self.clock.now()),
+            candidates: self.candidates(caller, resource.as_str(), submission.connection),
             connection: submission.connection,
             policy: Arc::clone(&policy),
             base: submission.base,
@@ -278,6 +278,13 @@ impl Engine {
         answer
     }
 
+    /// What this caller may have made its edit from. Where other gateways serve reads too, that is never known to be all.
+    fn candidates(&self, caller: CallerId, target: &str, connection: Option<u64>) -> Candidates {
+        let mut known = self.reads.candidates(caller, target, connection, self.clock.now());
+        known.complete &= self.ledger.shared().is_none();
+        known
+    }
+
     /// A caller knows what it wrote: the new representation where the answer holds it, else what it sent.
     fn note_own(&self, read: Read, policy: &Policy, request: &WriteRequest, answer: &Answer) {
         let now = self.clock.now();
@@ -302,7 +309,8 @@ impl Engine {
         let etag = answer
             .headers
             .get(http::header::ETAG)
-            .and_then(|v| EntityTag::parse(v.to_str().ok()?).ok());
+            .and_then(|v| EntityTag::parse(v.to_str().ok()?).ok())
+            .filter(|tag| !is_virtual(tag));
         let unaltered = outcome == Outcome::Applied && !answer.report.rebased;
         if let Some(version) = &policy.body_version {
             let made = version.written(request, &answer.status, &answer.headers, &answer.content);

@@ -152,7 +152,7 @@ impl Engine {
         let options = self.options();
         let sent = self.transport().send(request, options.max_answer);
         match tokio::time::timeout(options.policy.attempt_timeout, sent).await {
-            Ok(Delivery::Answered(response)) => Some(response),
+            Ok(Delivery::Answered(response) | Delivery::Declined(response)) => Some(response),
             Ok(Delivery::NotSent(_) | Delivery::Unknown(_)) | Err(_) => None,
         }
     }

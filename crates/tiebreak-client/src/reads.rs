@@ -95,6 +95,9 @@ struct Target {
     recurring: bool,
 }
 
+/// Uses of a target that are this close together count as one, so that the order of uses stays short.
+const BURST: u64 = 64;
+
 /// So many tags are watched for coming back.
 const WATCHED: usize = 16;
 
@@ -117,6 +120,55 @@ impl Reads {
     /// Remembers what was served. Content that was served before is shared, not kept twice.
     pub fn note(&self, read: Read, etag: Option<EntityTag>, content: Option<Representation>, now: Time) {
         self.remember(read, etag, content, now, false);
+    }
+
+    /// The same for what was most likely served before: the same content under the same tag, on the same connection.
+    ///
+    /// # Errors
+    /// Gives `read` back if it was not, or not lately; nothing was noted then.
+    pub fn note_again(
+        &self,
+        read: Read,
+        etag: Option<&EntityTag>,
+        content_type: &str,
+        content: &[u8],
+        now: Time,
+    ) -> Result<(), Read> {
+        let mut state = self.lock();
+        let uses = state.uses;
+        let Read {
+            caller,
+            target,
+            variant,
+            connection,
+        } = read;
+        let key = (caller, target);
+        let again = |served: &Served| {
+            let same = |kept: &Representation| kept.content() == content && kept.content_type() == content_type;
+            !served.sent
+                && served.connection == connection
+                && served.etag.as_ref() == etag
+                && served.variant == variant
+                && served.content.as_ref().is_some_and(same)
+        };
+        if let Some(found) = state.targets.get_mut(&key)
+            && found.used + BURST > uses
+            && let Some(at) = found.reads.iter().rposition(again)
+            && let Some(mut served) = found.reads.remove(at)
+        {
+            found.watch(etag, now);
+            served.at = now;
+            served.written_since = false;
+            found.reads.push_back(served);
+            return Ok(());
+        }
+        let (caller, target) = key;
+        Err(Read {
+            caller,
+            target,
+            variant,
+            connection,
+        })
     }
 
     /// Remembers what a caller wrote: it knows that as well as what it read.
@@ -265,10 +317,9 @@ impl Reads {
 
 impl State {
     fn touch(&mut self, key: &Key) -> u64 {
-        // One entry for each burst of uses is enough, and keeps the queue short.
         if let Some(target) = self.targets.get(key)
             && target.used != 0
-            && target.used + 64 > self.uses
+            && target.used + BURST > self.uses
         {
             return target.used;
         }
@@ -428,5 +479,67 @@ impl Target {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JSON: &str = "application/json";
+
+    fn read(connection: u64) -> Read {
+        Read {
+            caller: CallerId::ANONYMOUS,
+            target: "http://h/doc".into(),
+            variant: Variant::default(),
+            connection: Some(connection),
+        }
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time(seconds * 1000)
+    }
+
+    /// When each read was, as the candidates for a write on connection 1 tell it.
+    fn times(reads: &Reads) -> Vec<(Option<u64>, Time)> {
+        let candidates = reads.candidates(CallerId::ANONYMOUS, "http://h/doc", Some(1), at(100));
+        candidates.served.iter().map(|s| (s.connection, s.at)).collect()
+    }
+
+    #[test]
+    fn what_is_served_again_is_the_newest_read_and_the_only_one_of_it() {
+        let reads = Reads::new(ReadLimits::default());
+        for connection in [1, 2] {
+            let content = Representation::new(JSON, "{\"a\":1}");
+            reads.note(read(connection), None, Some(content), at(connection));
+        }
+        assert_eq!(reads.note_again(read(1), None, JSON, b"{\"a\":1}", at(9)), Ok(()));
+        assert_eq!(times(&reads), [(Some(2), at(2)), (Some(1), at(9))]);
+        assert_eq!(reads.bytes(), 7, "the content is kept once");
+    }
+
+    #[test]
+    fn what_was_not_served_so_before_is_given_back() {
+        let reads = Reads::new(ReadLimits::default());
+        let tag = EntityTag::parse("\"v1\"").unwrap();
+        let content = Representation::new(JSON, "{\"a\":1}");
+        reads.note(read(1), Some(tag.clone()), Some(content), at(1));
+        let other = EntityTag::parse("\"v2\"").unwrap();
+        for (connection, etag, kind, content) in [
+            (2, Some(&tag), JSON, "{\"a\":1}"),
+            (1, Some(&other), JSON, "{\"a\":1}"),
+            (1, None, JSON, "{\"a\":1}"),
+            (1, Some(&tag), "text/plain", "{\"a\":1}"),
+            (1, Some(&tag), JSON, "{\"a\":2}"),
+        ] {
+            let again = reads.note_again(read(connection), etag, kind, content.as_bytes(), at(9));
+            assert_eq!(again, Err(read(connection)));
+        }
+        assert_eq!(times(&reads), [(Some(1), at(1))], "nothing was noted");
+        // A write has come from it since; served again, it may be written from again.
+        assert_eq!(reads.note_again(read(1), Some(&tag), JSON, b"{\"a\":1}", at(9)), Ok(()));
+        let candidates = reads.candidates(CallerId::ANONYMOUS, "http://h/doc", Some(1), at(100));
+        assert!(!candidates.served[0].written_since);
     }
 }

@@ -73,13 +73,16 @@ struct House {
 }
 
 fn house(keys: KeyPolicy) -> House {
+    house_where(Policy {
+        keys,
+        ..Policy::default()
+    })
+}
+
+fn house_where(policy: Policy) -> House {
     let wire = Arc::new(Wire::default());
     let options = EngineOptions {
-        policy: Arc::new(Policy {
-            keys,
-            attempts: 1,
-            ..Policy::default()
-        }),
+        policy: Arc::new(Policy { attempts: 1, ..policy }),
         callers: Arc::new(Callers::new(&[1; 32])),
         seed: Some(1),
         ..EngineOptions::default()
@@ -170,6 +173,27 @@ async fn a_blind_retry_joins_the_original_that_was_left() {
     assert_eq!(house.wire.sent(), 2);
     house.wire.answer(201);
     assert_eq!(location(&third.answer().await), "/things/2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_may_take_no_write_for_a_repeat() {
+    let house = house_where(Policy {
+        joins: false,
+        ..Policy::default()
+    });
+    let mut first = house.post(&[TOKEN]).await;
+    first.goes();
+    let second = house.post(&[TOKEN, RETRY]).await;
+    assert_eq!(house.wire.sent(), 2);
+    house.wire.answer(201);
+    assert_eq!(location(&second.answer().await), "/things/2");
+    // What has a key is told by the key all the same.
+    let one = house.post(&[TOKEN, UUID]).await;
+    let two = house.post(&[TOKEN, UUID]).await;
+    assert_eq!(house.wire.sent(), 3);
+    house.wire.answer(201);
+    let (one, two) = (one.answer().await, two.answer().await);
+    assert_eq!((location(&one), location(&two)), ("/things/3", "/things/3"));
 }
 
 #[tokio::test(start_paused = true)]

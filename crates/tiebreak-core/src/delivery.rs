@@ -10,6 +10,9 @@ pub enum Delivery {
     /// A complete head came back. Whether that means *applied*, *accepted*, *refused* or *unknown* is the
     /// judge's to say: [`crate::judge::Judge::reading`].
     Answered(Response),
+    /// The origin answered the head of the request before any of its content was sent (RFC 9110 §10.1.1): unless the answer
+    /// says so, the write was not applied.
+    Declined(Response),
     /// No answer, or not a whole head: it may have been applied, or may still be.
     Unknown(Unknown),
 }
@@ -25,8 +28,16 @@ pub enum NotSent {
     Tls,
     /// No connection within the time allowed.
     ConnectTimeout,
-    /// The connection closed before the request was serialised (this includes HTTP/2's REFUSED_STREAM).
+    /// The connection closed before the request was serialised.
     ClosedBeforeSend,
+    /// It said REFUSED_STREAM: it did not look at the request (RFC 9113 §8.7).
+    Refused,
+    /// It closed the connection with a GOAWAY that names an earlier request as the last one that it looked at (RFC 9113 §6.8).
+    GoingAway,
+    /// It takes so many requests at a time on its HTTP/2 connection, and all of them were on their way for too long.
+    NoStream,
+    /// It answered 417 to `Expect: 100-continue`, before any content was sent; the next attempt does not say that.
+    Expectation,
 }
 
 impl NotSent {
@@ -39,6 +50,10 @@ impl NotSent {
             NotSent::Tls => "the TLS handshake failed",
             NotSent::ConnectTimeout => "it did not accept a connection in time",
             NotSent::ClosedBeforeSend => "it closed the connection before the request was sent",
+            NotSent::Refused => "it refused the request without looking at it (REFUSED_STREAM)",
+            NotSent::GoingAway => "it closed the connection without looking at the request (GOAWAY)",
+            NotSent::Expectation => "it does not bear Expect: 100-continue",
+            NotSent::NoStream => "it took no further request at the same time",
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::merge::{MergeRules, Representation};
 use crate::natural_key::NaturalKey;
 use crate::request::Target;
 use crate::validator::{EntityTag, EtagKind};
+use crate::virtual_tag::VirtualTags;
 
 /// What is done with a resource that exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,12 +111,16 @@ pub struct Policy {
     pub unguarded: Unguarded,
     /// What the origin's entity tags are worth.
     pub etag: EtagKind,
+    /// Which tags we give to representations that have none.
+    pub virtual_tags: VirtualTags,
     /// See [`KeyPolicy`].
     pub keys: KeyPolicy,
     /// Where the origin keeps versions, if in the content; set by [`Policy::with_body_version`].
     pub body_version: Option<BodyVersion>,
     /// What tells a resource apart that is created with POST, and how it is found.
     pub natural_key: Option<NaturalKey>,
+    /// Whether a request without a key that repeats a running write joins it instead of being performed a second time.
+    pub joins: bool,
     /// Whether the origin honours the key, so that the same key may be sent again.
     pub honours_keys: bool,
     /// The weakest guarantee with which a write is sent.
@@ -137,6 +142,10 @@ pub struct Policy {
     pub remember: Option<Duration>,
     /// At most so many bytes of an answer are kept for replay.
     pub keep_content: usize,
+    /// Content over so many bytes, which nothing protects from a lost answer, is sent with `Expect: 100-continue`.
+    pub expect_over: usize,
+    /// Whether the monitor of an operation that the origin has accepted (202) is followed to its end, within the patience.
+    pub follow_202: bool,
     /// Whether a bot check is handed to a person at a real browser.
     pub hand_off: bool,
     /// How long that person may take.
@@ -151,9 +160,11 @@ impl Default for Policy {
             merge: MergeRules::default(),
             unguarded: Unguarded::default(),
             etag: EtagKind::default(),
+            virtual_tags: VirtualTags::default(),
             keys: KeyPolicy::default(),
             body_version: None,
             natural_key: None,
+            joins: true,
             honours_keys: false,
             least: Guarantee::D,
             claim_ahead: true,
@@ -164,6 +175,8 @@ impl Default for Policy {
             late_after: Duration::from_secs(10),
             remember: Some(Duration::from_secs(24 * 60 * 60)),
             keep_content: 256 * 1024,
+            expect_over: 1024 * 1024,
+            follow_202: false,
             hand_off: false,
             hand_off_wait: Duration::from_secs(5 * 60),
         }
@@ -186,6 +199,20 @@ impl Policy {
             (Some(version), Some(content)) => version.of(content),
             _ => etag,
         }
+    }
+
+    /// Whether representations without a tag of their origin are given one.
+    #[must_use]
+    pub fn gives_tags(&self) -> bool {
+        self.virtual_tags != VirtualTags::Off && self.body_version.is_none()
+    }
+
+    /// The tag that we give to a representation that has none of its origin; it has no content coding.
+    #[must_use]
+    pub fn virtual_tag(&self, representation: &Representation) -> Option<EntityTag> {
+        self.virtual_tags
+            .of(representation, &self.merge)
+            .filter(|_| self.gives_tags())
     }
 
     /// What `target` is about: without a version that it names in its query.

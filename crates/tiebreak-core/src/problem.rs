@@ -99,6 +99,8 @@ kinds! {
     Busy = 503, "busy", "Too many writes wait already";
     /// The conflict lasted longer than the time allowed.
     StillBusy = 409, "still-busy", "The conflict lasted longer than the time allowed";
+    /// What the origin had accepted has failed.
+    OperationFailed = 409, "operation-failed", "The origin accepted this write and did not complete it";
     /// A bot check was not passed.
     Blocked = 403, "blocked", "A bot check stands before the API";
     /// The gateway is stopping.
@@ -122,7 +124,7 @@ impl Kind {
             Kind::InProgress => Class::InProgress,
             Kind::CallerChanged | Kind::KeyReuse => Class::KeyReuse,
             Kind::StillBusy => Class::Race,
-            Kind::PatchConflict => Class::State,
+            Kind::PatchConflict | Kind::OperationFailed => Class::State,
             Kind::Blocked => Class::Blocked,
             Kind::KeyInvalid
             | Kind::KeyMissing
@@ -178,6 +180,7 @@ impl Kind {
             | Kind::PreconditionRequired
             | Kind::PreconditionFailed
             | Kind::PatchConflict
+            | Kind::OperationFailed
             | Kind::Invalid
             | Kind::BadRequest
             | Kind::NotFound

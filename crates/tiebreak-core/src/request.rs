@@ -69,6 +69,26 @@ impl Target {
         Err(TargetError { text, why })
     }
 
+    /// What a reference in an answer about this target names (RFC 3986 §5): a whole URI, an absolute path, or a path beneath it.
+    #[must_use]
+    pub fn refer(&self, reference: &str) -> Option<Target> {
+        let scheme = self.0.scheme_str()?;
+        let text = if reference.is_empty() {
+            return None;
+        } else if reference.contains("://") {
+            reference.to_owned()
+        } else if reference.starts_with("//") {
+            format!("{scheme}:{reference}")
+        } else if reference.starts_with('/') {
+            format!("{scheme}://{}{reference}", self.authority())
+        } else {
+            // Strictly it would take the place of the last segment; what APIs mean is beneath the target.
+            let path = self.path().trim_end_matches('/');
+            format!("{scheme}://{}{path}/{reference}", self.authority())
+        };
+        Target::parse(&text).ok()
+    }
+
     /// The URI.
     #[must_use]
     pub fn uri(&self) -> &Uri {

@@ -210,6 +210,9 @@ pub struct Verdict {
     pub retry_after: Option<Duration>,
     /// Whether the dialect says that a 5xx (or other open answer) means *not applied*.
     pub proves_refusal: bool,
+    /// Whether what stands in the way is held by somebody until they let go, as a lock or a lease is: how long that takes,
+    /// only `retry_after` can say.
+    pub held: bool,
     /// What clashed, where it is known to be more or other than the target URI.
     pub scope: Option<Scope>,
     /// What the answer says about single fields of the request.
@@ -231,10 +234,17 @@ impl Verdict {
             existing: None,
             retry_after: None,
             proves_refusal: false,
+            held: false,
             scope: None,
             fields: Vec::new(),
             items: Vec::new(),
         }
+    }
+
+    /// Whether to wait, which is of no use where nothing says that the holder ever lets go.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.remedy == Remedy::Wait && (!self.held || self.retry_after.is_some())
     }
 
     /// The strongest signal as one line, in plain words: `signal (place: excerpt)`.

@@ -192,3 +192,77 @@ fn content_that_cannot_be_looked_at_is_never_believed_by_connection() {
     let decision = ask(&edit, &versions, |question| question.current = Some(&current));
     assert_eq!(decision, BaseDecision::Unknown(BaseUnknown::Several));
 }
+
+/// Two workers with one credential on a pool: one read version 1, one version 2, and either may send this. From version 2 it is an edit
+/// of `a` alone; from version 1 it sets `b` as somebody else did meanwhile, and would write over an `a` that its author never
+/// saw. Nothing in the request tells the two apart, so neither is taken, however few edits it implies.
+#[test]
+fn what_two_readers_may_have_sent_is_nobodys() {
+    let versions = [
+        served("v1", r#"{"a":1,"b":"open"}"#, 2),
+        served("v2", r#"{"a":2,"b":"done"}"#, 3),
+    ];
+    let current = Representation::new("application/json", r#"{"a":2,"b":"done"}"#);
+    let edit = put(r#"{"a":3,"b":"done"}"#);
+    let decision = ask(&edit, &versions, |question| question.current = Some(&current));
+    assert_eq!(decision, BaseDecision::Unknown(BaseUnknown::Several));
+}
+
+#[test]
+fn a_member_that_the_server_sets_says_what_a_document_was_made_from() {
+    let rules = MergeRules::default().with_volatile("/at").expect("a place");
+    let versions = [
+        served("v1", r#"{"a":1,"at":"10:00"}"#, 2),
+        served("v2", r#"{"a":2,"at":"10:05"}"#, 1),
+    ];
+    let with = |content: &str, connections, complete| {
+        let edit = put(content);
+        ask(&edit, &versions, |question| {
+            question.rules = &rules;
+            question.connections = connections;
+            question.complete = complete;
+        })
+    };
+    let (unknown, pooled) = (Connections::Unknown, Connections::Pooled);
+    assert_eq!(with(r#"{"a":3,"at":"10:00"}"#, pooled, true), proven(0, How::Only));
+    assert_eq!(with(r#"{"a":3,"at":"10:05"}"#, pooled, true), proven(1, How::Only));
+    // The connection read another version last: it is not the author's.
+    assert_eq!(with(r#"{"a":3,"at":"10:00"}"#, unknown, true), proven(0, How::Only));
+    // Of what is not all that was read, another may have had the same value.
+    assert_eq!(
+        with(r#"{"a":3,"at":"10:00"}"#, unknown, false),
+        BaseDecision::Unknown(BaseUnknown::Pooled)
+    );
+    // What no version had is the author's own; what is left out says nothing.
+    let fetch = BaseDecision::FetchCurrent(Variant::default());
+    assert_eq!(with(r#"{"a":3,"at":"11:00"}"#, pooled, true), fetch);
+    assert_eq!(with(r#"{"a":3}"#, pooled, true), fetch);
+    assert_eq!(
+        with(r#"{"a":3,"at":"11:00"}"#, unknown, true),
+        proven(1, How::Connection)
+    );
+}
+
+/// Where the answer to a write does not show what it made, its caller may go on from what it sent, which has the version of its base.
+#[test]
+fn of_a_version_that_was_read_and_written_from_the_connection_tells() {
+    let rules = MergeRules::default().with_version("/v").expect("a place");
+    let sent = Served {
+        sent: true,
+        ..served("v2", r#"{"a":2,"b":1,"v":1}"#, 2)
+    };
+    let versions = [
+        served("v1", r#"{"a":1,"b":1,"v":1}"#, 2),
+        served("v1", r#"{"a":1,"b":1,"v":1}"#, 1),
+        sent,
+    ];
+    let on = |connections| {
+        ask(&put(r#"{"a":1,"b":5,"v":1}"#), &versions, |question| {
+            question.rules = &rules;
+            question.connections = connections;
+            question.complete = false;
+        })
+    };
+    assert_eq!(on(Connections::Unknown), proven(1, How::Connection));
+    assert_eq!(on(Connections::Pooled), BaseDecision::FetchCurrent(Variant::default()));
+}

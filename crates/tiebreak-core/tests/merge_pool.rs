@@ -48,6 +48,35 @@ enum Fields {
     OwnItem,
     /// All edit `/n`.
     Shared,
+    /// All turn one of four switches on or off, so that values come back all the time.
+    Switches,
+}
+
+/// The member `/at`, which the origin sets with each version and the route declares volatile.
+#[derive(Clone, Copy, PartialEq)]
+enum Clock {
+    None,
+    /// It never has the same value twice.
+    Fine,
+    /// Three versions in a row have the same.
+    Coarse,
+}
+
+impl Clock {
+    fn set(self, document: &mut Value, version: usize) {
+        match self {
+            Clock::None => {}
+            Clock::Fine => document["at"] = version.into(),
+            Clock::Coarse => document["at"] = (version / 3).into(),
+        }
+    }
+
+    fn rules(self) -> MergeRules {
+        match self {
+            Clock::None => MergeRules::default(),
+            Clock::Fine | Clock::Coarse => MergeRules::default().with_volatile("/at").expect("a place"),
+        }
+    }
 }
 
 struct Scene {
@@ -55,6 +84,7 @@ struct Scene {
     steps: usize,
     wires: Wires,
     fields: Fields,
+    clock: Clock,
     /// Turn into `Connections::Pooled` once a write smelled, as the driver does.
     learns: bool,
     connections: Connections,
@@ -79,6 +109,7 @@ struct World {
     versions: Vec<(Value, Representation)>,
     served: Vec<Served>,
     connections: Connections,
+    clock: Clock,
     tally: Tally,
 }
 
@@ -87,19 +118,22 @@ fn rep(value: &Value) -> Representation {
 }
 
 fn run(seed: u64, scene: &Scene) -> Tally {
-    let start: Value = match scene.fields {
+    let mut start: Value = match scene.fields {
         Fields::Own => (0..scene.workers)
             .map(|w| (format!("w{w}"), Value::from(0)))
             .collect::<Map<_, _>>()
             .into(),
         Fields::OwnItem => serde_json::json!({ "list": [] }),
         Fields::Shared => serde_json::json!({ "n": "start" }),
+        Fields::Switches => serde_json::json!({ "a": false, "b": false, "c": false, "d": false }),
     };
+    scene.clock.set(&mut start, 0);
     let mut world = World {
         random: Random(seed),
         versions: vec![(start.clone(), rep(&start))],
         served: Vec::new(),
         connections: scene.connections,
+        clock: scene.clock,
         tally: Tally::default(),
     };
     let mut workers: Vec<Worker> = (0..scene.workers).map(|_| Worker { read: None, count: 0 }).collect();
@@ -127,7 +161,8 @@ fn run(seed: u64, scene: &Scene) -> Tally {
             Some(read) => {
                 let mut wanted = read.clone();
                 workers[who].count += 1;
-                edit(&mut wanted, scene.fields, who, workers[who].count);
+                let nth = world.random.below(4);
+                edit(&mut wanted, scene.fields, who, workers[who].count, nth);
                 world.write(seed, wire, &read, &wanted, scene.learns);
             }
         }
@@ -135,8 +170,12 @@ fn run(seed: u64, scene: &Scene) -> Tally {
     world.tally
 }
 
-fn edit(document: &mut Value, fields: Fields, who: usize, count: u64) {
+fn edit(document: &mut Value, fields: Fields, who: usize, count: u64, nth: usize) {
     match fields {
+        Fields::Switches => {
+            let switch = ["a", "b", "c", "d"][nth];
+            document[switch] = (document[switch] == false).into();
+        }
         Fields::Own => document[format!("w{who}")] = Value::from(count),
         Fields::Shared => document["n"] = Value::from(format!("{who}-{count}")),
         Fields::OwnItem => {
@@ -151,7 +190,7 @@ impl World {
     /// What the gateway does with a write that names no version.
     fn write(&mut self, seed: u64, wire: u64, read: &Value, wanted: &Value, learns: bool) {
         let sent = Edit::Whole(rep(wanted));
-        let rules = MergeRules::default();
+        let rules = self.clock.rules();
         let (current, current_rep) = self.versions.last().expect("never empty").clone();
         let mut question = Question {
             edit: &sent,
@@ -195,7 +234,8 @@ impl World {
             served.written_since = true;
         }
         if let Some(content) = content {
-            let next = parse_strict(&content, 128).expect("JSON");
+            let mut next = parse_strict(&content, 128).expect("JSON");
+            self.clock.set(&mut next, self.versions.len());
             self.check(seed, read, wanted, &current, &next);
             self.tally.kept += 1;
             let content = rep(&next);
@@ -235,6 +275,9 @@ impl World {
 fn leaves(document: &Value) -> HashMap<String, String> {
     let mut out = HashMap::new();
     for (name, value) in document.as_object().expect("an object") {
+        if name == "at" {
+            continue; // the origin's
+        }
         match value {
             Value::Array(items) => {
                 for item in items {
@@ -277,6 +320,7 @@ fn scene(wires: Wires, fields: Fields) -> Scene {
         steps: 400,
         wires,
         fields,
+        clock: Clock::None,
         learns: false,
         connections: Connections::Unknown,
     }
@@ -314,6 +358,52 @@ fn small_crowds_on_a_pool_lose_nothing() {
             let tally = total(&format!("{workers} workers, pool of {size}"), 300, &scene);
             assert_eq!(tally.lost, [""; 0]);
         }
+    }
+}
+
+#[test]
+fn a_member_that_the_origin_sets_makes_a_pool_useful() {
+    for fields in [Fields::Own, Fields::Shared, Fields::Switches] {
+        for size in [1, 8] {
+            let fine = Scene {
+                clock: Clock::Fine,
+                learns: true,
+                ..scene(Wires::Pool(size), fields)
+            };
+            let fine = total(&format!("pool of {size}, a fine clock in the document"), 10, &fine);
+            assert_eq!(fine.lost, [""; 0]);
+            assert_eq!(fine.unknown, 0, "each document says what it was made from");
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_stands_still_between_versions_loses_nothing() {
+    for size in [2, 8] {
+        let coarse = |fields| Scene {
+            clock: Clock::Coarse,
+            learns: true,
+            connections: Connections::Pooled,
+            ..scene(Wires::Pool(size), fields)
+        };
+        for fields in [Fields::Own, Fields::Shared, Fields::Switches] {
+            let tally = total(&format!("pool of {size}, a coarse clock"), 10, &coarse(fields));
+            assert_eq!(tally.lost, [""; 0]);
+            assert!(tally.kept > 0);
+        }
+    }
+}
+
+/// Why nothing is inferred from how few edits a candidate implies: values that come back make the wrong one look best.
+#[test]
+fn switches_on_a_declared_pool_lose_nothing() {
+    for size in [2, 8] {
+        let scene = Scene {
+            connections: Connections::Pooled,
+            ..scene(Wires::Pool(size), Fields::Switches)
+        };
+        let tally = total(&format!("declared pool of {size}, switches"), 20, &scene);
+        assert_eq!(tally.lost, [""; 0]);
     }
 }
 
@@ -371,6 +461,7 @@ fn the_checker_sees_lost_edits() {
         versions: Vec::new(),
         served: Vec::new(),
         connections: Connections::Unknown,
+        clock: Clock::None,
         tally: Tally::default(),
     };
     let v = |text: &str| parse_strict(text.as_bytes(), 8).expect("JSON");

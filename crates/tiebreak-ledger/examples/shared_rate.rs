@@ -1,8 +1,9 @@
-//! How many writes per second a ledger in PostgreSQL makes durable, each a claim and a settlement: in batches, as Tiebreak makes them,
-//! and one statement per operation over several connections, on the same tables of the same database in turns.
+//! How many writes per second a ledger in PostgreSQL makes durable, each a claim and a settlement (or claims alone): in batches, as
+//! Tiebreak makes them over one connection, and one statement per operation, pipelined over so many connections, on the same tables
+//! of the same database in turns.
 //!
 //! `cargo run --release -p tiebreak-ledger --features postgres --example shared_rate -- postgres://… [callers] [seconds] [rounds]
-//! [connections]`
+//! [connections] [pairs|claims]`
 
 #![allow(clippy::print_stdout)]
 
@@ -29,45 +30,78 @@ fn main() -> Result<(), Error> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let url = args.first().ok_or("name the database: postgres://user@host/database")?;
     let number = |at: usize, default: u64| args.get(at).map_or(Ok(default), |a| a.parse());
-    let (callers, seconds, rounds, connections) = (number(1, 64)?, number(2, 3)?, number(3, 5)?, number(4, 16)?);
+    let (callers, seconds, rounds, connections) = (number(1, 64)?, number(2, 3)?, number(3, 5)?, number(4, 1)?);
+    let settled = match args.get(5).map_or("pairs", String::as_str) {
+        "pairs" => true,
+        "claims" => false,
+        other => return Err(format!("measure pairs or claims, not {other}").into()),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(compare(url, callers, Duration::from_secs(seconds), rounds, connections))
+    let size = Size {
+        callers,
+        seconds: Duration::from_secs(seconds),
+        rounds,
+        connections,
+        settled,
+    };
+    runtime.block_on(compare(url, size))
 }
 
-async fn compare(url: &str, callers: u64, seconds: Duration, rounds: u64, connections: u64) -> Result<(), Error> {
-    let ledger = Arc::new(PgLedger::open(Address::parse(url)?, Options::default()).await?);
+/// What is measured.
+struct Size {
+    callers: u64,
+    seconds: Duration,
+    rounds: u64,
+    connections: u64,
+    /// Whether each claim is settled, too.
+    settled: bool,
+}
+
+async fn compare(url: &str, size: Size) -> Result<(), Error> {
+    let Size {
+        callers,
+        seconds,
+        rounds,
+        connections,
+        settled,
+    } = size;
+    let mut options = Options::default();
+    // Claims alone are never settled.
+    options.bounds.outstanding = usize::MAX;
+    let ledger = Arc::new(PgLedger::open(Address::parse(url)?, options).await?);
     let mut singles = Vec::new();
     for _ in 0..connections {
         singles.push(Arc::new(Single::connect(url).await?));
     }
     let next = Arc::new(AtomicU64::new(1));
+    let what = if settled { "pairs" } else { "claims" };
     let (mut batched, mut single, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=rounds {
         let (each, numbers) = (Arc::clone(&ledger), Arc::clone(&next));
         let in_batches = rate(callers, seconds, move |_| {
             let (ledger, n) = (Arc::clone(&each), numbers.fetch_add(1, Relaxed));
-            async move { pair(&ledger, n).await }
+            async move { write(&ledger, n, settled).await }
         });
         let in_batches = in_batches.await?;
         let (each, numbers) = (singles.clone(), Arc::clone(&next));
         let one_by_one = rate(callers, seconds, move |caller| {
             let single = Arc::clone(&each[caller as usize % each.len()]);
             let n = numbers.fetch_add(1, Relaxed);
-            async move { single.pair(n).await }
+            async move { single.write(n, settled).await }
         });
         let one_by_one = one_by_one.await?;
         let ratio = in_batches / one_by_one;
-        println!("round {round}: {in_batches:.0} pairs/s in batches, {one_by_one:.0} one by one, ratio {ratio:.1}");
+        println!("round {round}: {in_batches:.0} {what}/s in batches, {one_by_one:.0} one by one, ratio {ratio:.1}");
         batched.push(in_batches);
         single.push(one_by_one);
         ratios.push(ratio);
     }
     println!(
         "median of {rounds} rounds with {callers} callers, {connections} connections one by one: \
-         {:.0} pairs/s in batches, {:.0} one by one, ratio {:.1}",
+         {:.0} {what}/s in batches, {:.0} one by one, ratio {:.1}",
         median(batched),
         median(single),
         median(ratios)
@@ -150,10 +184,11 @@ fn settlement() -> Settlement {
     }
 }
 
-async fn pair(ledger: &PgLedger, n: u64) -> Result<(), Error> {
+async fn write(ledger: &PgLedger, n: u64, settled: bool) -> Result<(), Error> {
     let claim = claim(n);
     let id = claim.id;
     match ledger.claim(claim).await? {
+        Claimed::Granted(_) if !settled => Ok(()),
         Claimed::Granted(fence) => Ok(ledger.settle(id, fence, settlement()).await?),
         Claimed::Taken(_) => Err("a new key was taken".into()),
     }
@@ -193,7 +228,7 @@ impl Single {
         })
     }
 
-    async fn pair(&self, n: u64) -> Result<(), Error> {
+    async fn write(&self, n: u64, settled: bool) -> Result<(), Error> {
         let (claim, settlement) = (claim(n), settlement());
         let (id, key, fingerprint) = (&claim.id.0[..], &claim.fingerprint.0.0[..], &claim.fingerprint.0.0[..]);
         let (caller, at) = (&claim.caller.0.0[..], claim.at.0 as i64);
@@ -218,6 +253,9 @@ impl Single {
             )
             .await?;
         let fence: i64 = row.get(0);
+        if !settled {
+            return Ok(());
+        }
         let fields = serde_json::json!(settlement.fields).to_string();
         let content = &settlement.content[..];
         let settled = self

@@ -15,6 +15,7 @@ pub mod postgres;
 pub mod search;
 pub mod shared;
 pub mod sqlite;
+mod waiting;
 mod words;
 
 use std::future::Future;

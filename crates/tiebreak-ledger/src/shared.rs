@@ -6,13 +6,30 @@
 //!
 //! A gateway holds its lanes, as its claims, for as long as its *life* lasts. When a life ends without a goodbye, its lanes are
 //! suspect: a request of its may still be on the way.
+//!
+//! [`SharedLedger`] is the client's side of all this, whatever the [`Database`]: PostgreSQL, or a model of one in the simulator.
+
+mod batch;
+mod change;
+mod client;
+mod database;
+mod keeper;
+mod options;
+mod standing;
+mod writer;
 
 use std::time::Duration;
 
 use tiebreak_core::lane::LaneId;
+use tiebreak_core::record::Fence;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub use self::change::{Change, Job, LaneKey, Slot};
+pub use self::client::SharedLedger;
+pub use self::database::{Asked, Database, Done, Keeping, Reading, Taken, Trouble, Writing};
+pub use self::options::Options;
+pub use self::standing::Standing;
 use crate::Pending;
 
 /// One life of a gateway in a shared ledger.
@@ -38,6 +55,8 @@ impl Life {
 pub struct Grant {
     /// The life in which it was granted.
     pub life: u64,
+    /// The number of this holding: it only grows. What is said of an earlier one changes nothing.
+    pub fence: Fence,
     /// For so long an unguarded request may still arrive in it.
     pub suspect_for: Duration,
     /// The entity tag that the last write in it produced, where that is known. The representation does not travel: it belongs
@@ -63,11 +82,12 @@ pub trait SharedLanes: Send + Sync {
     /// Asks for a lane. `None`: another gateway has it, and this one waits for it; ask again.
     fn ask(&self, lane: &LaneId) -> Pending<'_, Option<Grant>>;
 
-    /// Gives a lane up, or waiting for it. The first who waits has it from now on.
-    fn pass(&self, lane: &LaneId, left: Left) -> Pending<'_, ()>;
+    /// Gives up the holding of a lane that has this fence; or, without one, waiting for it, and whatever holding came of that. The
+    /// first who waits has it from now on.
+    fn pass(&self, lane: &LaneId, fence: Option<Fence>, left: Left) -> Pending<'_, ()>;
 
-    /// Gives a lane up if another gateway waits for it, and says whether that was so.
-    fn offer(&self, lane: &LaneId, left: Left) -> Pending<'_, bool>;
+    /// Gives this holding of a lane up if another gateway waits for it, and says whether that was so.
+    fn offer(&self, lane: &LaneId, fence: Fence, left: Left) -> Pending<'_, bool>;
 
     /// Told when a lane may have been handed to somebody: a hint to ask again, which may be missed.
     fn hint(&self) -> &Notify;

@@ -38,7 +38,8 @@ impl Register {
         self.lock().fingerprints.insert(fingerprint, number);
     }
 
-    fn claimed(&self, claim: &Claim) -> Number {
+    /// This is a claim of a write.
+    pub(crate) fn claimed(&self, claim: &Claim) -> Number {
         let mut known = self.lock();
         let number = known.fingerprints.get(&claim.fingerprint).copied();
         let number = number.expect("every write is registered before it is submitted");
@@ -46,7 +47,8 @@ impl Register {
         number
     }
 
-    fn of(&self, id: WriteId) -> Number {
+    /// Of which write this is a record.
+    pub(crate) fn of(&self, id: WriteId) -> Number {
         let number = self.lock().ids.get(&id).copied();
         number.expect("every record began with a claim")
     }
@@ -182,12 +184,16 @@ impl Ledger for SimLedger {
             return Box::pin(std::future::ready(unkept()));
         }
         if self.sabotage == Sabotage::GrantWhenDown && self.is_down() {
-            self.trace
-                .note(Event::Claimed(number, id, Fence(self.unkept.load(Ordering::Relaxed))));
+            self.trace.note(Event::Claimed(
+                number,
+                id,
+                Fence(self.unkept.load(Ordering::Relaxed)),
+                0,
+            ));
             return Box::pin(std::future::ready(unkept()));
         }
         self.later(self.memory.claim(claim), |claimed| match claimed {
-            Claimed::Granted(fence) => Some(Event::Claimed(number, id, *fence)),
+            Claimed::Granted(fence) => Some(Event::Claimed(number, id, *fence, 0)),
             Claimed::Taken(_) => None,
         })
     }
@@ -196,7 +202,7 @@ impl Ledger for SimLedger {
         self.aim(Op::Amend);
         let number = self.register.of(id);
         self.later(self.memory.amend(id, fence, attempt, held), |fence| {
-            Some(Event::Claimed(number, id, *fence))
+            Some(Event::Claimed(number, id, *fence, 0))
         })
     }
 
@@ -237,7 +243,7 @@ impl Ledger for SimLedger {
         self.aim(Op::Retake);
         let number = self.register.of(id);
         self.later(self.memory.retake(id, attempt, held), |fence| {
-            Some(Event::Claimed(number, id, *fence))
+            Some(Event::Claimed(number, id, *fence, 0))
         })
     }
 

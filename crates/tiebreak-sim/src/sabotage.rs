@@ -26,4 +26,22 @@ pub enum Sabotage {
     SettleUnkept,
     /// Claims are granted while the ledger is down.
     GrantWhenDown,
+    /// The shared database does not compare fences.
+    FencesIgnored,
+    /// The shared database reckons leases by the clocks of those who ask.
+    LeaseByLocalClock,
+    /// The shared database renews leases of processes that were declared dead.
+    DeadRevived,
+    /// The shared database lets a lane be given up whichever holding of it was meant.
+    LaneFencesIgnored,
+    /// The shared database gives a lane to whoever asks.
+    LanesUnheld,
+    /// The lanes of a process that was declared dead are not suspect.
+    NothingSuspect,
+    /// The shared database lets one key be claimed twice.
+    KeysTwice,
+    /// The shared database grants claims of writes that are in doubt.
+    DoubtsForgotten,
+    /// The shared database forgets what it committed last when it stops.
+    CommitsForgotten,
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tiebreak_core::policy::{OnDuplicate, Policy, Unguarded};
 
+use crate::fleet::link::Storms;
 use crate::ledger::Faults;
 use crate::origin::{Habits, Tags, Thanks};
 use crate::sabotage::Sabotage;
@@ -50,6 +51,21 @@ pub enum Work {
     Job,
 }
 
+/// Several gateways over one database.
+#[derive(Debug, Clone, Copy)]
+pub struct Fleet {
+    /// For so long a gateway counts as alive.
+    pub lease: Duration,
+    /// What goes wrong between gateways and database.
+    pub storms: Storms,
+    /// Whether gateways are cut off from the database, now and then.
+    pub cuts: bool,
+    /// How many of a hundred accidents stop a gateway for a while instead of killing it.
+    pub stops: u64,
+    /// How many of a hundred requests go to another gateway than the caller's usual one.
+    pub strays: u64,
+}
+
 /// A world.
 #[derive(Debug, Clone)]
 pub struct Scenario {
@@ -71,9 +87,11 @@ pub struct Scenario {
     pub pooled: bool,
     /// Gateways over one ledger.
     pub gateways: usize,
+    /// Several gateways, each a process of its own, over one database, instead of one process with a ledger of its own.
+    pub fleet: Option<Fleet>,
     /// Whether somebody writes around Tiebreak.
     pub bypass: bool,
-    /// How often the process is killed.
+    /// How often each process is killed (or stopped).
     pub crashes: u64,
     /// How often a door drops a write in the middle, in a hundred.
     pub cancels: u64,
@@ -105,9 +123,18 @@ impl Scenario {
             patience: Duration::from_secs(20),
             attempt_timeout: Duration::from_millis(400),
             backoff: (Duration::from_millis(20), Duration::from_millis(500)),
-            late_after: LATE,
+            late_after: self.late_after(),
             on_duplicate: OnDuplicate::Stop,
             ..Policy::default()
+        }
+    }
+
+    /// What the gateways reckon with. Where their clocks differ, that has to be in it.
+    #[must_use]
+    pub fn late_after(&self) -> Duration {
+        match self.fleet {
+            None => LATE,
+            Some(_) => LATE + Duration::from_secs(1),
         }
     }
 
@@ -160,6 +187,7 @@ const BASE: Scenario = Scenario {
     callers: 1,
     pooled: false,
     gateways: 1,
+    fleet: None,
     bypass: false,
     crashes: 0,
     cancels: 0,
@@ -170,9 +198,95 @@ const BASE: Scenario = Scenario {
     sabotage: Sabotage::None,
 };
 
+const FLEET: Fleet = Fleet {
+    lease: Duration::from_secs(4),
+    storms: Storms {
+        lost_before: 6,
+        lost_after: 10,
+        late: 4,
+        slow: 4,
+        refused: 10,
+    },
+    cuts: true,
+    stops: 60,
+    strays: 20,
+};
+
+const MANY: Scenario = Scenario {
+    name: "fleet",
+    weather: ROUGH,
+    fleet: Some(FLEET),
+    writers: 6,
+    writes: 4,
+    crashes: 4,
+    outages: true,
+    ..BASE
+};
+
+/// Every scenario with a shared ledger.
+#[must_use]
+pub fn shared() -> Vec<Scenario> {
+    vec![
+        MANY,
+        // Nothing goes wrong, but callers read through one gateway and write through another.
+        Scenario {
+            name: "fleet-calm",
+            weather: CALM,
+            fleet: Some(Fleet {
+                storms: Storms::default(),
+                cuts: false,
+                strays: 50,
+                ..FLEET
+            }),
+            crashes: 0,
+            outages: false,
+            ..MANY
+        },
+        Scenario {
+            name: "fleet-tagless",
+            habits: Habits {
+                tags: Tags::None,
+                thanks: Thanks::Bare,
+                ..PLAIN
+            },
+            work: &[Work::Edit, Work::Patch, Work::Job],
+            ..MANY
+        },
+        Scenario {
+            name: "fleet-creations",
+            work: &[Work::Create, Work::Live, Work::Live, Work::Job, Work::Job],
+            ..MANY
+        },
+        Scenario {
+            name: "fleet-keys",
+            habits: Habits {
+                honours_keys: true,
+                ..PLAIN
+            },
+            work: &[Work::Edit, Work::Create, Work::EditRebase, Work::Job],
+            ..MANY
+        },
+        Scenario {
+            name: "fleet-strangers",
+            habits: Habits { private: true, ..PLAIN },
+            work: &[Work::Edit, Work::Create, Work::Patch],
+            callers: 3,
+            strangers: 40,
+            ..MANY
+        },
+    ]
+}
+
 /// Every scenario.
 #[must_use]
 pub fn all() -> Vec<Scenario> {
+    let mut all = alone();
+    all.extend(shared());
+    all
+}
+
+/// Every scenario of one process.
+fn alone() -> Vec<Scenario> {
     vec![
         BASE,
         Scenario {

@@ -20,8 +20,8 @@ pub type Number = usize;
 pub enum Event {
     /// A caller asks for a write, or repeats it.
     Submitted(Number),
-    /// A claim, or a claim anew, is durable.
-    Claimed(Number, WriteId, Fence),
+    /// A claim, or a claim anew, of the process on this machine is durable.
+    Claimed(Number, WriteId, Fence, usize),
     /// A settlement is durable; without a fence: of a doubt.
     Settled(Number, WriteId, Option<Fence>, Outcome),
     /// A doubt is durable.
@@ -44,8 +44,14 @@ pub enum Event {
     Answered(Answered),
     /// Somebody else got an answer to this write under its key.
     Overheard(Answered),
-    /// The process was killed.
-    Crashed,
+    /// A caller was shown this document at this path.
+    Looked(String, Fields),
+    /// The process on this machine was killed.
+    Crashed(usize),
+    /// It was stopped,
+    Stopped(usize),
+    /// and goes on.
+    Continued(usize),
 }
 
 /// An attempt on the wire.
@@ -53,6 +59,8 @@ pub enum Event {
 pub struct Sent {
     /// Which write.
     pub write: Number,
+    /// From which machine.
+    pub host: usize,
     /// The number of the request.
     pub serial: u64,
     /// Its `If-Match`.

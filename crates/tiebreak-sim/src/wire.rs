@@ -28,6 +28,7 @@ pub const NUMBER: &str = "x-sim-write";
 #[derive(Clone)]
 pub struct Wire {
     inner: Arc<Inner>,
+    host: usize,
 }
 
 struct Inner {
@@ -79,6 +80,16 @@ impl Wire {
                 serial: AtomicU64::new(0),
                 cache: Mutex::default(),
             }),
+            host: 0,
+        }
+    }
+
+    /// The wire from this machine.
+    #[must_use]
+    pub fn from(&self, host: usize) -> Wire {
+        Wire {
+            inner: Arc::clone(&self.inner),
+            host,
         }
     }
 
@@ -140,7 +151,7 @@ impl Wire {
             let learned = match &delivery {
                 Delivery::NotSent(_) => Learned::NotSent,
                 Delivery::Unknown(_) => Learned::Unknown,
-                Delivery::Answered(response) => learned(&request, response),
+                Delivery::Answered(response) | Delivery::Declined(response) => learned(&request, response),
             };
             self.inner.trace.note(Event::Delivered(write, serial, learned));
         }
@@ -154,6 +165,7 @@ impl Wire {
         };
         self.inner.trace.note(Event::Sent(Sent {
             write,
+            host: self.host,
             serial,
             if_match: field("if-match"),
             creates: field("if-none-match").as_deref() == Some("*"),
@@ -240,7 +252,7 @@ impl Wire {
         }
         let lost = matches!(delivery, Delivery::Unknown(_));
         let status = match &delivery {
-            Delivery::Answered(response) => response.status.as_u16(),
+            Delivery::Answered(response) | Delivery::Declined(response) => response.status.as_u16(),
             _ => 0,
         };
         match self.inner.sabotage {

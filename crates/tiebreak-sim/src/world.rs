@@ -1,27 +1,26 @@
 //! One run: engines, writers and accidents, on one thread in virtual time.
 
-use std::future::Future;
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tiebreak_client::caller::Callers;
+use tiebreak_client::Engine;
 use tiebreak_client::clock::Clock;
-use tiebreak_client::{Engine, EngineOptions};
-use tiebreak_core::judge::Judge;
 use tiebreak_core::time::Time;
 use tiebreak_ledger::memory::MemoryLedger;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::dice::Dice;
+use crate::fleet::SimDatabase;
+use crate::fleet::clock::DbClock;
+use crate::fleet::tables::Tables;
+use crate::host::{Host, Up};
 use crate::ledger::{Register, SimLedger};
 use crate::origin::{Fields, Origin};
-use crate::scenario::{LATE, Scenario};
+use crate::scenario::{Fleet, LATE, Scenario};
 use crate::trace::{Applied, Event, Trace};
 use crate::wire::Wire;
-use crate::writer::{SHARED, Write, Writer};
+use crate::writer::{FIRST, MEMBERS, SHARED, Write, Writer};
 
 /// When every run begins.
 const BEGIN: Time = Time(1_800_000_000_000);
@@ -42,13 +41,23 @@ pub struct Run {
     pub events: Vec<(Time, Event)>,
     /// Whether every caller came to an end.
     pub ended: bool,
+    /// What contradicts itself in the database in the end.
+    pub contradictions: Vec<String>,
 }
 
-/// The engines of one life of the process; none while it is down.
-#[derive(Clone, Default)]
-pub(crate) struct Up {
+/// Where the record of writes is kept.
+pub(crate) enum Store {
+    /// By the one process.
+    Own(Mutex<SimLedger>),
+    /// By a fleet.
+    Shared(SimDatabase, Fleet),
+}
+
+/// A gateway that takes a caller's requests.
+pub(crate) struct Gate {
+    pub(crate) host: usize,
     pub(crate) generation: u64,
-    pub(crate) engines: Vec<Arc<Engine>>,
+    pub(crate) engine: Arc<Engine>,
 }
 
 /// What all parts of a run share.
@@ -60,14 +69,11 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) wire: Wire,
     pub(crate) register: Register,
-    up: Mutex<Up>,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) store: Store,
     /// A plain list of waiters, woken in order: the shards of a `watch` are drawn at random.
     changed: Notify,
     writes: Mutex<Vec<Write>>,
-    ledger: Mutex<SimLedger>,
-    polls: AtomicU64,
-    crash_at: AtomicU64,
-    crashes: AtomicU64,
 }
 
 /// Runs `scenario` with all chance drawn from `seed`.
@@ -86,16 +92,19 @@ pub fn run(scenario: &Scenario, seed: u64) -> Run {
 
 async fn live(scenario: Scenario, seed: u64) -> Run {
     let world = World::new(scenario, seed);
-    world.start().await;
+    let mut helpers = vec![
+        tokio::spawn(outages(Arc::clone(&world))),
+        tokio::spawn(around(Arc::clone(&world))),
+    ];
+    for host in 0..world.hosts.len() {
+        world.start(host).await;
+        helpers.push(tokio::spawn(restarts(Arc::clone(&world), host)));
+        helpers.push(tokio::spawn(cuts(Arc::clone(&world), host)));
+    }
     let mut tasks = Vec::new();
     for n in 0..world.scenario.writers {
         tasks.push(tokio::spawn(Writer::new(Arc::clone(&world), n).work()));
     }
-    let helpers = [
-        tokio::spawn(restarts(Arc::clone(&world))),
-        tokio::spawn(outages(Arc::clone(&world))),
-        tokio::spawn(around(Arc::clone(&world))),
-    ];
     let all = async {
         for task in tasks {
             task.await.expect("writers do not panic");
@@ -107,12 +116,21 @@ async fn live(scenario: Scenario, seed: u64) -> Run {
     }
     // What is late still arrives.
     tokio::time::sleep(LATE * 2).await;
+    for path in SHARED {
+        if let Some(last) = world.wire.origin().fields(path) {
+            world.trace.note(Event::Looked(path.to_owned(), last));
+        }
+    }
     Run {
         scenario: world.scenario.clone(),
         seed,
         writes: world.lock_writes().clone(),
         events: world.trace.events(),
         ended,
+        contradictions: match &world.store {
+            Store::Own(_) => Vec::new(),
+            Store::Shared(database, _) => database.tables().check(),
+        },
     }
 }
 
@@ -122,7 +140,7 @@ impl World {
         let (dice, trace, register) = (Dice::new(seed), Trace::new(clock), Register::default());
         let mut origin = Origin::new(scenario.habits);
         for path in SHARED {
-            let fields: Fields = (0..6).map(|n| (format!("f{n}"), "first".to_owned())).collect();
+            let fields: Fields = MEMBERS.iter().map(|m| ((*m).to_owned(), FIRST.to_owned())).collect();
             origin.put(path, fields);
         }
         let timeout = scenario.policy().attempt_timeout;
@@ -134,17 +152,28 @@ impl World {
             timeout,
             scenario.sabotage,
         );
+        let (store, hosts) = match scenario.fleet {
+            None => {
+                let own = ledger(&scenario, MemoryLedger::new(), &register, &dice, &trace);
+                (Store::Own(Mutex::new(own)), 1)
+            }
+            Some(fleet) => {
+                let hosts = dice.number(2..5);
+                (
+                    Store::Shared(database(&scenario, &fleet, &register, &dice, &trace), fleet),
+                    hosts,
+                )
+            }
+        };
+        let hosts = (0..usize::try_from(hosts).unwrap_or(1)).map(|_| Host::new(scenario.crashes));
         let world = World {
             seed,
             clock,
             wire,
-            up: Mutex::default(),
+            hosts: hosts.collect(),
+            store,
             changed: Notify::new(),
             writes: Mutex::default(),
-            ledger: Mutex::new(ledger(&scenario, MemoryLedger::new(), &register, &dice, &trace)),
-            polls: AtomicU64::new(0),
-            crash_at: AtomicU64::new(u64::MAX),
-            crashes: AtomicU64::new(scenario.crashes),
             dice,
             trace,
             register,
@@ -157,93 +186,98 @@ impl World {
         self.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ledger(&self) -> SimLedger {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The ledger of the one process.
+    pub(crate) fn ledger(&self) -> SimLedger {
+        match &self.store {
+            Store::Own(ledger) => ledger.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Store::Shared(..) => unreachable!("a fleet has no ledger in memory"),
+        }
     }
 
-    /// The process starts, or starts again.
-    async fn start(&self) {
-        let generation = self.up().generation;
-        let mut engines = Vec::new();
-        for gateway in 0..self.scenario.gateways as u64 {
-            let options = EngineOptions {
-                policy: Arc::new(self.scenario.policy()),
-                callers: Arc::new(Callers::new(&[7; 32])),
-                seed: Some(self.seed ^ (generation << 32) ^ (gateway << 48)),
-                ..EngineOptions::default()
-            };
-            let engine = Engine::new(
-                options,
-                self.clock,
-                Arc::new(self.ledger()),
-                Arc::new(self.wire.clone()),
-                Arc::new(Judge::standard()),
-            );
-            engine.recover().await.expect("the ledger was just opened");
-            if generation > 0 {
-                // An earlier process may have served reads and claimed nothing; then the ledger does not know.
-                engine.reads().forgot(self.clock.now());
+    /// Something happens to a process: it is killed or, in a fleet, perhaps only stopped for a while.
+    pub(crate) fn strike(self: &Arc<Self>, host: usize) {
+        match &self.scenario.fleet {
+            Some(fleet) if self.dice.chance(fleet.stops) => {
+                // Some wake up in time, some long after their lease ran out.
+                let most = u64::try_from(fleet.lease.as_millis()).unwrap_or_default() * 3;
+                let rest = self.dice.time(10..most);
+                self.hosts[host].strike_after(|| self.dice.number(20..900));
+                self.stop(host, rest);
             }
-            engines.push(Arc::new(engine));
+            _ => self.crash(host),
         }
-        if self.crashes.load(Ordering::Relaxed) > 0 {
-            self.crashes.fetch_sub(1, Ordering::Relaxed);
-            let polls = self.polls.load(Ordering::Relaxed);
-            self.crash_at.store(polls + self.dice.number(5..150), Ordering::Relaxed);
-        }
-        self.set_up(Up { generation, engines });
     }
 
     /// The process is killed: from here on nothing that it did not make durable has happened.
-    fn crash(&self) {
-        self.trace.note(Event::Crashed);
-        let image = self.ledger().memory.reopen_at(self.clock.now());
-        let next = ledger(&self.scenario, image, &self.register, &self.dice, &self.trace);
-        *self.ledger.lock().unwrap_or_else(PoisonError::into_inner) = next;
-        let generation = self.up().generation + 1;
+    fn crash(&self, host: usize) {
+        self.trace.note(Event::Crashed(host));
+        if let Store::Own(own) = &self.store {
+            let image = self.ledger().memory.reopen_at(self.clock.now());
+            let next = ledger(&self.scenario, image, &self.register, &self.dice, &self.trace);
+            *own.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        }
+        let generation = self.hosts[host].up().generation + 1;
         let engines = Vec::new();
-        self.set_up(Up { generation, engines });
+        self.set_up(host, Up { generation, engines });
+        self.hosts[host].go_on();
     }
 
-    fn up(&self) -> Up {
-        self.up.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set_up(&self, up: Up) {
-        *self.up.lock().unwrap_or_else(PoisonError::into_inner) = up;
+    pub(crate) fn set_up(&self, host: usize, up: Up) {
+        self.hosts[host].set_up(up);
         self.changed.notify_waiters();
     }
 
-    async fn until(&self, condition: impl Fn(&Up) -> bool) -> Up {
-        loop {
-            // On one thread nothing changes between the look and the wait.
-            let up = self.up();
-            if condition(&up) {
-                return up;
-            }
+    pub(crate) async fn until(&self, condition: impl Fn() -> bool) {
+        // On one thread nothing changes between the look and the wait.
+        while !condition() {
             self.changed.notified().await;
         }
     }
 
-    /// Waits until the process is up.
-    pub(crate) async fn engines(&self) -> Up {
-        self.until(|up| !up.engines.is_empty()).await
+    fn is_down(&self, host: usize) -> bool {
+        self.hosts[host].up().engines.is_empty()
     }
 
-    /// Performs `work` inside the process; `None` if that is killed first.
-    pub(crate) async fn inside<T>(self: &Arc<Self>, generation: u64, work: impl Future<Output = T>) -> Option<T> {
-        let work = pin!(work);
-        let counted = Counted {
-            world: Arc::clone(self),
-            generation,
-            work,
+    /// The gateway that takes the requests of caller `number`: its own, or the next that is up.
+    pub(crate) async fn gate(&self, number: usize) -> Gate {
+        let strays = self.scenario.fleet.is_some_and(|fleet| self.dice.chance(fleet.strays));
+        let first = match strays {
+            true => number + 1,
+            false => number,
         };
-        tokio::select! {
-            biased;
-            _ = self.until(|up| up.generation != generation) => None,
-            done = counted => done,
+        loop {
+            for at in first..first + self.hosts.len() {
+                let host = at % self.hosts.len();
+                let Up { generation, engines } = self.hosts[host].up();
+                if !engines.is_empty() {
+                    let engine = Arc::clone(&engines[number % engines.len()]);
+                    return Gate {
+                        host,
+                        generation,
+                        engine,
+                    };
+                }
+            }
+            self.changed.notified().await;
         }
     }
+}
+
+fn database(scenario: &Scenario, fleet: &Fleet, register: &Register, dice: &Dice, trace: &Trace) -> SimDatabase {
+    let clock = DbClock {
+        began: BEGIN.after(dice.time(0..7_200_000)),
+        start: Instant::now(),
+        drift: i64::try_from(dice.number(0..21)).unwrap_or_default() - 10,
+    };
+    let tables = Tables::new(register.clone(), trace.clone(), scenario.sabotage);
+    SimDatabase::new(
+        tables,
+        clock,
+        dice.clone(),
+        trace.clone(),
+        fleet.storms,
+        scenario.sabotage,
+    )
 }
 
 fn ledger(scenario: &Scenario, memory: MemoryLedger, register: &Register, dice: &Dice, trace: &Trace) -> SimLedger {
@@ -257,37 +291,15 @@ fn ledger(scenario: &Scenario, memory: MemoryLedger, register: &Register, dice: 
     )
 }
 
-/// Work inside the process, which is killed at a certain poll: between any two of its effects.
-struct Counted<'a, F> {
-    world: Arc<World>,
-    generation: u64,
-    work: Pin<&'a mut F>,
-}
-
-impl<F: Future> Future for Counted<'_, F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polls = self.world.polls.fetch_add(1, Ordering::Relaxed) + 1;
-        if polls == self.world.crash_at.load(Ordering::Relaxed) {
-            self.world.crash();
-        }
-        if self.world.up().generation != self.generation {
-            return Poll::Ready(None);
-        }
-        self.work.as_mut().poll(cx).map(Some)
-    }
-}
-
 /// Starts the process again after it was killed; kills it when its ledger stopped.
-async fn restarts(world: Arc<World>) {
+async fn restarts(world: Arc<World>, host: usize) {
     loop {
-        let down = world.until(|up| up.engines.is_empty());
+        let down = world.until(|| world.is_down(host));
         if tokio::time::timeout(Duration::from_millis(300), down).await.is_ok() {
             tokio::time::sleep(world.dice.time(10..400)).await;
-            world.start().await;
-        } else if world.ledger().is_lost() {
-            world.crash();
+            world.start(host).await;
+        } else if matches!(world.store, Store::Own(_)) && world.ledger().is_lost() {
+            world.crash(host);
         }
     }
 }
@@ -298,13 +310,41 @@ async fn outages(world: Arc<World>) {
         return;
     }
     loop {
-        tokio::time::sleep(world.dice.time(50..600)).await;
-        let memory = world.ledger().memory;
-        memory.down("its disk is gone");
-        world.trace.note(Event::LedgerDown);
-        tokio::time::sleep(world.dice.time(20..400)).await;
-        memory.up();
-        world.trace.note(Event::LedgerUp);
+        match &world.store {
+            Store::Own(_) => {
+                tokio::time::sleep(world.dice.time(50..600)).await;
+                let memory = world.ledger().memory;
+                memory.down("its disk is gone");
+                world.trace.note(Event::LedgerDown);
+                tokio::time::sleep(world.dice.time(20..400)).await;
+                memory.up();
+                world.trace.note(Event::LedgerUp);
+            }
+            Store::Shared(database, _) => {
+                tokio::time::sleep(world.dice.time(100..6_000)).await;
+                database.remember();
+                tokio::time::sleep(world.dice.time(1..100)).await;
+                database.stop();
+                tokio::time::sleep(world.dice.time(20..3_000)).await;
+                database.start();
+            }
+        }
+    }
+}
+
+/// A machine of a fleet is cut off from the database, now and then.
+async fn cuts(world: Arc<World>, host: usize) {
+    let Store::Shared(database, fleet) = &world.store else {
+        return;
+    };
+    if !fleet.cuts {
+        return;
+    }
+    loop {
+        tokio::time::sleep(world.dice.time(500..20_000)).await;
+        database.cut_off(host);
+        tokio::time::sleep(world.dice.time(10..9_000)).await;
+        database.join(host);
     }
 }
 

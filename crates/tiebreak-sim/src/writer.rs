@@ -1,5 +1,6 @@
 //! A caller of the gateway: reads, edits, writes, and repeats what it may repeat.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,10 +25,16 @@ use crate::sabotage::Sabotage;
 use crate::scenario::Work;
 use crate::trace::{Answered, Event, Number};
 use crate::wire::NUMBER;
-use crate::world::World;
+use crate::world::{Gate, World};
 
 /// The documents that all writers share.
 pub const SHARED: [&str; 2] = ["/shared/1", "/shared/2"];
+
+/// Their members,
+pub const MEMBERS: [&str; 6] = ["f0", "f1", "f2", "f3", "f4", "f5"];
+
+/// and what each of them is in the beginning.
+pub const FIRST: &str = "first";
 
 /// How often a caller asks for one write, at most.
 const REPEATS: u32 = 6;
@@ -112,12 +119,12 @@ impl Writer {
         request
     }
 
-    fn connection(&self, generation: u64) -> u64 {
+    fn connection(&self, gate: &Gate) -> u64 {
         let place = match self.world.scenario.pooled {
             true => self.world.dice.number(0..3),
             false => self.number as u64,
         };
-        generation * 100 + place
+        (gate.generation * 100 + place) * 10 + gate.host as u64
     }
 
     fn caller_id(&self) -> CallerId {
@@ -126,11 +133,21 @@ impl Writer {
 
     /// Reads through the gateway, which remembers what it served.
     async fn read(&self, path: &str) -> (Response, u64) {
-        let up = self.world.engines().await;
-        let engine = &up.engines[self.number % up.engines.len()];
+        let gate = loop {
+            let gate = self.world.gate(self.number).await;
+            // A stopped gateway serves it when it goes on.
+            let served = self.world.inside(gate.host, gate.generation, std::future::ready(()));
+            if served.await.is_some() {
+                break gate;
+            }
+        };
+        let engine = &gate.engine;
         let request = self.request(Method::GET, path, Bytes::new());
         let response = self.world.wire.read(&request);
-        let connection = self.connection(up.generation);
+        if let Ok(Value::Object(seen)) = serde_json::from_slice::<Value>(&response.content) {
+            self.world.trace.note(Event::Looked(path.to_owned(), texts(&seen)));
+        }
+        let connection = self.connection(&gate);
         if let Some(representation) = Representation::of(&response) {
             let read = Read {
                 caller: self.caller_id(),
@@ -138,7 +155,7 @@ impl Writer {
                 variant: Variant::of(request.headers(), &response.headers).unwrap_or_default(),
                 connection: Some(connection),
             };
-            let now = self.world.clock.now();
+            let now = engine.clock().now();
             engine.reads().note(read, response.etag(), Some(representation), now);
         }
         (response, connection)
@@ -286,8 +303,8 @@ impl Writer {
     async fn submit(&self, asked: Asked, connection: Option<u64>) {
         let dice = &self.world.dice;
         for _ in 0..REPEATS {
-            let up = self.world.engines().await;
-            let engine = Arc::clone(&up.engines[self.number % up.engines.len()]);
+            let gate = self.world.gate(self.number).await;
+            let engine = Arc::clone(&gate.engine);
             let submission = Submission {
                 caller: Some(self.caller_id()),
                 connection,
@@ -298,12 +315,7 @@ impl Writer {
             self.world.trace.note(Event::Submitted(asked.number));
             let request = asked.request.clone();
             let work = Box::pin(async move { engine.write(request, submission).await });
-            let patience = match dice.chance(self.world.scenario.cancels) {
-                true => dice.time(1..400),
-                false => Duration::from_secs(600),
-            };
-            let answer = tokio::time::timeout(patience, self.world.inside(up.generation, work));
-            let again = match answer.await.unwrap_or_default() {
+            let again = match self.answer(&gate, work).await {
                 // Killed or dropped without an answer: only a key makes it safe to ask again.
                 None => asked.key.is_some(),
                 Some(answer) => {
@@ -337,8 +349,8 @@ impl Writer {
         if last.is_none_or(|(_, kept)| !kept) {
             return;
         }
-        let up = self.world.engines().await;
-        let engine = Arc::clone(&up.engines[self.number % up.engines.len()]);
+        let gate = self.world.gate(self.number).await;
+        let engine = Arc::clone(&gate.engine);
         let mut request = asked.request.clone();
         request
             .headers
@@ -351,10 +363,33 @@ impl Writer {
             ..Submission::default()
         };
         let work = Box::pin(async move { engine.write(request, submission).await });
-        if let Some(answer) = self.world.inside(up.generation, work).await {
+        if let Some(answer) = self.world.inside(gate.host, gate.generation, work).await {
             let told = Self::told(asked.number, &answer);
             self.world.trace.note(Event::Overheard(told));
         }
+    }
+
+    /// Waits for the answer to `work`; `None`: the process was killed, or the caller does not wait any longer.
+    async fn answer(&self, gate: &Gate, work: impl Future<Output = Answer> + Send + 'static) -> Option<Answer> {
+        let (world, dice) = (&self.world, &self.world.dice);
+        let work = {
+            let (world, host, generation) = (Arc::clone(world), gate.host, gate.generation);
+            async move { world.inside(host, generation, work).await }
+        };
+        if world.scenario.fleet.is_none() {
+            let patience = match dice.chance(world.scenario.cancels) {
+                true => dice.time(1..400),
+                false => Duration::from_secs(600),
+            };
+            return tokio::time::timeout(patience, work).await.unwrap_or_default();
+        }
+        // A caller that hangs up takes nothing with it: the gateway goes on.
+        let patience = match dice.chance(20) {
+            true => dice.time(500..9_000),
+            false => Duration::from_secs(600),
+        };
+        let answer = tokio::time::timeout(patience, tokio::spawn(work)).await;
+        answer.ok().and_then(Result::ok).flatten()
     }
 
     fn may_repeat(&self, asked: &Asked, answer: &Answer) -> bool {

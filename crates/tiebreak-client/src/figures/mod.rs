@@ -148,6 +148,11 @@ impl Figures {
         drop(rest);
     }
 
+    /// A request was refused of which no more is known than why.
+    pub fn turned_away(&self, problem: Kind) {
+        self.problems[place(Kind::ALL, &problem)].fetch_add(1, Relaxed);
+    }
+
     /// A verdict of this class was given.
     pub(crate) fn met(&self, class: Class, at: Time) {
         let n = place(&Class::ALL, &class);

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tiebreak_core::lane::LaneId;
+use tiebreak_core::record::Fence;
 use tiebreak_core::time::Time;
 use tiebreak_ledger::shared::{Grant, Left, SharedLanes};
 use tiebreak_ledger::{Ledger, LedgerError};
@@ -45,7 +46,7 @@ enum Next {
     Go,
     Ask(LaneId),
     /// The lane has served a batch: whoever waits elsewhere comes first.
-    Offer(LaneId, Left),
+    Offer(LaneId, Fence, Left),
 }
 
 impl Ticket {
@@ -69,28 +70,27 @@ impl Ticket {
                         self.lanes.granted(&lane, &grant);
                         continue;
                     }
-                    let wait = AGAIN + AGAIN.mul_f64(self.jitter(asked));
+                    let wait = AGAIN + AGAIN.mul_f64(jitter(life, asked));
                     asked = asked.saturating_add(1);
                     tokio::select! {
                         () = hint => {}
                         () = tokio::time::sleep(wait) => {}
                     }
                 }
-                Next::Offer(lane, left) => match shared.offer(&lane, left).await {
-                    Ok(false) => self.lanes.kept(&lane, life),
+                Next::Offer(lane, fence, left) => match shared.offer(&lane, fence, left).await {
+                    Ok(false) => self.lanes.kept(&lane, life, fence),
                     // If it is not known what became of the offer, asking tells.
                     Ok(true) | Err(_) => self.lanes.given_up(&lane),
                 },
             }
         }
     }
+}
 
-    /// A number from 0 to 1 that differs from place to place and from time to time.
-    fn jitter(&self, asked: u32) -> f64 {
-        let place = Arc::as_ptr(&self.place) as usize as u64;
-        let mixed = (place ^ u64::from(std::process::id()) ^ u64::from(asked)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        f64::from((mixed >> 40) as u32) / f64::from(1_u32 << 24)
-    }
+/// A number from 0 to 1 that differs from gateway to gateway, as their lives do, and from time to time.
+fn jitter(life: u64, asked: u32) -> f64 {
+    let mixed = (life << 32 | u64::from(asked)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    f64::from((mixed >> 40) as u32) / f64::from(1_u32 << 24)
 }
 
 impl Lanes {
@@ -105,7 +105,8 @@ impl Lanes {
                         continue;
                     }
                     if !tenancy.admits(now) {
-                        return Next::Offer(id.clone(), lane.left(now));
+                        let fence = tenancy.fence;
+                        return Next::Offer(id.clone(), fence, lane.left(now));
                     }
                     if place.lanes.len() == 1 {
                         tenancy.admitted += 1;
@@ -141,7 +142,7 @@ impl Lanes {
         let now = self.clock.now();
         let mut state = self.lock();
         let Some(lane) = state.lanes.get_mut(id) else { return };
-        lane.lease = Lease::Held(Tenancy::new(grant.life, now));
+        lane.lease = Lease::Held(Tenancy::new(grant.life, grant.fence, now));
         // What this gateway remembers is current only if nobody else has written since.
         let current = |tag: &str| grant.tag.as_deref() == Some(tag);
         let known = lane
@@ -158,10 +159,10 @@ impl Lanes {
     }
 
     /// Nobody else wants it: another batch.
-    fn kept(&self, id: &LaneId, life: u64) {
+    fn kept(&self, id: &LaneId, life: u64, fence: Fence) {
         let now = self.clock.now();
         if let Some(lane) = self.lock().lanes.get_mut(id) {
-            lane.lease = Lease::Held(Tenancy::new(life, now));
+            lane.lease = Lease::Held(Tenancy::new(life, fence, now));
         }
     }
 
@@ -216,9 +217,14 @@ impl Lane {
     }
 
     fn give_up(&mut self, id: &LaneId, shared: &dyn SharedLanes, life: u64, now: Time) {
-        if self.lease == Lease::Asked || self.lease.held_in(life) {
+        let fence = match &self.lease {
+            Lease::Asked => Some(None),
+            Lease::Held(tenancy) if self.lease.held_in(life) => Some(Some(tenancy.fence)),
+            Lease::Held(_) | Lease::None => None,
+        };
+        if let Some(fence) = fence {
             // Submitted by the call; whether it is done in time only others notice.
-            drop(shared.pass(id, self.left(now)));
+            drop(shared.pass(id, fence, self.left(now)));
         }
         self.lose();
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tiebreak_core::record::Fence;
 use tiebreak_core::time::Time;
 
 /// A lane serves at most so many writes of one gateway while others wait for it,
@@ -31,6 +32,8 @@ pub(super) enum Lease {
 pub(super) struct Tenancy {
     /// The life in which it was granted.
     pub(super) life: u64,
+    /// The number of the holding.
+    pub(super) fence: Fence,
     /// Since when this batch is served.
     pub(super) since: Time,
     /// How many writes were admitted to it.
@@ -39,9 +42,10 @@ pub(super) struct Tenancy {
 
 impl Tenancy {
     /// A new holding, or a new batch in one that nobody else asked for.
-    pub(super) fn new(life: u64, now: Time) -> Tenancy {
+    pub(super) fn new(life: u64, fence: Fence, now: Time) -> Tenancy {
         Tenancy {
             life,
+            fence,
             since: now,
             admitted: 0,
         }
@@ -66,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_holding_is_bounded_in_number_and_in_time() {
-        let mut tenancy = Tenancy::new(1, Time(1_000));
+        let mut tenancy = Tenancy::new(1, Fence(1), Time(1_000));
         assert!(tenancy.admits(Time(9_000)), "the first is admitted however late");
         tenancy.admitted = BATCH - 1;
         assert!(tenancy.admits(Time(1_249)));
@@ -77,7 +81,7 @@ mod tests {
 
     #[test]
     fn what_was_held_in_an_earlier_life_is_not_held() {
-        let lease = Lease::Held(Tenancy::new(1, Time(0)));
+        let lease = Lease::Held(Tenancy::new(1, Fence(1), Time(0)));
         assert!(lease.held_in(1) && !lease.held_in(2));
         assert!(!Lease::Asked.held_in(1) && !Lease::None.held_in(1));
     }

@@ -159,9 +159,41 @@ impl Watch {
         Recorder::new(Arc::clone(self), self.shelf.open(subject))
     }
 
+    /// A door has refused a request before there was an exchange, with this answer: that is all of its story.
+    pub fn refused(self: &Arc<Self>, request: &Refused<'_>, answer: &Answer) {
+        let subject = Subject {
+            id: request.id,
+            method: request.method.to_owned(),
+            target: self.limits.conceal.target(request.target),
+            anonymous: request.anonymous,
+            keyed: request.keyed,
+            lanes: Vec::new(),
+            bytes: 0,
+            at: request.at,
+        };
+        Recorder::new(Arc::clone(self), self.shelf.open(subject)).answered(request.at, answer);
+    }
+
     fn end(&self, answer: &Answer, at: Time, took: Duration) {
         self.figures.count(answer, at, took);
     }
+}
+
+/// What a door knows of a request that it refuses.
+#[derive(Debug)]
+pub struct Refused<'a> {
+    /// The id under which its answer names it.
+    pub id: WriteId,
+    /// The method.
+    pub method: &'a str,
+    /// The target URI, as far as it is known.
+    pub target: &'a str,
+    /// Whether the caller presented no credential.
+    pub anonymous: bool,
+    /// Whether it brought an idempotency key.
+    pub keyed: bool,
+    /// When it came.
+    pub at: Time,
 }
 
 /// What an engine knows when a write comes.

@@ -161,7 +161,7 @@ impl Recorder {
             }
             Input::LedgerFailed(failure) => self.note(Event::LedgerFailed(failure.why.as_str().into())),
             Input::Fetched(delivery) => self.note(match delivery {
-                Delivery::Answered(response) => {
+                Delivery::Answered(response) | Delivery::Declined(response) => {
                     let (status, etag, bytes) = head(response);
                     Event::Fetched { status, etag, bytes }
                 }
@@ -169,7 +169,7 @@ impl Recorder {
                 Delivery::Unknown(why) => Event::Unreadable(Unknown::why(*why).into()),
             }),
             Input::Delivered(delivery) => self.note(match delivery {
-                Delivery::Answered(response) => {
+                Delivery::Answered(response) | Delivery::Declined(response) => {
                     let (status, etag, bytes) = head(response);
                     self.watch.figures.answered(status);
                     Event::Answered { status, etag, bytes }

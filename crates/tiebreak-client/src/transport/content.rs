@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::body::Incoming;
+use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::Sleep;
 
 /// An origin that says nothing to the head for so long gets the content: many know nothing of expectations.
@@ -23,9 +23,18 @@ pub enum OutBody {
     /// Held in memory.
     Held(Full<Bytes>),
     /// Streamed from a client.
-    Streamed(Incoming),
+    Streamed(UnsyncBoxBody<Bytes, hyper::Error>),
     /// Held in memory, until the origin wants it.
     Withheld(Withheld),
+}
+
+impl OutBody {
+    /// Lets the content go out without being asked for.
+    pub(super) fn at_once(&self) {
+        if let OutBody::Withheld(withheld) = self {
+            withheld.gate.open();
+        }
+    }
 }
 
 impl From<Bytes> for OutBody {
@@ -41,7 +50,7 @@ impl Body for OutBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.get_mut() {
             OutBody::Held(held) => Pin::new(held).poll_frame(cx).map_err(|never| match never {}),
-            OutBody::Streamed(incoming) => Pin::new(incoming).poll_frame(cx).map_err(Into::into),
+            OutBody::Streamed(streamed) => Pin::new(streamed).poll_frame(cx).map_err(Into::into),
             OutBody::Withheld(withheld) => withheld.poll_frame(cx),
         }
     }
@@ -49,7 +58,7 @@ impl Body for OutBody {
     fn is_end_stream(&self) -> bool {
         match self {
             OutBody::Held(held) => held.is_end_stream(),
-            OutBody::Streamed(incoming) => incoming.is_end_stream(),
+            OutBody::Streamed(streamed) => streamed.is_end_stream(),
             OutBody::Withheld(withheld) => withheld.content.is_none(),
         }
     }
@@ -57,13 +66,16 @@ impl Body for OutBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             OutBody::Held(held) => held.size_hint(),
-            OutBody::Streamed(incoming) => incoming.size_hint(),
+            OutBody::Streamed(streamed) => streamed.size_hint(),
             OutBody::Withheld(withheld) => {
                 SizeHint::with_exact(withheld.content.as_ref().map_or(0, |content| content.len() as u64))
             }
         }
     }
 }
+
+/// What polling content comes to.
+type Polled = Poll<Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>>;
 
 /// Content that waits for its [`Expectation`].
 #[derive(Debug)]
@@ -74,10 +86,7 @@ pub struct Withheld {
 }
 
 impl Withheld {
-    fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
         // It is polled for the first time when the head is written.
         let silence = self
             .silence
@@ -168,5 +177,51 @@ impl Expectation {
 impl Drop for Expectation {
     fn drop(&mut self) {
         self.0.go(&[Phase::Waiting, Phase::Answered], Phase::Over);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use hyper::client::conn::http1;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// How long the content took to come after the head, from a clock that goes on only when nothing else happens.
+    async fn delay(answer_to_head: &'static [u8]) -> Duration {
+        let (ours, mut theirs) = duplex(1024);
+        let (mut sender, connection) = http1::handshake(TokioIo::new(ours)).await.expect("a connection");
+        tokio::spawn(connection);
+        let (expectation, withheld) = Expectation::of(Bytes::from_static(b"content"));
+        let mut request = Request::put("/x").body(OutBody::Withheld(withheld)).expect("a request");
+        expectation.listen(&mut request);
+        let origin = tokio::spawn(async move {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(theirs.read_u8().await.expect("a head"));
+            }
+            let begun = Instant::now();
+            theirs.write_all(answer_to_head).await.expect("room");
+            theirs.read_exact(&mut [0; 7]).await.expect("the content");
+            let took = begun.elapsed();
+            theirs.write_all(b"HTTP/1.1 204 Done\r\n\r\n").await.expect("room");
+            took
+        });
+        let answer = sender.try_send_request(request).await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+        assert!(!expectation.answered());
+        origin.await.expect("an origin")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn content_goes_out_when_it_is_asked_for_or_after_the_silence() {
+        assert_eq!(delay(b"HTTP/1.1 100 Continue\r\n\r\n").await, Duration::ZERO);
+        let hints = delay(b"HTTP/1.1 103 Early Hints\r\n\r\n").await;
+        assert!(hints >= SILENCE && hints < 2 * SILENCE, "{hints:?}");
+        let silent = delay(b"").await;
+        assert!(silent >= SILENCE && silent < 2 * SILENCE, "{silent:?}");
     }
 }

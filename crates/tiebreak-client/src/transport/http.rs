@@ -1,4 +1,4 @@
-//! HTTP/1.1 to origins, over hyper.
+//! HTTP to origins, over hyper.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,22 +6,28 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Response as HttpResponse, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response as HttpResponse, StatusCode, Uri, header};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Either, Full};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
 use tiebreak_core::method::is_safe;
 use tiebreak_core::response::Response;
+use tokio::time::timeout_at;
 
 use super::authority::Authority;
+use super::content::{Expectation, OutBody};
+use super::http2;
 use super::origins::Origins;
 use super::pool::{Made, Pool, SharedPool};
-use super::{Sending, Transport};
+use super::{AnswerBy, Sending, Transport};
 
-/// The content of a request to an origin: held in memory, or streamed from a client.
-pub type OutBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, hyper::Error>>;
+/// So often a read goes out that was proven not to have been looked at.
+const ROUNDS: u32 = 3;
+
+/// An answer without the rest of its content is told so long before nobody waits for it any more.
+const BEFORE: Duration = Duration::from_millis(20);
 
 /// Why a streamed request has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +38,7 @@ pub enum ForwardError {
     Unknown(Unknown),
 }
 
-/// Sends requests over pooled HTTP/1.1 connections.
+/// Sends requests over pooled connections.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
     pool: SharedPool,
@@ -55,16 +61,7 @@ impl HttpTransport {
         }
     }
 
-    /// Sends `request` and streams the answer back. For safe methods.
-    ///
-    /// # Errors
-    /// If no answer came.
-    pub async fn forward(&self, request: Request<OutBody>) -> Result<HttpResponse<Streamed>, ForwardError> {
-        let to = Authority::of(request.uri()).ok_or(ForwardError::NotSent(NotSent::NameNotFound))?;
-        self.forward_to(&Arc::new(to), on_the_wire(request)).await
-    }
-
-    /// The same for a request in the form that it has on the wire: origin-form target and a `Host` field.
+    /// Sends `request`, in the form that it has on the wire (origin-form target and a `Host` field), and streams the answer back.
     ///
     /// # Errors
     /// If no answer came.
@@ -74,22 +71,31 @@ impl HttpTransport {
         request: Request<OutBody>,
     ) -> Result<HttpResponse<Streamed>, ForwardError> {
         let fresh = !is_safe(request.method());
-        let mut made = self
-            .pool
-            .take(to, fresh, self.connect_timeout)
-            .await
-            .map_err(ForwardError::NotSent)?;
-        let response = match made.sender.try_send_request(request).await {
-            Ok(response) => response,
-            Err(mut failed) => {
-                // hyper gives the request back only if it was never serialised: proof of *not sent*.
-                return Err(match failed.take_message() {
-                    Some(_) => ForwardError::NotSent(NotSent::ClosedBeforeSend),
-                    None => ForwardError::Unknown(why(failed.error())),
-                });
+        let mut request = request;
+        let mut rounds = 0;
+        let (made, response) = loop {
+            rounds += 1;
+            let mut made = self
+                .pool
+                .take(to, fresh, self.connect_timeout)
+                .await
+                .map_err(ForwardError::NotSent)?;
+            // What an origin closes an HTTP/2 connection under, or refuses on it, it did not look at: a read is sent then.
+            let spare = made.is_shared() && !fresh && rounds < ROUNDS && request.body().is_end_stream();
+            let spare = spare.then(|| copy(&request));
+            match (made.send(request, to).await, spare) {
+                (Ok(response), _) => break (made, response),
+                (Err(failed), spare) => match (failure(failed), spare) {
+                    (ForwardError::NotSent(_), Some(spare)) => request = spare,
+                    (failure, _) => return Err(failure),
+                },
             }
         };
         let (mut head, body) = response.into_parts();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for another protocol: what follows is no HTTP.
+            return Err(ForwardError::Unknown(Unknown::Garbage));
+        }
         // It is about the message, though it is dropped with the rest from requests, whose trailers go no further.
         let trailer = head.headers.get(header::TRAILER).cloned();
         strip_hop_by_hop(&mut head.headers);
@@ -112,19 +118,43 @@ impl HttpTransport {
                 .headers_mut()
                 .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let request = request.map(|content| Either::Left(Full::new(content)));
-        let response = match self.forward(request).await {
+        let by = request.extensions().get::<AnswerBy>().map(|by| by.0 - BEFORE);
+        let Some(to) = Authority::of(request.uri()).map(Arc::new) else {
+            return Delivery::NotSent(NotSent::NameNotFound);
+        };
+        let (request, expectation) = self.expecting(&to, on_the_wire(request));
+        let response = match self.forward_to(&to, request).await {
             Ok(response) => response,
             Err(ForwardError::NotSent(why)) => return Delivery::NotSent(why),
             Err(ForwardError::Unknown(why)) => return Delivery::Unknown(why),
         };
+        let declined = expectation.as_ref().is_some_and(Expectation::answered);
         let (head, mut body) = response.into_parts();
+        if expectation.is_some() && head.status == StatusCode::EXPECTATION_FAILED {
+            self.pool.origins().expects_nothing(&to);
+            if declined {
+                return Delivery::NotSent(NotSent::Expectation);
+            }
+        }
+        if declined {
+            // What is to follow the head on this connection is that content, and nothing else.
+            body.lease.made = None;
+        }
         let mut content = BytesMut::new();
         let mut complete = true;
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else {
-                complete = false;
-                break;
+        loop {
+            // A head that came says what became of the write, whatever becomes of its content.
+            let frame = match by {
+                Some(by) => timeout_at(by, body.frame()).await,
+                None => Ok(body.frame().await),
+            };
+            let frame = match frame {
+                Ok(None) => break,
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(_))) | Err(_) => {
+                    complete = false;
+                    break;
+                }
             };
             let Ok(data) = frame.into_data() else { continue };
             let room = keep.saturating_sub(content.len());
@@ -134,18 +164,58 @@ impl HttpTransport {
                 break;
             }
         }
-        Delivery::Answered(Response {
+        let response = Response {
             status: head.status,
             headers: head.headers,
             content: content.freeze(),
             complete,
-        })
+        };
+        if declined {
+            Delivery::Declined(response)
+        } else {
+            Delivery::Answered(response)
+        }
+    }
+
+    /// Holds the content back, where the request says so and the origin bears it.
+    fn expecting(&self, to: &Authority, mut request: Request<Bytes>) -> (Request<OutBody>, Option<Expectation>) {
+        let asked = request.headers().contains_key(header::EXPECT) && !request.body().is_empty();
+        if !asked || !self.pool.origins().bears_expectations(to) {
+            request.headers_mut().remove(header::EXPECT);
+            return (request.map(OutBody::from), None);
+        }
+        let (head, content) = request.into_parts();
+        let (expectation, withheld) = Expectation::of(content);
+        let mut request = Request::from_parts(head, OutBody::Withheld(withheld));
+        expectation.listen(&mut request);
+        (request, Some(expectation))
     }
 }
 
 impl Transport for HttpTransport {
     fn send(&self, request: Request<Bytes>, keep: usize) -> Sending<'_> {
         Box::pin(self.exchange(request, keep))
+    }
+}
+
+/// The same request, without content.
+fn copy(request: &Request<OutBody>) -> Request<OutBody> {
+    let mut copy = Request::new(OutBody::from(Bytes::new()));
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    copy
+}
+
+/// What is known of a request that got no answer.
+fn failure(mut failed: TrySendError<Request<OutBody>>) -> ForwardError {
+    // hyper gives the request back only if it was never serialised: proof of *not sent*.
+    if failed.take_message().is_some() {
+        return ForwardError::NotSent(NotSent::ClosedBeforeSend);
+    }
+    match http2::proof(failed.error()) {
+        Some(proof) => ForwardError::NotSent(proof),
+        None => ForwardError::Unknown(why(failed.error())),
     }
 }
 
@@ -157,12 +227,14 @@ fn why(error: &hyper::Error) -> Unknown {
     }
 }
 
-/// Puts the request into the form it has on the wire: origin-form target and a `Host` field (RFC 9112 §3.2).
+/// Puts the request into the form it has on the wire: origin-form target and a `Host` field (RFC 9112 §3.2), unless it brings one
+/// along: an origin may have to be asked under the name that a client signed.
 fn on_the_wire<B>(mut request: Request<B>) -> Request<B> {
-    if let Some(host) = request
-        .uri()
-        .authority()
-        .and_then(|a| HeaderValue::from_str(a.as_str()).ok())
+    if !request.headers().contains_key(header::HOST)
+        && let Some(host) = request
+            .uri()
+            .authority()
+            .and_then(|a| HeaderValue::from_str(a.as_str()).ok())
     {
         request.headers_mut().insert(header::HOST, host);
     }
@@ -175,19 +247,23 @@ fn on_the_wire<B>(mut request: Request<B>) -> Request<B> {
 }
 
 /// The fields that concern one connection only (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "http2-settings",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-    "trailer",
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::TRAILER,
 ];
 
 /// Removes the fields that concern one connection only, and those that `Connection` lists (RFC 9110 §7.6.1).
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    // Most messages have none, and one look at each name costs less than eight searches.
+    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        return;
+    }
     if headers.contains_key(header::CONNECTION) {
         let listed: Vec<String> = headers
             .get_all(header::CONNECTION)
@@ -200,7 +276,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name.as_str());
         }
     }
-    for name in HOP_BY_HOP {
+    for name in &HOP_BY_HOP {
         headers.remove(name);
     }
 }

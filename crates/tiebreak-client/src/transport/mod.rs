@@ -1,9 +1,22 @@
 //! The wire: one request out, what is known of it back.
+//!
+//! | file | what |
+//! |---|---|
+//! | `authority`, `origins` | where a connection leads to, and what is said of single origins |
+//! | `http` | requests out, answers back |
+//! | `content` | what goes out after a head, perhaps only once it is asked for |
+//! | `pool` | connections, kept for reuse |
+//! | `http2`, `streams`, `heard` | a connection that requests share: proofs, places, silence |
+//! | `tls` | TLS, with files that are read anew when they change |
 
 pub mod authority;
+pub mod content;
+mod heard;
 pub mod http;
+mod http2;
 pub mod origins;
 mod pool;
+mod streams;
 pub mod tls;
 
 use std::future::Future;
@@ -11,6 +24,11 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use tiebreak_core::delivery::Delivery;
+
+/// Among a request's extensions: when whoever sends it stops waiting. If the head of an answer has come by then, and its content
+/// has not, the answer counts without the rest.
+#[derive(Debug, Clone, Copy)]
+pub struct AnswerBy(pub tokio::time::Instant);
 
 /// What came of sending.
 pub type Sending<'a> = Pin<Box<dyn Future<Output = Delivery> + Send + 'a>>;

@@ -1,34 +1,81 @@
 //! What is said of single origins, for all transports of a process; changed while they run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::authority::Authority;
 use super::tls::OriginTls;
 
+/// Whether HTTP/2 is spoken with an origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Http2 {
+    /// HTTP/1.1 only: what is lost with a connection is one request.
+    #[default]
+    Off,
+    /// If it is chosen when TLS begins (ALPN, RFC 7301); else HTTP/1.1.
+    Offered,
+    /// Without TLS and without asking (RFC 9113 §3.3).
+    Prior,
+}
+
+/// What is said of one origin.
+#[derive(Debug, Default)]
+pub struct OriginSettings {
+    /// See [`Http2`].
+    pub http2: Http2,
+    /// How TLS is spoken, where it is not as with any other.
+    pub tls: Option<Arc<OriginTls>>,
+}
+
+impl OriginSettings {
+    fn is_like(&self, other: &OriginSettings) -> bool {
+        let files = |settings: &OriginSettings| settings.tls.as_ref().map(|tls| tls.files.clone());
+        self.http2 == other.http2 && files(self) == files(other)
+    }
+}
+
 /// Origins with settings of their own.
 #[derive(Debug, Default)]
 pub struct Origins {
-    tls: RwLock<HashMap<Authority, Arc<OriginTls>>>,
+    known: RwLock<HashMap<Authority, OriginSettings>>,
     changes: AtomicU64,
+    /// Those that answered 417 to an expectation (RFC 9110 §15.5.18).
+    unbearing: RwLock<HashSet<Authority>>,
 }
 
 impl Origins {
     /// Puts these in the place of all that were there. Connections made before are not used again where anything has changed.
-    pub fn replace(&self, tls: HashMap<Authority, OriginTls>) {
-        let mut current = self.tls.write().unwrap_or_else(PoisonError::into_inner);
-        let same = |(to, new): (&Authority, &OriginTls)| current.get(to).is_some_and(|old| old.files == new.files);
-        let changed = tls.len() != current.len() || !tls.iter().all(same);
-        *current = tls.into_iter().map(|(to, tls)| (to, Arc::new(tls))).collect();
+    pub fn replace(&self, known: HashMap<Authority, OriginSettings>) {
+        let mut current = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let same = |(to, new): (&Authority, &OriginSettings)| current.get(to).is_some_and(|old| old.is_like(new));
+        let changed = known.len() != current.len() || !known.iter().all(same);
+        *current = known;
         if changed {
             self.changes.fetch_add(1, Ordering::Release);
         }
     }
 
     pub(super) fn tls(&self, to: &Authority) -> Option<Arc<OriginTls>> {
-        let current = self.tls.read().unwrap_or_else(PoisonError::into_inner);
-        current.get(to).map(Arc::clone)
+        let current = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        current.get(to)?.tls.clone()
+    }
+
+    pub(super) fn http2(&self, to: &Authority) -> Http2 {
+        let current = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        current.get(to).map(|settings| settings.http2).unwrap_or_default()
+    }
+
+    /// Notes that this origin answered 417 to an expectation.
+    pub(super) fn expects_nothing(&self, to: &Authority) {
+        let mut all = self.unbearing.write().unwrap_or_else(PoisonError::into_inner);
+        all.insert(to.clone());
+    }
+
+    /// Whether this origin may be sent an expectation.
+    pub(super) fn bears_expectations(&self, to: &Authority) -> bool {
+        let all = self.unbearing.read().unwrap_or_else(PoisonError::into_inner);
+        !all.contains(to)
     }
 
     /// How often they have changed.

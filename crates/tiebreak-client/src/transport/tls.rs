@@ -11,13 +11,18 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// The files that TLS with one origin takes; all are PEM.
+/// HTTP/2, as it is called when TLS begins.
+pub(super) const H2: &[u8] = b"h2";
+
+/// What TLS with one origin takes; all files are PEM.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsFiles {
     /// The certificates that are trusted, instead of those of the operating system.
     pub ca: Option<PathBuf>,
     /// Our own certificate chain and its private key, for an origin that asks who we are.
     pub client: Option<(PathBuf, PathBuf)>,
+    /// Whether HTTP/2 is offered besides HTTP/1.1.
+    pub offers_http2: bool,
 }
 
 /// TLS with one origin. Files that have changed are read anew before the next connection.
@@ -94,8 +99,8 @@ impl TlsFiles {
                     .map_err(|e| format!("use {} with the key in {}: {e}", chain.display(), key.display()))?
             }
         };
-        // Writes go over HTTP/1.1, where a lost connection concerns one request only.
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let offered = self.offers_http2.then(|| H2.to_vec());
+        config.alpn_protocols = offered.into_iter().chain([b"http/1.1".to_vec()]).collect();
         Ok(Arc::new(config))
     }
 }

@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use http::{Method, Request};
 use serde_json::{Value, json};
+use tiebreak_core::merge::Representation;
 use tiebreak_core::policy::Policy;
 use tiebreak_core::response::Response;
+use tiebreak_core::virtual_tag::VirtualTags;
 
 use crate::world::{Fault, World, document, json_of, respond, told};
 
@@ -140,4 +142,27 @@ async fn of_two_languages_that_were_read_none_is_guessed() {
     let answer = told(&world.write(3, Method::PUT, "/a", &IN_GERMAN, &mine).await);
     assert!(answer.starts_with("409"), "{answer}");
     assert_eq!(world.sent(), Vec::<String>::new(), "nothing was sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_virtual_tag_is_compared_with_the_variant_that_it_names() {
+    let policy = Policy {
+        virtual_tags: VirtualTags::Json,
+        ..Policy::default()
+    };
+    let world = World::new(policy.clone(), articles(Tags::None));
+    let read = world.read_with(1, "/a", &GERMAN);
+    let shown = policy
+        .virtual_tag(&Representation::of(&read).unwrap())
+        .unwrap()
+        .to_string();
+    let mut mine = document(&read.content);
+    mine["stock"] = json!(2);
+    let fields = [IN_GERMAN[0], ("if-match", shown.as_str())];
+    let answer = world.write(1, Method::PUT, "/a", &fields, &mine).await;
+    assert_eq!(told(&answer), "204 applied; attempts=1; guarantee=C");
+    let again = world.write(1, Method::PUT, "/a", &fields, &mine).await;
+    assert!(told(&again).starts_with("412 not-sent"), "{}", told(&again));
+    let held = document(&world.read_with(9, "/a", &GERMAN).content);
+    assert_eq!(held, json!({"title": "Titel", "stock": 2}));
 }

@@ -13,6 +13,7 @@ mod smell;
 
 use std::collections::{HashMap, HashSet};
 
+use crate::json::{Pattern, Pointer, same_value};
 use crate::merge::{Document, Edit, Kind, MergeRules, Merged, Representation, rebase};
 use crate::precondition::TagList;
 use crate::time::Time;
@@ -135,17 +136,19 @@ pub enum BaseDecision {
 pub enum BaseUnknown {
     /// Candidates lead to different results.
     #[error(
-        "the versions that you were given lead to different results; send If-Match, or use one connection for each worker"
+        "the versions that you were given lead to different results, and reading again does not say which one this write was made from; read it, and send the ETag of that read as If-Match, or use one connection for each worker"
     )]
     Several,
     /// As `Several`; and the write came on a connection whose last reader was somebody else: from now on its caller's
     /// connections are [`Connections::Pooled`].
     #[error(
-        "the write looks as if it was made from what another connection read; send If-Match, or use one connection for each worker"
+        "the write looks as if it was made from what another connection read; read it again, and send the ETag of that read as If-Match, or use one connection for each worker"
     )]
     Pooled,
     /// A version that may be the base is not kept any more.
-    #[error("a version that you may have read is not kept any more; read again, or send If-Match")]
+    #[error(
+        "a version that you may have read is not kept any more; read it again, and send the ETag of that read as If-Match"
+    )]
     Evicted,
     /// It names several versions, none of which was served.
     #[error("the versions that the write names were not read through this gateway")]
@@ -174,21 +177,24 @@ pub fn decide(question: &Question<'_>) -> BaseDecision {
         return BaseDecision::TagOnly(tag);
     }
     let candidates: Vec<usize> = all.into_iter().filter(|&at| could_be_read(question, at)).collect();
-    let candidates = distinct(question, candidates);
+    let carried_over = by_maintained_members(question, candidates);
+    let candidates = distinct(question, carried_over.clone());
     if candidates.is_empty() {
         return BaseDecision::Absent;
     }
-    if let Some(named) = by_version_member(question, &candidates) {
-        return match named.is_empty() {
-            false => among(question, &named, How::Named, false),
-            true => BaseDecision::Unknown(BaseUnknown::NotServed),
-        };
-    }
+    // What the caller wrote itself still has the version of its own base: then several may have the one that is named.
+    let (candidates, how) = match by_version_member(question, &candidates) {
+        None => (candidates, How::Only),
+        Some(named) if named.is_empty() => return BaseDecision::Unknown(BaseUnknown::NotServed),
+        Some(named) => (named, How::Named),
+    };
     // Of what is not all that was read, one candidate is no more than one of several.
-    if candidates.len() == 1 && question.complete {
-        return among(question, &candidates, How::Only, false);
+    if candidates.len() == 1 && (question.complete || how == How::Named) {
+        return among(question, &candidates, how, false);
     }
     let smelled = match last_on_connection(question) {
+        // It brings along what the server had set in another version.
+        Some(base) if !carried_over.contains(&base) => true,
         Some(base) => match smell::of(question, base, &candidates) {
             smell::Smell::None => {
                 return BaseDecision::Proven {
@@ -201,7 +207,7 @@ pub fn decide(question: &Question<'_>) -> BaseDecision {
         },
         None => false,
     };
-    among(question, &candidates, How::Only, smelled)
+    among(question, &candidates, how, smelled)
 }
 
 /// Whether the write could have been made from this: a JSON document is not made from a web page.
@@ -270,6 +276,34 @@ fn by_version_member(question: &Question<'_>, candidates: &[usize]) -> Option<Ve
         _ => false,
     };
     Some(candidates.iter().copied().filter(has).collect())
+}
+
+/// The candidates that agree with the document on the members that the server maintains. Nobody edits those, so a document
+/// that has one as a candidate has it was not made from a candidate that has it otherwise. What it has as none of them, its
+/// author has set: that says nothing.
+fn by_maintained_members(question: &Question<'_>, mut candidates: Vec<usize>) -> Vec<usize> {
+    let Edit::Whole(sent) = question.edit else {
+        return candidates;
+    };
+    let Ok(sent) = sent.document() else {
+        return candidates;
+    };
+    let one_place = |pattern: &&Pattern| pattern.tokens().iter().all(|token| token != "*");
+    for pattern in question.rules.volatile.iter().filter(one_place) {
+        let place = Pointer(pattern.tokens().to_vec());
+        let Some(carried) = place.get(sent.value()) else {
+            continue;
+        };
+        let agrees = |at: usize| match question.served[at].content.as_ref().map(Representation::document) {
+            Some(Ok(document)) => Some(place.get(document.value()).is_some_and(|was| same_value(was, carried))),
+            // It is not known any more.
+            Some(Err(_)) | None => None,
+        };
+        if candidates.iter().any(|&at| agrees(at) == Some(true)) {
+            candidates.retain(|&at| agrees(at) != Some(false));
+        }
+    }
+    candidates
 }
 
 /// What was last read on the write's connection, if that is evidence.

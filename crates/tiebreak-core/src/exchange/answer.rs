@@ -128,13 +128,15 @@ impl Answer {
 
 /// The response fields that the ledger keeps for a replay: what a client needs to go on, and nothing that
 /// could be a secret.
-const KEPT: [&str; 15] = [
+const KEPT: [&str; 17] = [
     "content-type",
     "content-encoding",
     "content-disposition",
     "content-language",
     "content-location",
     "location",
+    "operation-location",
+    "azure-asyncoperation",
     "etag",
     "last-modified",
     "link",

@@ -1,6 +1,6 @@
 //! What an answer means, and what is done about it.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, header};
 
 use crate::delivery::{Delivery, NotSent, Reading, Unknown};
 use crate::exchange::answer::Answer;
@@ -28,16 +28,30 @@ impl Exchange {
         self.attempts += 1;
         self.quiet_since = now;
         self.refused = None;
-        let outgoing = self.outgoing();
+        let mut outgoing = self.outgoing();
+        if outgoing.content.len() > self.context.policy.expect_over && self.is_unprotected() {
+            // A refusal before the content is proof; after it, there may be a doubt that nothing resolves.
+            outgoing
+                .headers
+                .insert(header::EXPECT, HeaderValue::from_static("100-continue"));
+        }
         step_until(
             Effect::Send(Box::new(outgoing)),
             now.after(self.context.policy.attempt_timeout),
         )
     }
 
+    /// Whether a lost answer could not be answered by sending the write again.
+    fn is_unprotected(&self) -> bool {
+        !self.is_guarded() && !self.repeats_by_key()
+    }
+
     fn outgoing(&self) -> Outgoing {
         let mut headers = self.write.headers.clone();
-        strip_preference(&mut headers);
+        if !self.is_signed() {
+            strip_preference(&mut headers);
+        }
+        self.take_out_compared(&mut headers);
         let mut content = self.write.content.clone();
         if let Some(plan) = &self.plan {
             for (name, value) in &plan.attach {
@@ -59,23 +73,31 @@ impl Exchange {
         match delivery {
             Delivery::NotSent(why) => self.not_sent(now, why),
             Delivery::Unknown(why) => self.lost(now, why),
-            Delivery::Answered(response) => {
-                let outgoing = self.outgoing();
-                let asked = Asked {
-                    method: &self.write.method,
-                    path: self.write.target.uri().path_and_query().map_or("/", |p| p.as_str()),
-                    headers: &outgoing.headers,
-                    content: Some(&outgoing.content),
-                    earlier: self.earlier(),
-                };
-                let verdict = self.judge.judge(&asked, &response);
-                match self.judge.reading(response.status, &verdict) {
-                    Reading::Applied => self.applied(now, response, verdict),
-                    Reading::Accepted => self.accepted(now, response),
-                    Reading::Refused => self.refused(now, response, verdict),
-                    Reading::Unknown => self.lost(now, Unknown::Status(response.status.as_u16())),
-                }
-            }
+            Delivery::Answered(response) => self.answered(now, response, Reading::Unknown),
+            Delivery::Declined(response) => self.answered(now, response, Reading::Refused),
+        }
+    }
+
+    /// An answer came; `unclear` is how one is read that leaves open whether the write was applied.
+    fn answered(&mut self, now: Time, response: Response, unclear: Reading) -> Step {
+        let outgoing = self.outgoing();
+        let asked = Asked {
+            method: &self.write.method,
+            path: self.write.target.uri().path_and_query().map_or("/", |p| p.as_str()),
+            headers: &outgoing.headers,
+            content: Some(&outgoing.content),
+            earlier: self.earlier(),
+        };
+        let verdict = self.judge.judge(&asked, &response);
+        let reading = match self.judge.reading(response.status, &verdict) {
+            Reading::Unknown => unclear,
+            clear => clear,
+        };
+        match reading {
+            Reading::Applied => self.applied(now, response, verdict),
+            Reading::Accepted => self.accepted(now, response),
+            Reading::Refused => self.refused(now, response, verdict),
+            Reading::Unknown => self.lost(now, Unknown::Status(response.status.as_u16())),
         }
     }
 
@@ -88,7 +110,7 @@ impl Exchange {
     fn not_sent(&mut self, now: Time, why: NotSent) -> Step {
         self.attempts -= 1;
         if self.unknown.is_some() {
-            let by_key = self.context.policy.honours_keys;
+            let by_key = self.repeats_by_key();
             return self.wait_then(now, if by_key { Next::Send } else { Next::Prove }, None);
         }
         if self.via == Via::Page {
@@ -110,8 +132,10 @@ impl Exchange {
     fn applied(&mut self, now: Time, response: Response, verdict: Verdict) -> Step {
         self.refused = None;
         let produced = self.produced(&response);
+        let ours = self.tag_for(produced.as_ref());
         let exit = LaneExit {
-            carried: produced.clone(),
+            // What no tag names is read again by whoever comes next.
+            carried: produced.clone().filter(|p| p.etag.is_some()),
             suspect_until: self.suspicion(),
             ..LaneExit::default()
         };
@@ -123,36 +147,22 @@ impl Exchange {
             Answer::ours(cut(&response), report)
         };
         answer.produced = produced;
-        self.settle(now, answer, exit)
-    }
-
-    fn accepted(&mut self, now: Time, response: Response) -> Step {
-        // The operation goes on behind the answer; until it has ended nothing is known of the version.
-        let exit = LaneExit {
-            suspect_until: Some(now.after(self.context.policy.late_after)),
-            ..LaneExit::default()
-        };
-        let report = self.report(Outcome::Accepted);
-        let answer = if response.complete {
-            Answer::from_origin(response, None, report)
-        } else {
-            Answer::ours(cut(&response), report)
-        };
+        if let Some(tag) = ours.and_then(|tag| HeaderValue::from_str(&tag.to_string()).ok()) {
+            answer.headers.entry(http::header::ETAG).or_insert(tag);
+        }
         self.settle(now, answer, exit)
     }
 
     /// If an earlier attempt without guard got no answer, it may still arrive.
     pub(super) fn suspicion(&self) -> Option<Time> {
         match self.unknown {
-            Some(_) if !self.is_guarded() && !self.context.policy.honours_keys => {
-                Some(self.quiet_since.after(self.context.policy.late_after))
-            }
+            Some(_) if self.is_unprotected() => Some(self.quiet_since.after(self.context.policy.late_after)),
             _ => None,
         }
     }
 
     /// Version and representation that the write produced, if the answer holds both beyond doubt: it has a
-    /// strong entity tag, and its content contains all that the resource must hold now.
+    /// strong entity tag (or gets ours), and its content contains all that the resource must hold now.
     fn produced(&self, response: &Response) -> Option<Carried> {
         // The answer to a write is of the variant that the write's own fields choose, which may not be that of its base.
         if !self.variant.is_chosen_by(&self.write.headers) {
@@ -162,7 +172,10 @@ impl Exchange {
             return None;
         }
         let representation = Representation::new(response.field("content-type")?, response.content.clone());
-        let etag = self.tag_of(response, &representation).filter(|t| !t.is_weak())?;
+        let etag = match self.tag_of(response, &representation) {
+            None if self.context.policy.gives_tags() => None,
+            etag => Some(etag.filter(|t| !t.is_weak())?),
+        };
         let plan = self.plan.as_deref()?;
         let before = match &plan.before {
             Before::Known(before) => Some(before),
@@ -182,7 +195,7 @@ impl Exchange {
         Some(Carried {
             caller: self.context.caller,
             variant: self.selecting(),
-            etag: Some(etag),
+            etag,
             representation,
         })
     }
@@ -190,6 +203,7 @@ impl Exchange {
     /// The origin says that it did not apply it.
     fn refused(&mut self, now: Time, response: Response, verdict: Verdict) -> Step {
         let (class, remedy, retry_after) = (verdict.class, verdict.remedy, verdict.retry_after);
+        let waits = verdict.waits();
         if class == Class::Stale && self.unknown.is_none() {
             self.learn_version(&verdict);
         }
@@ -203,13 +217,15 @@ impl Exchange {
             self.performed = true;
             return self.prove(now);
         }
-        if self.earlier() == Earlier::MayHaveApplied && remedy != Remedy::Wait {
+        if self.earlier() == Earlier::MayHaveApplied && !waits {
             // It may have met our own write; and whatever it met, the attempt before it may have been applied.
             return self.prove(now);
         }
         match remedy {
             Remedy::Rebase => self.stale(now),
-            Remedy::Wait => self.wait_then(now, Next::Send, retry_after),
+            Remedy::Wait if waits => self.wait_then(now, Next::Send, retry_after),
+            // Its holder may keep it for days; whoever asked is told at once, and may come again.
+            Remedy::Wait => self.tell(now),
             Remedy::Adopt => self.exists(now),
             Remedy::Stop if class == Class::Duplicate => self.exists(now),
             Remedy::HandOff => self.blocked(now),
@@ -225,10 +241,7 @@ impl Exchange {
             Stale::Tell => self.tell(now),
             Stale::MergeFrom(_) | Stale::CheckAgain => self.refetch(now),
             Stale::BaseGone => {
-                let problem = Problem::new(
-                    Kind::BaseUnknown,
-                    "the resource was changed since you read it, and the version that you read is no longer at hand; read it again and write it anew",
-                );
+                let problem = base_gone();
                 let answer = Answer::ours(problem, self.report(Outcome::Refused));
                 self.settle(now, answer, LaneExit::default())
             }
@@ -290,9 +303,10 @@ impl Exchange {
             }
             None => match (next, self.unknown) {
                 (_, Some(unknown)) => self.in_doubt(now, unknown),
-                (Next::Send | Next::Refetch | Next::Prove | Next::Check | Next::Seek | Next::LookUp, None) => {
-                    self.tell(now)
-                }
+                (
+                    Next::Send | Next::Refetch | Next::Prove | Next::Check | Next::Seek | Next::LookUp | Next::Follow,
+                    None,
+                ) => self.tell(now),
             },
         }
     }
@@ -308,8 +322,16 @@ impl Exchange {
     }
 }
 
+/// The version that the caller names is stale, and what it was is not known any more.
+pub(super) fn base_gone() -> Problem {
+    Problem::new(
+        Kind::BaseUnknown,
+        "the resource was changed since you read it, and the version that you read is no longer at hand; read it again and write it anew",
+    )
+}
+
 /// What is said instead of an answer that did not come in whole.
-fn cut(response: &Response) -> Problem {
+pub(super) fn cut(response: &Response) -> Problem {
     Problem::new(
         Kind::BadAnswer,
         "the origin answered, but its answer was cut or is too large to be passed on; read the resource to see it",
@@ -346,7 +368,7 @@ fn is_passing(verdict: &Verdict, response: &Response) -> bool {
         Class::Race | Class::InProgress | Class::Blocked => true,
         Class::Other => matches!(
             response.status.as_u16(),
-            401 | 403 | 407 | 421 | 425 | 426 | 429 | 500..=599
+            401 | 403 | 407 | 408 | 421 | 425 | 426 | 429 | 500..=599
         ),
         Class::Duplicate | Class::Stale | Class::KeyReuse | Class::State | Class::Invalid | Class::Unclear => false,
     }

@@ -226,13 +226,6 @@ impl Carried {
     pub fn strong_tag(&self) -> Option<&EntityTag> {
         self.etag.as_ref().filter(|t| !t.is_weak())
     }
-
-    /// The tag as text, for reports.
-    pub(super) fn version(&self) -> String {
-        self.etag
-            .as_ref()
-            .map_or_else(|| "unknown".to_owned(), EntityTag::to_string)
-    }
 }
 
 /// What a write leaves behind in its lanes.
@@ -249,7 +242,7 @@ pub struct LaneExit {
 /// Shorthand: a fetched answer that is a whole response.
 pub(super) fn response(delivery: Delivery) -> Option<Response> {
     match delivery {
-        Delivery::Answered(response) if response.complete => Some(response),
-        Delivery::Answered(_) | Delivery::NotSent(_) | Delivery::Unknown(_) => None,
+        Delivery::Answered(response) | Delivery::Declined(response) if response.complete => Some(response),
+        Delivery::Answered(_) | Delivery::Declined(_) | Delivery::NotSent(_) | Delivery::Unknown(_) => None,
     }
 }

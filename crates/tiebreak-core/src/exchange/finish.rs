@@ -54,7 +54,12 @@ impl Exchange {
         if self.attempts > 0 {
             answer_.report.outcome = Outcome::Refused;
             // What cannot be merged is final; an origin that was out of reach is not.
-            let finally = |p: &Problem| matches!(p.kind(), Kind::Overlap | Kind::Stale | Kind::BaseUnknown);
+            let finally = |p: &Problem| {
+                matches!(
+                    p.kind(),
+                    Kind::Overlap | Kind::Stale | Kind::BaseUnknown | Kind::PreconditionFailed
+                )
+            };
             if answer_.problem.as_ref().is_none_or(finally) {
                 return self.settle(now, answer_, exit);
             }

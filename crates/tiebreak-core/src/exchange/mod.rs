@@ -8,10 +8,13 @@
 //! | `begin` | key, ledger look-up, repeats that join or replay |
 //! | `queue` | lanes and claim |
 //! | `plan` | which precondition guards the attempt, and what it is merged from |
+//! | `compare` | the client's own precondition, where only we know the tag |
 //! | `create` | looked for by its natural key, before it is sent and when its answer is lost |
+//! | `strength` | the guarantee that is stated of it |
 //! | `deliver` | what the answer means and what is done about it |
 //! | `rebase` | fetch, merge, send again under the new version |
 //! | `hand_off` | a bot check is passed by a person, and the write sent from the page |
+//! | `follow` | what was accepted (202) is followed to its end, where the route says so |
 //! | `prove` | nobody answered: did it land? |
 //! | `finish` | record, then answer |
 //! | `versions` | where the origin keeps its versions: in entity tags, or in the content |
@@ -20,16 +23,19 @@
 mod answer;
 mod backoff;
 mod begin;
+mod compare;
 mod create;
 mod deliver;
 mod effect;
 mod finish;
+mod follow;
 mod hand_off;
 mod plan;
 mod prove;
 mod queue;
 mod rebase;
 mod reply;
+mod strength;
 mod tell;
 mod versions;
 
@@ -64,6 +70,8 @@ use crate::variant::Variant;
 use crate::verdict::Verdict;
 
 use backoff::Jitter;
+use compare::Compared;
+use follow::Operation;
 use hand_off::Met;
 use plan::Plan;
 
@@ -117,6 +125,8 @@ pub struct Exchange {
     preconditions: Preconditions,
     /// The version that the write names in its content or query, where the origin keeps versions there.
     stated: Option<Stated>,
+    /// How the client's own precondition was met, once that was looked into since its turn came.
+    compared: Option<Compared>,
     /// The natural key of what it creates, where the route says how that is found.
     sought: Option<Box<Sought>>,
     stage: Stage,
@@ -148,6 +158,8 @@ pub struct Exchange {
     refused: Option<Box<(Response, Verdict)>>,
     /// What was read last in the lane, for whoever comes next.
     seen: Option<Carried>,
+    /// What the origin accepted, while it is followed.
+    operation: Option<Box<Operation>>,
     /// By which way its requests go.
     via: Via,
     /// The bot check that it met.
@@ -173,6 +185,7 @@ enum Stage {
     HandingOff,
     Refetching,
     Proving,
+    Following,
     Recording(Box<Answer>),
     Done,
 }
@@ -194,6 +207,7 @@ enum Next {
     Check,
     Seek,
     LookUp,
+    Follow,
 }
 
 impl Exchange {
@@ -208,6 +222,7 @@ impl Exchange {
             judge,
             preconditions: Preconditions::default(),
             stated: None,
+            compared: None,
             sought: None,
             decided: None,
             variant: Variant::default(),
@@ -227,9 +242,11 @@ impl Exchange {
             quiet_since: Time::default(),
             refused: None,
             seen: None,
+            operation: None,
             via: Via::Wire,
             met: None,
         };
+        exchange.learn_from_reads();
         exchange.read_versions();
         exchange.read_key();
         exchange
@@ -246,7 +263,7 @@ impl Exchange {
     /// no version guards. `None`: nothing.
     #[must_use]
     pub fn left_behind(&self, now: Time) -> Option<LaneExit> {
-        let on_its_way = self.unknown.is_some() || matches!(self.stage, Stage::Sending);
+        let on_its_way = self.unknown.is_some() || self.operation.is_some() || matches!(self.stage, Stage::Sending);
         (on_its_way && !self.is_guarded() && self.place == Place::Front).then(|| LaneExit {
             suspect_until: Some(now.after(self.context.policy.late_after)),
             ..LaneExit::default()
@@ -306,6 +323,7 @@ impl Exchange {
                 Next::LookUp => self.look_up_again(),
                 Next::Refetch => self.refetch(now),
                 Next::Prove => self.prove(now),
+                Next::Follow => self.follow(now),
             },
             (Stage::HandingOff, Input::HandedOff(passed)) => self.handed_off(now, passed),
             (Stage::HandingOff, Input::Elapsed) => self.not_passed_in_time(now),
@@ -313,6 +331,8 @@ impl Exchange {
             (Stage::Refetching, Input::Elapsed) => self.refetched(now, Delivery::Unknown(Unknown::Timeout)),
             (Stage::Proving, Input::Fetched(delivery)) => self.weigh(now, delivery),
             (Stage::Proving, Input::Elapsed) => self.weigh(now, Delivery::Unknown(Unknown::Timeout)),
+            (Stage::Following, Input::Fetched(delivery)) => self.followed(now, delivery),
+            (Stage::Following, Input::Elapsed) => self.followed(now, Delivery::Unknown(Unknown::Timeout)),
             (Stage::Recording(answer), Input::Recorded) => reply::answer(*answer, None),
             (Stage::Recording(answer), Input::LedgerFailed(failure)) => self.not_recorded(*answer, &failure),
             (stage, input) => self.misfit(now, &stage, &input),

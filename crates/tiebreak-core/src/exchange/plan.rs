@@ -9,15 +9,16 @@ use crate::base::{self, BaseDecision, BaseUnknown, How, Question, Served};
 use crate::exchange::answer::Answer;
 use crate::exchange::{Carried, Exchange};
 use crate::guarantee::Guarantee;
-use crate::key::IDEMPOTENCY_KEY;
 use crate::merge::{self, Document, Edit, Holds, MergeFailure, Merged, Representation};
 use crate::method::acts_on_target;
 use crate::outcome::Outcome;
 use crate::policy::Unguarded;
 use crate::problem::{Kind, Problem};
 use crate::record::{Held, HeldValidator};
+use crate::signature::is_signed;
 use crate::validator::{EntityTag, EtagKind};
 use crate::variant::Variant;
+use crate::virtual_tag::is_virtual;
 
 /// How the next attempt is made.
 #[derive(Debug, Clone)]
@@ -96,7 +97,10 @@ impl Exchange {
     /// Plans the next attempt from what is known now.
     pub(super) fn make_plan(&self) -> Planned {
         let named = self.named_tag();
-        if self.is_literal() {
+        if self.has_to_compare() {
+            return Planned::NeedCurrent;
+        }
+        if self.is_literal() || self.has_compared() {
             return Planned::Ready(Box::new(self.literal()));
         }
         let current = self.carried();
@@ -220,34 +224,9 @@ impl Exchange {
             && !matches!(&*self.edit, Edit::Other(_))
     }
 
-    /// Whether a signature covers fields or content, so that nothing may be altered: AWS Signature Version 4,
-    /// Azure SharedKey, HTTP Message Signatures (RFC 9421), DPoP (RFC 9449), digests of content (RFC 9530).
+    /// Whether a signature covers fields or content, so that nothing may be altered.
     pub(super) fn is_signed(&self) -> bool {
-        let headers = &self.write.headers;
-        let scheme = self
-            .write
-            .field("authorization")
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        ["aws4-", "sharedkey", "signature ", "hmac", "aws ", "goog4-", "oauth "]
-            .iter()
-            .any(|s| scheme.starts_with(s))
-            || [
-                "signature",
-                "signature-input",
-                "dpop",
-                "content-digest",
-                "repr-digest",
-                "digest",
-                "content-md5",
-            ]
-            .iter()
-            .any(|f| headers.contains_key(*f))
-            || self.write.target.uri().query().is_some_and(|q| {
-                q.split('&').any(|p| {
-                    p.starts_with("X-Amz-Signature=") || p.starts_with("X-Goog-Signature=") || p.starts_with("sig=")
-                })
-            })
+        is_signed(&self.write.headers, self.write.target.uri())
     }
 
     /// Whether an attempt of this write may have carried merged content, which nobody has kept: an edit that was
@@ -288,6 +267,9 @@ impl Exchange {
     }
 
     pub(super) fn literal(&self) -> Plan {
+        if self.has_compared() {
+            return self.as_compared();
+        }
         let tag = self.own_tag();
         let before = tag.and_then(|t| self.content_of(t));
         let guard = tag.map(|t| self.guard(t.clone(), before.as_ref()));
@@ -297,7 +279,7 @@ impl Exchange {
             merged: None,
             fits: true,
             attach: self.own_key(),
-            guarantee: self.strength(guard.as_ref(), Guarantee::A),
+            guarantee: self.literal_strength(guard.as_ref()),
             guard,
             before: Before::of(before),
             creates: false,
@@ -403,7 +385,7 @@ impl Exchange {
                     "another writer changed the same fields after you read them; read the resource again, decide, and write it anew",
                 )
                 .with("conflicts", list)
-                .with("current", current.version())
+                .with("current", self.version_of(current))
                 .with("target", self.write.target.as_str());
                 self.finish(problem, Some(current))
             }
@@ -419,7 +401,7 @@ impl Exchange {
                     Kind::Stale,
                     format!("the resource was changed since you read it, and your change cannot be merged: {why}; read it again and write it anew"),
                 )
-                .with("current", current.version());
+                .with("current", self.version_of(current));
                 self.finish(problem, Some(current))
             }
         }
@@ -453,7 +435,7 @@ impl Exchange {
             Some(tag) => self.under(tag.clone(), Some(current.representation.clone()), on_stale, best),
             None => Plan {
                 on_stale,
-                guarantee: Guarantee::C,
+                guarantee: self.or_by_key(Guarantee::C),
                 unguarded: false,
                 ..self.unguarded(Some(current))
             },
@@ -566,7 +548,7 @@ impl Exchange {
         Planned::Finish(answer)
     }
 
-    fn finish(&self, problem: Problem, current: Option<&Carried>) -> Planned {
+    pub(super) fn finish(&self, problem: Problem, current: Option<&Carried>) -> Planned {
         let report = self.report(Outcome::NotSent);
         let mut answer = Answer::ours(problem, report);
         if let Some(value) = current.and_then(|c| self.etag_field(c)) {
@@ -582,10 +564,11 @@ impl Exchange {
     /// What was served under a tag. Where an origin gives one tag to several variants, the tag does not tell them apart.
     pub(super) fn served_under(&self, tag: &EntityTag) -> Option<&Served> {
         let served = &self.context.candidates.served;
-        let mut under = served
-            .iter()
-            .rev()
-            .filter(|s| s.etag.as_ref() == Some(tag) && s.content.is_some());
+        let mut under = served.iter().rev().filter(|s| match (&s.etag, &s.content) {
+            (Some(etag), Some(_)) => etag == tag,
+            (None, Some(content)) => is_virtual(tag) && self.context.policy.virtual_tag(content).as_ref() == Some(tag),
+            (_, None) => false,
+        });
         let last = under.next()?;
         let one = under.all(|s| s.variant.and(&last.variant, true).is_some());
         one.then_some(last)
@@ -599,33 +582,6 @@ impl Exchange {
         };
         let version = kind.is_version(&tag, content.map(Representation::content));
         Guard { tag, version }
-    }
-
-    /// The key that this write brings along where the origin honours keys and the caller sent none.
-    fn own_key(&self) -> Vec<(HeaderName, HeaderValue)> {
-        let name = self.context.policy.keys.field.clone();
-        if !self.context.policy.honours_keys || self.is_signed() || self.write.headers.contains_key(&name) {
-            return Vec::new();
-        }
-        let id = self.resumed.as_ref().map_or(self.context.id, |r| r.claim.id);
-        // Only the standard field is known to hold a structured-field string.
-        let quote = if name == IDEMPOTENCY_KEY { "\"" } else { "" };
-        HeaderValue::from_str(&format!("{quote}{id}{quote}"))
-            .map(|value| vec![(name, value)])
-            .unwrap_or_default()
-    }
-
-    pub(super) fn strength(&self, guard: Option<&Guard>, best: Guarantee) -> Guarantee {
-        match guard {
-            Some(guard) if guard.version => best,
-            _ if self.context.policy.honours_keys => Guarantee::B,
-            Some(_) => Guarantee::C,
-            None => best.max(if self.context.check_first {
-                Guarantee::C
-            } else {
-                Guarantee::D
-            }),
-        }
     }
 
     /// A refusal, if the plan is weaker than the route demands.

@@ -2,6 +2,7 @@
 
 use http::Method;
 
+use crate::base::Served;
 use crate::delivery::{Delivery, Unknown};
 use crate::exchange::answer::Answer;
 use crate::exchange::effect::response;
@@ -11,7 +12,7 @@ use crate::exchange::{Carried, Effect, Exchange, LaneExit, Next, Place, Stage, S
 use crate::merge::{self, Holds, Representation, is_mergeable_type};
 use crate::outcome::Outcome;
 use crate::policy::OnDuplicate;
-use crate::record::{Record, State};
+use crate::record::{Held, Record, State};
 use crate::response::Response;
 use crate::time::Time;
 
@@ -20,7 +21,7 @@ use crate::time::Time;
 enum Finding {
     /// It was applied.
     Applied,
-    /// What was asked is there; a bulk job takes it for its own.
+    /// What was asked is so, whoever's doing it is: what a bulk job creates is there, what a caller deletes is gone.
     Adoptable,
     /// It was not applied so far, and sending it again under its guard cannot apply it twice.
     SendAgain,
@@ -33,7 +34,7 @@ impl Exchange {
     pub(super) fn lost(&mut self, now: Time, why: Unknown) -> Step {
         self.unknown = Some(why);
         self.quiet_since = now;
-        if self.context.policy.honours_keys {
+        if self.repeats_by_key() {
             // The origin tells a repeat from a new write by its key.
             return self.wait_then(now, Next::Send, None);
         }
@@ -58,13 +59,22 @@ impl Exchange {
 
     /// The doubt is taken up, in its lanes.
     pub(super) fn take_up(&mut self, now: Time) -> Step {
-        if self.context.policy.honours_keys {
+        if self.repeats_by_key() {
             // Under the same key, from the caller's own base: the origin tells whether it has it already.
             return self.plan_and_send(now);
         }
-        let held = self.resumed.as_ref().and_then(|r| r.claim.held.as_deref());
-        self.plan = Some(Box::new(self.plan_of_doubt(held)));
+        self.plan_doubt();
         self.prove(now)
+    }
+
+    /// Plans the attempt that is in doubt, as far as it is known.
+    pub(super) fn plan_doubt(&mut self) {
+        let held = self.resumed.as_ref().and_then(|r| r.claim.held.clone());
+        let held = held.as_deref();
+        if held.and_then(Held::parse).is_some_and(|held| held.tag().is_some()) {
+            self.leave_comparison_to_origin();
+        }
+        self.plan = Some(Box::new(self.plan_of_doubt(held)));
     }
 
     /// Looks at the target.
@@ -83,6 +93,9 @@ impl Exchange {
     /// Weighs what the look at the target brought.
     pub(super) fn weigh(&mut self, now: Time, delivery: Delivery) -> Step {
         let response = response(delivery);
+        if let Some(found) = response.as_ref().and_then(|r| self.as_current(r)) {
+            self.learn_document(&found.representation);
+        }
         if self.sought.is_some() {
             return self.weigh_creation(now, response.as_ref());
         }
@@ -90,6 +103,14 @@ impl Exchange {
             && let Some(response) = response
         {
             return self.landed(now, response, Outcome::Applied);
+        }
+        if self.is_signed()
+            && response
+                .as_ref()
+                .is_some_and(|r| matches!(r.status.as_u16(), 401 | 403))
+        {
+            // The signature is the write's, and no read can be made with it.
+            return self.in_doubt(now, self.unknown.unwrap_or(Unknown::Crash));
         }
         let held = self.plan.as_deref().and_then(|p| p.guard.clone());
         if let Some(held) = held
@@ -147,10 +168,10 @@ impl Exchange {
         let gone = matches!(response.status.as_u16(), 404 | 410);
         if self.write.method == Method::DELETE && gone {
             // Only if this caller saw it before: an origin may hide what one may not read.
-            return if matches!(plan.before, Before::Known(_)) {
-                Finding::Applied
-            } else {
-                Finding::Open
+            return match &plan.before {
+                Before::Known(_) => Finding::Applied,
+                _ if self.was_read() => Finding::Adoptable,
+                Before::Absent | Before::Lacking | Before::Unknown => Finding::Open,
             };
         }
         if gone {
@@ -178,6 +199,12 @@ impl Exchange {
             return Finding::Open;
         }
         self.compare(&current)
+    }
+
+    /// Whether this caller was shown the target: then an origin that says now that it is not there does not merely hide it.
+    fn was_read(&self) -> bool {
+        let shown = |served: &Served| !served.sent && (served.content.is_some() || served.etag.is_some());
+        self.context.candidates.served.iter().any(shown)
     }
 
     fn compare(&self, current: &Carried) -> Finding {
@@ -221,12 +248,14 @@ impl Exchange {
         // What is adopted may be somebody else's: our own attempt may still arrive.
         let suspect_until = self.suspicion().filter(|_| outcome == Outcome::Adopted);
         self.unknown = None;
+        let current = self.as_current(&response);
+        let tag = current.as_ref().and_then(|c| self.etag_field(c));
         let exit = LaneExit {
-            carried: self.as_current(&response),
+            carried: current,
             suspect_until,
             ..LaneExit::default()
         };
-        let answer = if self.write.method == Method::DELETE || response.status != http::StatusCode::OK {
+        let mut answer = if self.write.method == Method::DELETE || response.status != http::StatusCode::OK {
             Response {
                 status: http::StatusCode::NO_CONTENT,
                 headers: http::HeaderMap::new(),
@@ -236,6 +265,9 @@ impl Exchange {
         } else {
             told(response)
         };
+        if let Some(tag) = tag.filter(|_| self.write.method != Method::DELETE) {
+            answer.headers.entry(http::header::ETAG).or_insert(tag);
+        }
         let answer = Answer::from_origin(answer, None, self.report(outcome));
         self.settle(now, answer, exit)
     }

@@ -14,7 +14,9 @@ impl Exchange {
         self.decide_early();
         let lanes = self.context.lanes.clone();
         // What was handed to a browser meanwhile has its claim already.
-        let near = self.context.policy.claim_ahead && self.resumed.is_none() && self.fence.is_none();
+        // What is compared first is claimed after it, under what guards it.
+        let ahead = self.context.policy.claim_ahead && !self.may_compare();
+        let near = ahead && self.resumed.is_none() && self.fence.is_none();
         step_until(Effect::EnterLanes { lanes, near }, self.gives_up_at())
     }
 
@@ -51,6 +53,11 @@ impl Exchange {
     pub(super) fn turn(&mut self, now: Time, view: LaneView) -> Step {
         self.view = view;
         self.place = Place::Front;
+        self.forget_comparison();
+        if self.context.policy.gives_tags() {
+            // What no tag of the origin names may be outdated, and nobody would notice: it is read again.
+            self.view.carried.take_if(|c| c.etag.is_none());
+        }
         if let Some(record) = &self.resumed {
             // Somebody may have proven it while this repeat stood in the lane.
             self.stage = Stage::Rereading;
@@ -113,6 +120,10 @@ impl Exchange {
 
     /// Sends the planned attempt again after a wait.
     pub(super) fn once_more(&mut self, now: Time) -> Step {
+        if self.has_compared() && self.unknown.is_none() {
+            self.forget_comparison();
+            return self.check(now);
+        }
         match self.plan.clone() {
             // What may have been applied is claimed anew, so that the record counts each attempt.
             Some(plan) if self.unknown.is_some() => self.claim_for(now, plan),

@@ -87,10 +87,15 @@ impl Exchange {
 
     /// The target was read before anything was sent.
     pub(super) fn checked(&mut self, now: Time, delivery: Delivery) -> Step {
+        if self.has_to_compare()
+            && let Some(step) = self.compare_own(now, &delivery)
+        {
+            return step;
+        }
         let why = match &delivery {
             Delivery::NotSent(why) => why.why().to_owned(),
             Delivery::Unknown(why) => why.why(),
-            Delivery::Answered(r) => format!("it answered {}", r.status),
+            Delivery::Answered(r) | Delivery::Declined(r) => format!("it answered {}", r.status),
         };
         let unsent = matches!(delivery, Delivery::NotSent(_));
         let response = response(delivery);
@@ -316,18 +321,7 @@ impl Exchange {
             .field("location")
             .or_else(|| response.field("content-location"))
             .or(verdict.existing.as_deref())?;
-        let target = if named.starts_with("http://") || named.starts_with("https://") {
-            Target::parse(named).ok()?
-        } else {
-            let own = self.write.target.uri();
-            let (scheme, authority) = (own.scheme_str()?, self.write.target.authority());
-            let path = if named.starts_with('/') {
-                named.to_owned()
-            } else {
-                format!("{}/{named}", own.path().trim_end_matches('/'))
-            };
-            Target::parse(&format!("{scheme}://{authority}{path}")).ok()?
-        };
+        let target = self.write.target.refer(named)?;
         (target.authority() == self.write.target.authority()).then_some(target)
     }
 }

@@ -1,5 +1,7 @@
 //! Where the origin keeps its versions: in entity tags, or in the content.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 
@@ -34,6 +36,23 @@ impl Exchange {
         }
     }
 
+    /// Takes over what is known of the family of which `document` is: members that its server sets are no edits, and prove nothing.
+    pub(super) fn learn_document(&mut self, document: &Representation) {
+        let judge = Arc::clone(&self.judge);
+        let facts = judge.document(self.write.target.path(), document);
+        if let Some(policy) = facts.and_then(|facts| facts.added_to(&self.context.policy)) {
+            self.context.policy = Arc::new(policy);
+        }
+    }
+
+    /// As [`Exchange::learn_document`], from what was served last.
+    pub(super) fn learn_from_reads(&mut self) {
+        let mut served = self.context.candidates.served.iter().rev();
+        if let Some(document) = served.find_map(|served| served.content.clone()) {
+            self.learn_document(&document);
+        }
+    }
+
     /// The tag that names the version of a representation that was read.
     pub(super) fn tag_of(&self, response: &Response, representation: &Representation) -> Option<EntityTag> {
         match self.body_version() {
@@ -42,10 +61,22 @@ impl Exchange {
         }
     }
 
-    /// The version as an `ETag` field, if the origin gives such a field.
+    /// The version as an `ETag` field, if the origin gives such a field, or we do.
     pub(super) fn etag_field(&self, current: &Carried) -> Option<HeaderValue> {
-        let tag = current.etag.as_ref().filter(|_| self.body_version().is_none())?;
+        let tag = self.shown_tag(current).filter(|_| self.body_version().is_none())?;
         HeaderValue::from_str(&tag.to_string()).ok()
+    }
+
+    /// The tag by which clients know a version: the origin's, or ours.
+    fn shown_tag(&self, current: &Carried) -> Option<EntityTag> {
+        let ours = || self.context.policy.virtual_tag(&current.representation);
+        current.etag.clone().or_else(ours)
+    }
+
+    /// The same as text, for reports.
+    pub(super) fn version_of(&self, current: &Carried) -> String {
+        self.shown_tag(current)
+            .map_or_else(|| "unknown".to_owned(), |tag| tag.to_string())
     }
 
     /// The one version that the client itself names: in its content, or in its `If-Match`.
@@ -152,7 +183,7 @@ impl Exchange {
             return;
         };
         let policy = Policy::with_body_version((*self.context.policy).clone(), version.clone());
-        self.context.policy = std::sync::Arc::new(policy);
+        self.context.policy = Arc::new(policy);
         self.read_versions();
         self.decided = None;
         self.variant = Variant::default();

@@ -255,6 +255,7 @@ pub(crate) fn whole(items: Vec<Item>, all: usize) -> Option<Verdict> {
     );
     verdict.evidence.extend(first.verdict.evidence.iter().cloned());
     verdict.dialect.clone_from(&first.verdict.dialect);
+    verdict.held = items.iter().any(|i| i.verdict.held);
     verdict.items = items;
     Some(verdict)
 }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, StatusCode};
 
-pub use pack::{Dialects, Example, ExampleFailure, Pack, PackError, Probe, ProbeHow};
+pub use pack::{Dialects, DocumentFacts, Example, ExampleFailure, Pack, PackError, Probe, ProbeHow};
 
 use crate::body_version::BodyVersion;
 use crate::delivery::Reading;
@@ -32,6 +32,7 @@ use crate::judge::body::{Form, Tree};
 use crate::judge::pack::PackSet;
 use crate::judge::request::Demand;
 use crate::judge::view::View;
+use crate::merge::Representation;
 use crate::remedy::Remedy;
 use crate::response::Response;
 use crate::verdict::{Class, Confidence, Evidence, Item, Scope, Verdict};
@@ -128,6 +129,13 @@ impl Judge {
     #[must_use]
     pub fn body_version(&self, pack: &str) -> Option<&BodyVersion> {
         self.packs().iter().find(|p| p.name() == pack)?.body_version()
+    }
+
+    /// What is known of the family of which this document at `path` is.
+    #[must_use]
+    pub fn document(&self, path: &str, document: &Representation) -> Option<&DocumentFacts> {
+        let mut facts = self.packs().iter().filter_map(|pack| pack.document.as_ref());
+        facts.find(|facts| facts.fit(path, document))
     }
 
     fn set(&self) -> &PackSet {

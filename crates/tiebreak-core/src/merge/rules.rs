@@ -141,7 +141,7 @@ impl MergeRules {
         self
     }
 
-    pub(super) fn is_volatile(&self, path: &[impl AsRef<str>]) -> bool {
+    pub(crate) fn is_volatile(&self, path: &[impl AsRef<str>]) -> bool {
         self.volatile.iter().any(|pattern| pattern.matches(path))
     }
 

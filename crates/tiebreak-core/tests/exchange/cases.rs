@@ -22,6 +22,7 @@ use tiebreak_core::repeat::Likeness;
 use tiebreak_core::request::{Target, WriteRequest};
 use tiebreak_core::time::Time;
 use tiebreak_core::validator::EntityTag;
+use tiebreak_core::virtual_tag::VirtualTags;
 
 use crate::world::{Tags, document, fields};
 
@@ -41,6 +42,10 @@ pub(crate) enum Base {
     Read,
     /// Versions 0 and 1 were read, on other connections.
     ReadTwo,
+    /// The client's own `If-Match` with the tags of versions 1 and 2.
+    NamedTwo,
+    /// The client's own `If-Match: *`.
+    IfMatchAny,
     /// The client's own `If-None-Match: *`.
     IfNoneMatch,
 }
@@ -75,6 +80,7 @@ pub(crate) struct Case {
     pub(crate) key: bool,
     pub(crate) base: Base,
     pub(crate) tags: Tags,
+    pub(crate) virtual_tags: VirtualTags,
     pub(crate) honours_keys: bool,
     pub(crate) check_first: bool,
     pub(crate) claim_ahead: bool,
@@ -82,6 +88,10 @@ pub(crate) struct Case {
     pub(crate) carried: Option<u64>,
     pub(crate) doubt: Doubtful,
     pub(crate) hand_off: HandOffs,
+    pub(crate) least: Guarantee,
+    /// The `Authorization` field.
+    pub(crate) authorization: Option<&'static str>,
+    pub(crate) follow_202: bool,
 }
 
 impl Default for Case {
@@ -91,12 +101,16 @@ impl Default for Case {
             key: true,
             base: Base::Nothing,
             tags: Tags::Version,
+            virtual_tags: VirtualTags::Off,
             honours_keys: false,
             check_first: false,
             claim_ahead: false,
             carried: None,
             doubt: Doubtful::No,
             hand_off: HandOffs::Off,
+            least: Guarantee::D,
+            authorization: None,
+            follow_202: false,
         }
     }
 }
@@ -106,6 +120,8 @@ pub(crate) const CALLER: CallerId = CallerId(Digest([7; 32]));
 impl Case {
     pub(crate) fn policy(&self) -> Policy {
         Policy {
+            virtual_tags: self.virtual_tags,
+            least: self.least,
             honours_keys: self.honours_keys,
             claim_ahead: self.claim_ahead,
             attempts: 4,
@@ -114,9 +130,19 @@ impl Case {
             backoff: (Duration::from_millis(200), Duration::from_millis(400)),
             late_after: Duration::from_secs(1),
             hand_off: self.hand_off != HandOffs::Off,
+            follow_202: self.follow_202,
             hand_off_wait: Duration::from_secs(60),
             ..Policy::default()
         }
+    }
+
+    /// The tag by which a client knows version `n`: the origin's, or ours.
+    pub(crate) fn shown(&self, n: u64) -> Option<String> {
+        let ours = || {
+            let representation = Representation::new("application/json", document("old", n));
+            Some(self.policy().virtual_tag(&representation)?.to_string())
+        };
+        self.tags.of(n).or_else(ours)
     }
 
     pub(crate) fn write(&self) -> WriteRequest {
@@ -125,9 +151,13 @@ impl Case {
             _ => "application/json",
         };
         let mut headers = vec![("content-type", kind)];
-        let tag = self.tags.of(1).unwrap_or_else(|| "\"1\"".to_owned());
+        headers.extend(self.authorization.map(|value| ("authorization", value)));
+        let tag = self.shown(1).unwrap_or_else(|| "\"1\"".to_owned());
+        let two = format!("{tag}, {}", self.shown(2).unwrap_or_else(|| "\"2\"".to_owned()));
         match self.base {
             Base::Nothing | Base::Read | Base::ReadTwo => {}
+            Base::NamedTwo => headers.push(("if-match", &two)),
+            Base::IfMatchAny => headers.push(("if-match", "*")),
             Base::Named => headers.push(("if-match", &tag)),
             Base::NamedRebase => headers.extend([("if-match", tag.as_str()), ("prefer", "tiebreak=rebase")]),
             Base::IfNoneMatch => headers.push(("if-none-match", "*")),
@@ -159,7 +189,7 @@ impl Case {
     fn candidates(&self) -> Candidates {
         let served = match self.base {
             Base::Nothing | Base::IfNoneMatch => Vec::new(),
-            Base::Named | Base::NamedRebase | Base::Read => vec![self.served(1, 1)],
+            Base::Named | Base::NamedRebase | Base::NamedTwo | Base::IfMatchAny | Base::Read => vec![self.served(1, 1)],
             Base::ReadTwo => vec![self.served(0, 2), self.served(1, 3)],
         };
         Candidates {
@@ -292,12 +322,16 @@ pub(crate) fn all() -> Vec<Case> {
                             key: flags & 1 != 0,
                             base,
                             tags,
+                            virtual_tags: VirtualTags::Off,
                             honours_keys: flags & 2 != 0,
                             check_first: flags & 4 != 0,
                             claim_ahead: flags & 8 != 0,
                             carried: (flags & 1 != 0).then_some(2),
                             doubt,
                             hand_off: HandOffs::Passes,
+                            least: Guarantee::D,
+                            authorization: None,
+                            follow_202: false,
                         });
                     }
                 }

@@ -115,6 +115,10 @@ fn what_becomes_of_the_key() {
         NotSent::Tls,
         NotSent::ConnectTimeout,
         NotSent::ClosedBeforeSend,
+        NotSent::Refused,
+        NotSent::GoingAway,
+        NotSent::NoStream,
+        NotSent::Expectation,
     ]
     .map(Delivery::NotSent);
     let said = |status: u16| answer(status, None, "");

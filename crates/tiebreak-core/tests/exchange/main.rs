@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod cases;
+mod guarantees;
 mod keys;
 mod sequences;
 mod tables;
+mod virtual_tags;
 mod watch;
 mod world;

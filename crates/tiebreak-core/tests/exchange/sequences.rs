@@ -70,6 +70,14 @@ fn success() -> Box<Answer> {
     Box::new(Answer::from_origin(response, None, report))
 }
 
+/// A final answer to the head alone.
+fn declined() -> Delivery {
+    let Delivery::Answered(response) = answer(503, None, "") else {
+        unreachable!("it is an answer");
+    };
+    Delivery::Declined(response)
+}
+
 /// What may come of a send, the most telling first.
 fn deliveries(case: &Case, watch: &Watch) -> Vec<(&'static str, Delivery)> {
     let tags = case.tags;
@@ -108,6 +116,7 @@ fn deliveries(case: &Case, watch: &Watch) -> Vec<(&'static str, Delivery)> {
             "409 in words",
             answer(409, None, "{\"error\":\"version conflict: the resource was modified\"}"),
         ),
+        ("503 before the content", declined()),
     ]
 }
 
@@ -131,7 +140,7 @@ fn readings(case: &Case, watch: &Watch) -> Vec<(&'static str, Delivery)> {
 
 /// How many of the choices are tried at the first, second … send or read. What comes after the first `DEEP` of them resembles
 /// what comes after one of those, so from there on only the first choice is followed.
-const SENDS: [usize; 2] = [25, 4];
+const SENDS: [usize; 2] = [26, 4];
 const READS: [usize; 2] = [10, 3];
 const DEEP: usize = 4;
 

@@ -4,22 +4,22 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
-use http::Method;
+use http::{HeaderValue, Method};
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
-use tiebreak_core::exchange::{Effect, Entry, Input, LedgerFailure, NotPassed, Outgoing, Step, Via};
+use tiebreak_core::exchange::{Answer, Effect, Entry, Input, LedgerFailure, NotPassed, Outgoing, Step, Via};
 use tiebreak_core::record::Fence;
 
 use crate::cases::{Base, Case, Doubtful, HandOffs, START};
-use crate::world::{Tags, answer, bot_check, version};
+use crate::world::{Tags, accepted, answer, bot_check, version};
 
 /// Plays `wire` against the exchange of `case`, the last of it for as long as it is read; the ledger and the lanes do
 /// what they are asked.
-fn story(case: &Case, wire: Vec<Delivery>, expected: &Expect) {
-    play(case, wire, "", expected);
+pub(crate) fn story(case: &Case, wire: Vec<Delivery>, expected: &Expect) -> Answer {
+    play(case, wire, "", expected)
 }
 
 /// As [`story`]; the ledger fails in the operation that begins with `failing`.
-fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) {
+fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) -> Answer {
     let mut wire = VecDeque::from(wire);
     let mut exchange = case.exchange();
     let mut now = START;
@@ -27,7 +27,7 @@ fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) {
     let mut fences = 10;
     let mut out = String::new();
     let mut step = exchange.handle(now, Input::Begin);
-    loop {
+    let answer = loop {
         let Step { effect, deadline } = step;
         let told = tell(&effect);
         if !told.is_empty() {
@@ -41,7 +41,7 @@ fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) {
             _ if !failing.is_empty() && told.starts_with(failing) => Input::LedgerFailed(LedgerFailure {
                 why: "use the ledger".into(),
             }),
-            Effect::Answer { .. } => break,
+            Effect::Answer { answer, .. } => break *answer,
             Effect::Register(..) => Input::Registered,
             Effect::Await => Input::Awaited(None),
             Effect::LookUp(..) | Effect::Get(_) => Input::Found(case.record().map(Box::new)),
@@ -71,9 +71,10 @@ fn play(case: &Case, wire: Vec<Delivery>, failing: &str, expected: &Expect) {
             writeln!(out, "    {}", came(delivery)).unwrap();
         }
         step = exchange.handle(now, input);
-    }
+    };
     assert!(wire.is_empty(), "nobody asked for {wire:?}\n{out}");
     expected.assert_eq(&out);
+    answer
 }
 
 fn tell(effect: &Effect) -> String {
@@ -139,6 +140,7 @@ fn came(delivery: &Delivery) -> String {
     match delivery {
         Delivery::NotSent(why) => format!("not sent: {}", why.why()),
         Delivery::Unknown(why) => why.why(),
+        Delivery::Declined(response) => format!("{} before the content", response.status.as_u16()),
         Delivery::Answered(response) => {
             let tag = response.field("etag").unwrap_or_default();
             let content = String::from_utf8_lossy(&response.content);
@@ -291,6 +293,100 @@ fn the_own_precondition_is_literal() {
             settle refused
             answer 412: refused; attempts=1; guarantee=A; class=stale
         "#]],
+    );
+}
+
+/// A write that met somebody's lock.
+fn locked(retry_after: Option<&str>) -> Delivery {
+    let held = "<D:error xmlns:D=\"DAV:\"><D:lock-token-submitted/></D:error>";
+    let Delivery::Answered(mut response) = answer(423, None, held) else {
+        unreachable!("it is an answer");
+    };
+    let headers = &mut response.headers;
+    headers.insert("content-type", HeaderValue::from_static("application/xml"));
+    if let Some(seconds) = retry_after {
+        headers.insert("retry-after", HeaderValue::from_str(seconds).unwrap());
+    }
+    Delivery::Answered(response)
+}
+
+#[test]
+fn a_lock_without_an_end_is_told_at_once() {
+    story(
+        &named(),
+        vec![locked(None)],
+        &expect![[r#"
+        look up
+        claim, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            423  <D:error xmlns:D="DAV:"><D:lock-token-submitted/></D:error>
+        release
+        answer 423: refused; attempts=1; guarantee=A; class=race
+    "#]],
+    );
+}
+
+#[test]
+fn a_lock_that_says_when_it_ends_is_waited_for() {
+    story(
+        &named(),
+        vec![locked(Some("2")), ours(1)],
+        &expect![[r#"
+        look up
+        claim, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            423  <D:error xmlns:D="DAV:"><D:lock-token-submitted/></D:error>
+        wait
+        PUT if-match: "1" {"a":"new","b":1}
+            200 "5" {"a":"new","b":1}
+        settle applied
+        answer 200: applied; attempts=2; guarantee=A
+    "#]],
+    );
+}
+
+#[test]
+fn a_lock_met_after_a_lost_attempt_is_looked_behind() {
+    let wire = vec![
+        lost(),
+        version(Tags::Version, 1),
+        locked(None),
+        version(Tags::Version, 1),
+    ];
+    story(
+        &named(),
+        wire,
+        &expect![[r#"
+        look up
+        claim, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            the connection ended before the answer
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        claim attempt 2, held "1";new
+        PUT if-match: "1" {"a":"new","b":1}
+            423  <D:error xmlns:D="DAV:"><D:lock-token-submitted/></D:error>
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        record the doubt
+        answer 504 in-doubt: in-doubt; attempts=2; guarantee=A
+    "#]],
     );
 }
 
@@ -502,6 +598,25 @@ fn what_was_not_sent_goes_again() {
             204
         settle applied
         answer 204: applied; attempts=1; guarantee=D; unguarded
+    "#]],
+    );
+}
+
+#[test]
+fn an_answer_before_the_content_leaves_no_doubt() {
+    let Delivery::Answered(response) = answer(500, None, "") else {
+        unreachable!("it is an answer");
+    };
+    story(
+        &Case::default(),
+        vec![Delivery::Declined(response)],
+        &expect![[r#"
+        look up
+        claim, held nothing
+        PUT {"a":"new","b":1}
+            500 before the content
+        release
+        answer 500: refused; attempts=1; guarantee=D; class=other; unguarded
     "#]],
     );
 }
@@ -957,6 +1072,82 @@ fn an_unknown_attempt_is_never_handed_off() {
             200 "1" {"a":"old","b":1}
         record the doubt
         answer 504 in-doubt: in-doubt; attempts=2; guarantee=C
+    "#]],
+    );
+}
+
+fn following() -> Case {
+    Case {
+        method: Method::POST,
+        follow_202: true,
+        ..Case::default()
+    }
+}
+
+#[test]
+fn what_is_accepted_is_said_and_leaves_the_lane_suspect() {
+    let wire = vec![accepted("location", "/ops/1")];
+    story(
+        &Case::default(),
+        wire,
+        &expect![[r#"
+        look up
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_accepted_is_followed_to_its_end() {
+    let wire = vec![
+        accepted("operation-location", "http://origin.example/ops/1"),
+        answer(200, None, r#"{"status":"Running"}"#),
+        Delivery::Unknown(Unknown::Closed),
+        answer(200, Some("\"of the monitor\""), r#"{"status":"Succeeded"}"#),
+    ];
+    story(
+        &following(),
+        wire,
+        &expect![[r#"
+        look up
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_accepted_and_fails_is_refused() {
+    let wire = vec![
+        accepted("azure-asyncoperation", "/ops/1"),
+        answer(200, None, r#"{"status":"Failed","error":{"code":"Quota"}}"#),
+    ];
+    story(
+        &following(),
+        wire,
+        &expect![[r#"
+        look up
+    "#]],
+    );
+}
+
+#[test]
+fn what_does_not_end_within_the_patience_stays_accepted() {
+    let wire = vec![accepted("location", "/ops/1"), answer(202, None, "")];
+    story(
+        &following(),
+        wire,
+        &expect![[r#"
+        look up
+    "#]],
+    );
+}
+
+#[test]
+fn nobody_else_is_asked_what_became_of_it() {
+    let wire = vec![accepted("location", "http://other.example/ops/1")];
+    story(
+        &following(),
+        wire,
+        &expect![[r#"
+        look up
     "#]],
     );
 }

@@ -134,6 +134,7 @@ impl Watch {
         match delivery {
             Some(Delivery::NotSent(_)) => self.sends -= 1,
             None | Some(Delivery::Unknown(_)) => self.open.push(attempt),
+            Some(Delivery::Declined(_)) => self.answered = Some(Outcome::Refused),
             Some(Delivery::Answered(response)) => match response.status.as_u16() {
                 202 => self.answered = Some(Outcome::Accepted),
                 200..=299 | 303 => {

@@ -80,3 +80,12 @@ pub(crate) fn bot_check() -> Delivery {
         .insert("cf-mitigated", HeaderValue::from_static("challenge"));
     Delivery::Answered(response)
 }
+
+/// The write is taken, and goes on behind the answer; `monitor` is where that can be seen.
+pub(crate) fn accepted(field: &'static str, monitor: &'static str) -> Delivery {
+    let Delivery::Answered(mut response) = answer(202, None, "") else {
+        unreachable!("it is an answer");
+    };
+    response.headers.insert(field, HeaderValue::from_static(monitor));
+    Delivery::Answered(response)
+}

@@ -5,14 +5,13 @@ use tiebreak_core::time::Time;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
-use super::change::{Change, Job};
-use super::error::{Trouble, trouble};
+use super::error::trouble;
 use super::row::{self, millis, small, text};
-use super::statements::Writing;
+use crate::shared::{Change, Job, Trouble};
 use crate::words::{resolver, unknown};
 
 /// Runs a statement, unless there is nothing for it to do.
-pub(super) async fn run(
+async fn run(
     client: &Client,
     statement: &Statement,
     params: &[&(dyn ToSql + Sync)],
@@ -94,10 +93,10 @@ impl<'a> Claims<'a> {
 /// Amendments, or (without fences) retakings.
 #[derive(Default)]
 pub(super) struct Amends<'a> {
-    pub(super) ids: Vec<&'a [u8]>,
-    pub(super) fences: Vec<i64>,
-    pub(super) attempts: Vec<i32>,
-    pub(super) helds: Vec<Option<&'a str>>,
+    ids: Vec<&'a [u8]>,
+    fences: Vec<i64>,
+    attempts: Vec<i32>,
+    helds: Vec<Option<&'a str>>,
 }
 
 impl<'a> Amends<'a> {
@@ -132,44 +131,16 @@ impl<'a> Amends<'a> {
         let params: [&(dyn ToSql + Sync); 4] = [&self.ids, &self.fences, &self.attempts, &self.helds];
         run(client, statement, &params, self.ids.len()).await
     }
-}
 
-/// The columns of a settlement, with names that live as long as the words of its enums.
-struct Columns<'a> {
-    outcome: &'static str,
-    status: i32,
-    fields: String,
-    content: &'a [u8],
-    truncated: bool,
-    class: Option<&'static str>,
-    evidence: String,
-    guarantee: &'static str,
-    attempts: i32,
-    at: i64,
-}
-
-impl<'a> Columns<'a> {
-    fn of(settlement: &'a Settlement) -> Columns<'a> {
-        Columns {
-            outcome: settlement.outcome.as_str(),
-            status: i32::from(settlement.status),
-            fields: serde_json::json!(settlement.fields).to_string(),
-            content: &settlement.content,
-            truncated: settlement.truncated,
-            class: settlement.class.map(tiebreak_core::verdict::Class::as_str),
-            evidence: text(&settlement.evidence),
-            guarantee: settlement.guarantee.as_str(),
-            attempts: small(settlement.attempts),
-            at: millis(settlement.at),
-        }
+    pub(super) async fn retake(&self, client: &Client, statement: &Statement, owner: i64) -> Result<Vec<Row>, Trouble> {
+        let params: [&(dyn ToSql + Sync); 4] = [&owner, &self.ids, &self.attempts, &self.helds];
+        run(client, statement, &params, self.ids.len()).await
     }
 }
 
-/// Settlements.
+/// The columns of settlements.
 #[derive(Default)]
-pub(super) struct Settles<'a> {
-    ids: Vec<&'a [u8]>,
-    fences: Vec<i64>,
+struct Columns<'a> {
     outcomes: Vec<&'static str>,
     statuses: Vec<i32>,
     fields: Vec<String>,
@@ -182,34 +153,24 @@ pub(super) struct Settles<'a> {
     at: Vec<i64>,
 }
 
-impl<'a> Settles<'a> {
-    pub(super) fn of(jobs: &'a [Job]) -> Settles<'a> {
-        let mut all = Settles::default();
-        for job in jobs {
-            let Change::Settle(id, fence, settlement, _) = &job.change else {
-                continue;
-            };
-            let columns = Columns::of(settlement);
-            all.ids.push(&id.0);
-            all.fences.push(stored(*fence));
-            all.outcomes.push(columns.outcome);
-            all.statuses.push(columns.status);
-            all.fields.push(columns.fields);
-            all.contents.push(columns.content);
-            all.truncated.push(columns.truncated);
-            all.classes.push(columns.class);
-            all.evidence.push(columns.evidence);
-            all.guarantees.push(columns.guarantee);
-            all.attempts.push(columns.attempts);
-            all.at.push(columns.at);
-        }
-        all
+impl<'a> Columns<'a> {
+    fn push(&mut self, settlement: &'a Settlement) {
+        self.outcomes.push(settlement.outcome.as_str());
+        self.statuses.push(i32::from(settlement.status));
+        self.fields.push(serde_json::json!(settlement.fields).to_string());
+        self.contents.push(&settlement.content);
+        self.truncated.push(settlement.truncated);
+        self.classes
+            .push(settlement.class.map(tiebreak_core::verdict::Class::as_str));
+        self.evidence.push(text(&settlement.evidence));
+        self.guarantees.push(settlement.guarantee.as_str());
+        self.attempts.push(small(settlement.attempts));
+        self.at.push(millis(settlement.at));
     }
 
-    pub(super) async fn run(&self, client: &Client, statement: &Statement) -> Result<Vec<Row>, Trouble> {
-        let params: [&(dyn ToSql + Sync); 12] = [
-            &self.ids,
-            &self.fences,
+    /// After those that come first, in the order in which the statements name them.
+    fn params<'b>(&'b self, first: &[&'b (dyn ToSql + Sync)]) -> Vec<&'b (dyn ToSql + Sync)> {
+        let own: [&'b (dyn ToSql + Sync); 10] = [
             &self.outcomes,
             &self.statuses,
             &self.fields,
@@ -221,6 +182,64 @@ impl<'a> Settles<'a> {
             &self.attempts,
             &self.at,
         ];
+        [first, &own].concat()
+    }
+}
+
+/// Settlements.
+#[derive(Default)]
+pub(super) struct Settles<'a> {
+    ids: Vec<&'a [u8]>,
+    fences: Vec<i64>,
+    columns: Columns<'a>,
+}
+
+impl<'a> Settles<'a> {
+    pub(super) fn of(jobs: &'a [Job]) -> Settles<'a> {
+        let mut all = Settles::default();
+        for job in jobs {
+            let Change::Settle(id, fence, settlement, _) = &job.change else {
+                continue;
+            };
+            all.ids.push(&id.0);
+            all.fences.push(stored(*fence));
+            all.columns.push(settlement);
+        }
+        all
+    }
+
+    pub(super) async fn run(&self, client: &Client, statement: &Statement) -> Result<Vec<Row>, Trouble> {
+        let params = self.columns.params(&[&self.ids, &self.fences]);
+        run(client, statement, &params, self.ids.len()).await
+    }
+}
+
+/// Doubts that end.
+#[derive(Default)]
+pub(super) struct Resolves<'a> {
+    ids: Vec<&'a [u8]>,
+    by: Vec<&'static str>,
+    reasons: Vec<String>,
+    columns: Columns<'a>,
+}
+
+impl<'a> Resolves<'a> {
+    pub(super) fn of(jobs: &'a [Job]) -> Resolves<'a> {
+        let mut all = Resolves::default();
+        for job in jobs {
+            let Change::Resolve(id, with, _) = &job.change else {
+                continue;
+            };
+            all.ids.push(&id.0);
+            all.by.push(resolver(with.1.by));
+            all.reasons.push(text(&with.1.reason));
+            all.columns.push(&with.0);
+        }
+        all
+    }
+
+    pub(super) async fn run(&self, client: &Client, statement: &Statement) -> Result<Vec<Row>, Trouble> {
+        let params = self.columns.params(&[&self.ids, &self.by, &self.reasons]);
         run(client, statement, &params, self.ids.len()).await
     }
 }
@@ -269,8 +288,8 @@ impl<'a> Doubts<'a> {
 /// Writes with their fences, where those are known.
 #[derive(Default)]
 pub(super) struct Pairs<'a> {
-    pub(super) ids: Vec<&'a [u8]>,
-    pub(super) fences: Vec<Option<i64>>,
+    ids: Vec<&'a [u8]>,
+    fences: Vec<Option<i64>>,
 }
 
 impl<'a> Pairs<'a> {
@@ -302,6 +321,16 @@ impl<'a> Pairs<'a> {
         let params: [&(dyn ToSql + Sync); 2] = [&self.ids, &self.fences];
         run(client, statement, &params, self.ids.len()).await
     }
+
+    pub(super) async fn put_back(
+        &self,
+        client: &Client,
+        statement: &Statement,
+        owner: i64,
+    ) -> Result<Vec<Row>, Trouble> {
+        let params: [&(dyn ToSql + Sync); 3] = [&owner, &self.ids, &self.fences];
+        run(client, statement, &params, self.ids.len()).await
+    }
 }
 
 /// Lanes that are asked for.
@@ -325,6 +354,7 @@ impl<'a> Asks<'a> {
 #[derive(Default)]
 pub(super) struct Passes<'a> {
     lanes: Vec<&'a [u8]>,
+    fences: Vec<Option<i64>>,
     suspect: Vec<i64>,
     tags: Vec<Option<&'a str>>,
     only_if_wanted: Vec<bool>,
@@ -336,6 +366,7 @@ impl<'a> Passes<'a> {
         for job in jobs {
             let Change::Pass {
                 lane,
+                fence,
                 left,
                 only_if_wanted,
                 ..
@@ -344,6 +375,7 @@ impl<'a> Passes<'a> {
                 continue;
             };
             all.lanes.push(lane);
+            all.fences.push(fence.map(stored));
             all.suspect
                 .push(i64::try_from(left.suspect_for.as_millis()).unwrap_or(i64::MAX));
             all.tags.push(left.tag.as_deref());
@@ -353,33 +385,16 @@ impl<'a> Passes<'a> {
     }
 
     pub(super) async fn run(&self, client: &Client, statement: &Statement, owner: i64) -> Result<Vec<Row>, Trouble> {
-        let params: [&(dyn ToSql + Sync); 5] = [&owner, &self.lanes, &self.suspect, &self.tags, &self.only_if_wanted];
+        let params: [&(dyn ToSql + Sync); 6] = [
+            &owner,
+            &self.lanes,
+            &self.suspect,
+            &self.tags,
+            &self.only_if_wanted,
+            &self.fences,
+        ];
         run(client, statement, &params, self.lanes.len()).await
     }
-}
-
-/// Ends one doubt.
-pub(super) async fn resolve(client: &Client, writing: &Writing, change: &Change) -> Result<Vec<Row>, Trouble> {
-    let Change::Resolve(id, with, _) = change else {
-        return Ok(Vec::new());
-    };
-    let (columns, reason) = (Columns::of(&with.0), text(&with.1.reason));
-    let params: [&(dyn ToSql + Sync); 13] = [
-        &&id.0[..],
-        &columns.outcome,
-        &columns.status,
-        &columns.fields,
-        &columns.content,
-        &columns.truncated,
-        &columns.class,
-        &columns.evidence,
-        &columns.guarantee,
-        &columns.attempts,
-        &columns.at,
-        &resolver(with.1.by),
-        &reason,
-    ];
-    run(client, &writing.resolve, &params, 1).await
 }
 
 /// What stands in the way of a write.

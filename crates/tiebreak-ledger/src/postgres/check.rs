@@ -2,7 +2,8 @@
 
 use tokio_postgres::Client;
 
-use super::error::{Trouble, trouble};
+use super::error::trouble;
+use crate::shared::Trouble;
 
 /// What is counted, and what it means if there is any.
 const COUNTS: [(&str, &str); 7] = [

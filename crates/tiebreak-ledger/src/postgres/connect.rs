@@ -7,10 +7,11 @@ use tokio::sync::Notify;
 use tokio_postgres::{AsyncMessage, Client};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::error::{Trouble, trouble};
+use super::error::trouble;
 use super::options::{Address, Tls};
 use super::{schema, tls};
 use crate::LedgerError;
+use crate::shared::Trouble;
 
 /// How sessions are made.
 #[derive(Clone)]

@@ -2,36 +2,7 @@
 
 use tokio_postgres::error::SqlState;
 
-use crate::LedgerError;
-
-/// Why something was not done, by what can be done about it.
-#[derive(Debug)]
-pub(super) enum Trouble {
-    /// The connection is gone, or the server does not take changes: whether the last change was made is not known.
-    Gone(String),
-    /// Two transactions were in each other's way; nothing was changed, and it can be tried again at once.
-    Again(String),
-    /// No space is left.
-    Full,
-    /// The database refused what was asked.
-    Refused(String),
-    /// A rule of the ledger stands against it.
-    Rule(LedgerError),
-}
-
-impl Trouble {
-    /// What a caller is told.
-    pub(super) fn told(self) -> LedgerError {
-        match self {
-            Trouble::Gone(why) => LedgerError::Unavailable(format!("the database cannot be used: {why}")),
-            Trouble::Again(why) | Trouble::Refused(why) => {
-                LedgerError::Unavailable(format!("the database says: {why}"))
-            }
-            Trouble::Full => LedgerError::Full,
-            Trouble::Rule(error) => error,
-        }
-    }
-}
+use crate::shared::Trouble;
 
 /// Reads an error of the driver. Never holds values: PostgreSQL's details may quote them, so only the message is kept.
 #[allow(clippy::needless_pass_by_value, reason = "made for map_err")]

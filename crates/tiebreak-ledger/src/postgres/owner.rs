@@ -1,81 +1,61 @@
-//! A process among others: its lease, and what becomes of those whose lease ran out.
-//!
-//! Database time decides. A process knows only that its lease lasts at least until so long after it *asked* for its
-//! renewal, by a clock of its own that never jumps.
+//! A process among others: its lease, and what becomes of those whose lease ran out. Database time decides.
 
-use std::time::Instant;
+use std::time::Duration;
 
+use tiebreak_core::delivery::Unknown;
+use tiebreak_core::time::Time;
 use tokio_postgres::Client;
 
-use super::error::{Trouble, trouble};
-use super::options::Options;
+use super::error::trouble;
+use crate::shared::{Asked, Keeping, Options};
 use crate::words::{CLAIMED, DOUBTED, unknown};
-use tiebreak_core::delivery::Unknown;
 
-/// This process as an owner, and until when it surely is one.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Tenure {
-    pub(super) owner: i64,
-    pub(super) until: Instant,
+/// A session of the keeper.
+pub struct KeepSession(pub(super) Client);
+
+impl Keeping for KeepSession {
+    fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    async fn register(&self, options: &Options) -> Asked<(i64, Time)> {
+        let late = i64::try_from(options.late_after.as_millis()).unwrap_or(i64::MAX);
+        let row = self
+            .0
+            .query_one(
+                "INSERT INTO owners (name, lease_until, late_ms)
+                 VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3)
+                 RETURNING owner, (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+                &[&options.name, &options.lease.as_secs_f64(), &late],
+            )
+            .await
+            .map_err(trouble)?;
+        Ok((row.get(0), Time(row.get::<_, i64>(1).unsigned_abs())))
+    }
+
+    async fn renew(&self, owner: i64, lease: Duration) -> Asked<bool> {
+        let sql = "UPDATE owners SET lease_until = clock_timestamp() + make_interval(secs => $2) WHERE owner = $1";
+        let renewed = self.0.execute(sql, &[&owner, &lease.as_secs_f64()]).await;
+        Ok(renewed.map_err(trouble)? > 0)
+    }
+
+    async fn reap(&self, own: i64) -> Asked<u64> {
+        let sql = "DELETE FROM owners WHERE owner IN (
+                       SELECT owner FROM owners WHERE lease_until < clock_timestamp() AND owner <> $1
+                       FOR UPDATE SKIP LOCKED)
+                   RETURNING owner, (extract(epoch FROM lease_until) * 1000)::bigint + late_ms";
+        end(&self.0, sql, own).await
+    }
+
+    async fn leave(&self, own: i64) -> Asked<u64> {
+        let sql = "DELETE FROM owners WHERE owner = $1
+                   RETURNING owner, (extract(epoch FROM clock_timestamp()) * 1000)::bigint + late_ms";
+        end(&self.0, sql, own).await
+    }
 }
 
-/// Signs in as a new owner. Also tells the database's time (ms since 1970).
-pub(super) async fn register(client: &Client, options: &Options) -> Result<(Tenure, i64), Trouble> {
-    let asked = Instant::now();
-    let late = i64::try_from(options.late_after.as_millis()).unwrap_or(i64::MAX);
-    let row = client
-        .query_one(
-            "INSERT INTO owners (name, lease_until, late_ms)
-             VALUES ($1, clock_timestamp() + make_interval(secs => $2), $3)
-             RETURNING owner, (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
-            &[&options.name, &options.lease.as_secs_f64(), &late],
-        )
-        .await
-        .map_err(trouble)?;
-    let until = asked + options.lease;
-    Ok((
-        Tenure {
-            owner: row.get(0),
-            until,
-        },
-        row.get(1),
-    ))
-}
-
-/// Says that it is alive; `None` if others have declared it dead.
-pub(super) async fn renew(client: &Client, owner: i64, options: &Options) -> Result<Option<Tenure>, Trouble> {
-    let asked = Instant::now();
-    let renewed = client
-        .execute(
-            "UPDATE owners SET lease_until = clock_timestamp() + make_interval(secs => $2) WHERE owner = $1",
-            &[&owner, &options.lease.as_secs_f64()],
-        )
-        .await
-        .map_err(trouble)?;
-    let until = asked + options.lease;
-    Ok((renewed > 0).then_some(Tenure { owner, until }))
-}
-
-/// Declares those dead whose lease ran out: what they had claimed is in doubt, and their lanes are free, but suspect for as long as
-/// a request of theirs may still arrive. Returns how many claims went into doubt.
-///
 /// In two steps of one transaction, so that the second sees what was committed before the owner's row was gone.
-pub(super) async fn reap(client: &Client, own: i64) -> Result<u64, Trouble> {
-    let sql = "DELETE FROM owners WHERE owner IN (
-                   SELECT owner FROM owners WHERE lease_until < clock_timestamp() AND owner <> $1
-                   FOR UPDATE SKIP LOCKED)
-               RETURNING owner, (extract(epoch FROM lease_until) * 1000)::bigint + late_ms";
-    end(client, sql, own).await
-}
-
-/// Signs out: what is still claimed is in doubt at once.
-pub(super) async fn leave(client: &Client, own: i64) -> Result<u64, Trouble> {
-    let sql = "DELETE FROM owners WHERE owner = $1
-               RETURNING owner, (extract(epoch FROM clock_timestamp()) * 1000)::bigint + late_ms";
-    end(client, sql, own).await
-}
-
-async fn end(client: &Client, deleting: &str, own: i64) -> Result<u64, Trouble> {
+async fn end(client: &Client, deleting: &str, own: i64) -> Asked<u64> {
     client.batch_execute("BEGIN").await.map_err(trouble)?;
     match ended(client, deleting, own).await {
         Ok(count) => {
@@ -89,7 +69,7 @@ async fn end(client: &Client, deleting: &str, own: i64) -> Result<u64, Trouble> 
     }
 }
 
-async fn ended(client: &Client, deleting: &str, own: i64) -> Result<u64, Trouble> {
+async fn ended(client: &Client, deleting: &str, own: i64) -> Asked<u64> {
     let rows = client.query(deleting, &[&own]).await.map_err(trouble)?;
     if rows.is_empty() {
         return Ok(0);

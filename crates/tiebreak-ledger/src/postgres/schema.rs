@@ -6,8 +6,9 @@
 
 use tokio_postgres::Client;
 
-use super::error::{Trouble, trouble};
+use super::error::trouble;
 use crate::LedgerError;
+use crate::shared::Trouble;
 
 /// The version of the tables below.
 pub(super) const VERSION: i32 = 1;

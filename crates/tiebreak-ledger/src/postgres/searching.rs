@@ -4,10 +4,11 @@ use tiebreak_core::outcome::Outcome;
 use tiebreak_core::record::WriteId;
 use tiebreak_core::verdict::Class;
 
-use super::error::{Trouble, trouble};
-use super::keeper::ReadSession;
+use super::error::trouble;
+use super::reading::ReadSession;
 use super::row;
 use crate::search::{Became, Found, MAX_FOUND, MAX_LOOKED_AT, Query};
+use crate::shared::Trouble;
 use crate::words::{CLAIMED, DOUBTED, SETTLED};
 
 /// The records that `query` asks for, before `before`.

@@ -2,8 +2,18 @@
 
 use tokio_postgres::{Client, Statement};
 
-use super::error::{Trouble, trouble};
+use super::error::trouble;
 use super::row::RECORD;
+use crate::shared::Trouble;
+
+/// Hints that lanes were handed over.
+pub(super) const LISTEN: &str = "LISTEN tiebreak_lanes";
+
+/// One plan for each statement, made once: along an index for each row of the batch, whatever the planner knows of the tables (when
+/// they are new, nothing) and however long the arrays are. Plans of its own choice read a whole table for each batch.
+pub(super) const ONE_PLAN: &str =
+    "SET plan_cache_mode TO force_generic_plan; SET jit TO off; SET enable_seqscan TO off;
+    SET enable_hashjoin TO off; SET enable_mergejoin TO off; SET enable_bitmapscan TO off; SET enable_material TO off";
 
 /// The owner must be alive when it claims: whoever declares it dead deletes this row, and waits for, or is waited for by,
 /// this lock. Without the row the statements below claim nothing.
@@ -99,7 +109,7 @@ WITH wanted AS (
                              ELSE greatest(l.suspect_until, clock_timestamp()
                                            + (SELECT late_ms FROM owners WHERE owner = $1) * interval '1 ms') END
     WHERE l.owner IS NULL OR l.owner = $1 OR NOT EXISTS (SELECT 1 FROM owners o WHERE o.owner = l.owner)
-    RETURNING l.lane, l.tag,
+    RETURNING l.lane, l.tag, l.fence,
               greatest(0, extract(epoch FROM l.suspect_until - clock_timestamp()) * 1000)::bigint AS suspect_ms
 ), ended AS (
     DELETE FROM lane_waits w USING got WHERE w.lane = got.lane AND w.owner = $1
@@ -108,13 +118,14 @@ WITH wanted AS (
     SELECT lane, $1, nextval('tickets') FROM wanted WHERE lane NOT IN (SELECT lane FROM got)
     ON CONFLICT DO NOTHING
 )
-SELECT lane, tag, suspect_ms FROM got";
+SELECT lane, tag, fence, suspect_ms FROM got";
 
-/// A lane that is given up goes to the first who waits and is alive; the hint tells that somebody got one.
+/// A lane that is given up goes to the first who waits and is alive; the hint tells that somebody got one. A statement that was held up
+/// on its way names an earlier holding, and changes nothing.
 const PASS: &str = "
 WITH given AS (
-    SELECT * FROM unnest($2::bytea[], $3::bigint[], $4::text[], $5::boolean[])
-        AS t(lane, suspect_ms, tag, only_if_wanted)
+    SELECT * FROM unnest($2::bytea[], $3::bigint[], $4::text[], $5::boolean[], $6::bigint[])
+        AS t(lane, suspect_ms, tag, only_if_wanted, fence)
 ), next AS (
     SELECT DISTINCT ON (w.lane) w.lane, w.owner
     FROM lane_waits w JOIN given USING (lane) JOIN owners o ON o.owner = w.owner
@@ -128,7 +139,7 @@ WITH given AS (
                              THEN greatest(l.suspect_until, clock_timestamp() + g.suspect_ms * interval '1 ms')
                              ELSE l.suspect_until END
     FROM given g LEFT JOIN next n USING (lane)
-    WHERE l.lane = g.lane AND l.owner = $1 AND (n.owner IS NOT NULL OR NOT g.only_if_wanted)
+    WHERE l.lane = g.lane AND l.owner = $1 AND l.fence = coalesce(g.fence, l.fence) AND (n.owner IS NOT NULL OR NOT g.only_if_wanted)
     RETURNING l.lane, l.owner
 ), ended AS (
     DELETE FROM lane_waits w USING given g WHERE w.lane = g.lane AND w.owner = $1 AND NOT g.only_if_wanted
@@ -155,11 +166,14 @@ fn look_up() -> String {
 fn resolve() -> String {
     format!(
         "UPDATE writes w
-         SET state = 'settled', owner = NULL, doubtful = false, outcome = $2, status = $3, fields = $4, content = $5,
-             truncated = $6, class = $7, evidence = $8, guarantee = $9, attempts = $10, settled_at = $11,
-             resolved_by = $12, resolution = $13,
-             slot = CASE WHEN $2 = 'refused' AND $3 = 0 THEN NULL ELSE slot END
-         WHERE w.id = $1 AND w.state = 'doubted'
+         SET state = 'settled', owner = NULL, doubtful = false, outcome = i.outcome, status = i.status, fields = i.fields,
+             content = i.content, truncated = i.truncated, class = i.class, evidence = i.evidence, guarantee = i.guarantee,
+             attempts = i.attempts, settled_at = i.at, resolved_by = i.by, resolution = i.reason,
+             slot = CASE WHEN i.outcome = 'refused' AND i.status = 0 THEN NULL ELSE slot END
+         FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::bytea[], $8::boolean[],
+                     $9::text[], $10::text[], $11::text[], $12::int[], $13::bigint[])
+             AS i(id, by, reason, outcome, status, fields, content, truncated, class, evidence, guarantee, attempts, at)
+         WHERE w.id = i.id AND w.state = 'doubted'
          RETURNING {RECORD}"
     )
 }
@@ -219,6 +233,9 @@ pub(super) struct Reading {
     pub(super) looked_at: Statement,
     pub(super) purge: Statement,
 }
+
+/// As many rows are purged at once.
+pub(super) const SLICE: u64 = 500;
 
 /// In slices, and never waiting for anybody.
 const PURGE: &str = "

@@ -42,6 +42,7 @@ use self::queue::{Queue, Refused};
 use self::reserve::Reserve;
 use crate::bounds::Bounds;
 use crate::search::{Found, Query};
+use crate::waiting::{Waiting, granted};
 use crate::{Claimed, Ledger, LedgerError, Pending, Resolution, ResolvedBy, Stats};
 
 /// A ledger in an SQLite file. Dropping it finishes what was submitted.
@@ -164,17 +165,12 @@ impl SqliteLedger {
         fence: fn(&T) -> Option<Fence>,
         change: impl FnOnce(Slot<T>) -> Change,
     ) -> Pending<'_, T> {
+        let put_back = move |fence| {
+            let _closed = self.shared.changes.push(Change::PutBack(id, fence), usize::MAX);
+        };
         let submitted = self.submit(self.shared.bound, change);
-        let waiting = submitted.map(|reply| Waiting {
-            shared: &self.shared,
-            id,
-            fence,
-            reply,
-        });
-        Box::pin(async move {
-            let mut waiting = waiting?;
-            (&mut waiting.reply).await.unwrap_or(Err(LedgerError::Closed))
-        })
+        let waiting = submitted.map(|reply| Waiting::new(reply, fence, put_back));
+        Box::pin(async move { waiting?.answer().await })
     }
 
     fn read<T: Send + 'static>(
@@ -221,27 +217,6 @@ impl SqliteLedger {
     }
 }
 
-/// A change that gives out a fence, and who waits for it.
-struct Waiting<'a, T> {
-    shared: &'a Shared,
-    id: WriteId,
-    fence: fn(&T) -> Option<Fence>,
-    reply: Reply<T>,
-}
-
-impl<T> Drop for Waiting<'_, T> {
-    fn drop(&mut self) {
-        // If it is not answered yet, the writer will find nobody and put it back itself. If the answer was taken,
-        // there is none here any more.
-        self.reply.close();
-        if let Ok(Ok(value)) = self.reply.try_recv()
-            && let Some(fence) = (self.fence)(&value)
-        {
-            let _closed = self.shared.changes.push(Change::PutBack(self.id, fence), usize::MAX);
-        }
-    }
-}
-
 impl Drop for SqliteLedger {
     fn drop(&mut self) {
         self.shared.changes.close(None);
@@ -268,13 +243,6 @@ fn refused(why: Refused) -> LedgerError {
 fn system_time() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     Time(since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)))
-}
-
-fn granted(claimed: &Claimed) -> Option<Fence> {
-    match claimed {
-        Claimed::Granted(fence) => Some(*fence),
-        Claimed::Taken(_) => None,
-    }
 }
 
 impl Ledger for SqliteLedger {

@@ -1,5 +1,8 @@
 //! A PostgreSQL cluster of its own for a test: made in a temporary folder, on a private port, ended with it.
 
+#![allow(dead_code, reason = "each crate of tests uses its part")]
+
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -25,18 +28,7 @@ impl Cluster {
 
     /// Makes and starts one with these settings (`name=value`).
     pub fn with(settings: &[&str]) -> Cluster {
-        let dir = tempfile::tempdir().unwrap();
-        let mut cluster = Cluster {
-            binaries: binaries(),
-            user: unprivileged(),
-            server: None,
-            settings: settings.iter().map(|s| (*s).to_owned()).collect(),
-            port: free_port(),
-            dir,
-        };
-        if let Some((user, group)) = cluster.user {
-            std::os::unix::fs::chown(cluster.dir.path(), Some(user), Some(group)).unwrap();
-        }
+        let mut cluster = Cluster::in_new_folder(settings.iter().map(|s| (*s).to_owned()).collect());
         let data = cluster.data();
         let made = cluster.run(
             "initdb",
@@ -60,6 +52,59 @@ impl Cluster {
         );
         cluster.up();
         cluster
+    }
+
+    /// Makes and starts a standby that follows this one.
+    pub fn standby(&self) -> Cluster {
+        let mut standby = Cluster::in_new_folder(self.settings.clone());
+        let (port, data) = (self.port.to_string(), standby.data());
+        let from = ["-h", "127.0.0.1", "-p", &port, "-U", "tiebreak"];
+        // -R: it is told whom to follow; the checkpoint does not wait.
+        let how = ["-D", &data, "-R", "-X", "stream", "-c", "fast"];
+        let copied = standby.run("pg_basebackup", &[&from[..], &how].concat());
+        let said = String::from_utf8_lossy(&copied.stderr);
+        assert!(copied.status.success(), "pg_basebackup failed: {said}");
+        standby.up();
+        standby
+    }
+
+    /// Makes the standby the one that takes writes; returns when it does.
+    pub fn promote(&self) {
+        let promoted = self.run("pg_ctl", &["promote", "-w", "-D", &self.data()]);
+        let said = String::from_utf8_lossy(&promoted.stdout);
+        assert!(promoted.status.success(), "the standby was not promoted: {said}");
+    }
+
+    fn in_new_folder(settings: Vec<String>) -> Cluster {
+        let dir = tempfile::tempdir().unwrap();
+        let user = unprivileged();
+        if let Some((user, group)) = user {
+            std::os::unix::fs::chown(dir.path(), Some(user), Some(group)).unwrap();
+        }
+        Cluster {
+            binaries: binaries(),
+            user,
+            server: None,
+            settings,
+            port: free_port(),
+            dir,
+        }
+    }
+
+    /// Has these settings (`name=value`) from the next start on.
+    pub fn set(&mut self, settings: &[&str]) {
+        self.settings.extend(settings.iter().map(|s| (*s).to_owned()));
+    }
+
+    /// Writes a file that only the server's user may read; a name without a folder: beside the data. Returns its path.
+    pub fn write(&self, name: &str, content: &str) -> String {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some((user, group)) = self.user {
+            std::os::unix::fs::chown(&path, Some(user), Some(group)).unwrap();
+        }
+        path.display().to_string()
     }
 
     fn data(&self) -> String {
@@ -124,6 +169,22 @@ impl Cluster {
         let signal = if fast { "-INT" } else { "-QUIT" };
         let sent = Command::new("kill").args([signal, &server.id().to_string()]).status();
         assert!(sent.unwrap().success());
+        server.wait().unwrap();
+    }
+
+    /// Kills all its processes, as a machine that loses its power does.
+    pub fn kill(&mut self) {
+        let Some(mut server) = self.server.take() else { return };
+        let own = server.id().to_string();
+        let listed = Command::new("ps")
+            .args(["-o", "pid=", "--ppid", &own])
+            .output()
+            .unwrap();
+        server.kill().unwrap();
+        for pid in String::from_utf8(listed.stdout).unwrap().split_whitespace() {
+            // One that ended with its parent is gone already.
+            let _gone = Command::new("kill").args(["-9", pid]).stderr(Stdio::null()).status();
+        }
         server.wait().unwrap();
     }
 

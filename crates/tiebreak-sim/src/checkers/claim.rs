@@ -1,26 +1,33 @@
-//! 1: no send without a durable claim.
+//! 1: no send without a durable claim, of the process that sends.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::{Violation, broken};
 use crate::Run;
 use crate::trace::Event;
 
 pub(super) fn check(run: &Run) -> Result<(), Violation> {
-    let mut live = BTreeSet::new();
+    // Of each write: under which record it is claimed, and by which machine.
+    let mut live = BTreeMap::new();
     for (at, event) in &run.events {
         match event {
-            Event::Claimed(write, ..) => {
-                live.insert(*write);
+            Event::Claimed(write, id, _, host) => {
+                live.insert(*write, (*id, *host));
             }
-            Event::Settled(write, ..) | Event::Doubted(write, _) | Event::Released(write, _) => {
+            Event::Settled(write, id, ..) | Event::Doubted(write, id) | Event::Released(write, id)
+                if live.get(write).is_some_and(|(claimed, _)| claimed == id) =>
+            {
                 live.remove(write);
             }
-            Event::Crashed => live.clear(),
-            Event::Sent(sent) if !live.contains(&sent.write) => {
+            // What it starts as is another process.
+            Event::Crashed(host) => live.retain(|_, (_, by)| by != host),
+            Event::Sent(sent) if live.get(&sent.write).map(|(_, by)| *by) != Some(sent.host) => {
                 return broken(
                     1,
-                    format!("write {} was sent at {at:?} without a durable claim", sent.write),
+                    format!(
+                        "write {} was sent by gateway {} at {at:?} without a durable claim of its own",
+                        sent.write, sent.host
+                    ),
                 );
             }
             _ => {}

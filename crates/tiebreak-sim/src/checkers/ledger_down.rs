@@ -23,7 +23,8 @@ pub(super) fn check(run: &Run) -> Result<(), Violation> {
             Event::Settled(write, ..) | Event::Doubted(write, _) | Event::Released(write, _) => {
                 claimed.remove(write);
             }
-            Event::Crashed => claimed.clear(),
+            // Another process is a matter of the checker of claims.
+            Event::Crashed(_) if run.scenario.fleet.is_none() => claimed.clear(),
             Event::Sent(sent) if down && !claimed.contains(&sent.write) => {
                 return broken(
                     7,

@@ -4,6 +4,7 @@ mod claim;
 mod guess;
 mod honest;
 mod ledger_down;
+mod linear;
 mod lost_update;
 mod privacy;
 mod settlement;
@@ -29,11 +30,12 @@ fn broken(promise: u8, what: impl Into<String>) -> Result<(), Violation> {
 
 type Checker = fn(&Run) -> Result<(), Violation>;
 
-const CHECKERS: [Checker; 8] = [
+const CHECKERS: [Checker; 9] = [
     claim::check,
     guess::check,
     settlement::check,
     lost_update::check,
+    linear::check,
     unclear::check,
     privacy::check,
     ledger_down::check,
@@ -44,6 +46,10 @@ const CHECKERS: [Checker; 8] = [
 #[must_use]
 pub fn check(run: &Run) -> Vec<Violation> {
     let mut found: Vec<Violation> = CHECKERS.iter().filter_map(|checker| checker(run).err()).collect();
+    found.extend(run.contradictions.iter().map(|what| Violation {
+        promise: 3,
+        what: format!("the database contradicts itself: {what}"),
+    }));
     if !run.ended {
         found.push(Violation {
             promise: 9,

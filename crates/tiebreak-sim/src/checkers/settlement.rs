@@ -15,7 +15,7 @@ pub(super) fn check(run: &Run) -> Result<(), Violation> {
     let mut durable: BTreeMap<usize, Option<Outcome>> = BTreeMap::new();
     for (at, event) in &run.events {
         match event {
-            Event::Claimed(write, id, fence) => {
+            Event::Claimed(write, id, fence, _) => {
                 if fences.insert(*id, *fence).is_some_and(|old| old >= *fence) {
                     return broken(3, format!("the fences of write {write} do not grow"));
                 }

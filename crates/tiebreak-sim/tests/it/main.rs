@@ -1,4 +1,6 @@
 //! The integration tests, one binary.
 
+mod fleets;
+mod independent;
 mod mistakes;
 mod promises;

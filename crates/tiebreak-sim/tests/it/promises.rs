@@ -69,7 +69,7 @@ fn the_interesting_things_happen() {
                     Event::Answered(a) if a.outcome == Outcome::Refused => "refused",
                     Event::Answered(a) if a.outcome == Outcome::NotSent => "not sent",
                     Event::Settled(_, _, None, _) => "doubt resolved",
-                    Event::Crashed => "crashed",
+                    Event::Crashed(_) => "crashed",
                     Event::Delivered(_, _, Learned::Unclear(_)) => "unclear",
                     Event::LedgerDown => "ledger down",
                     Event::LedgerFailed(_) => "ledger failed",

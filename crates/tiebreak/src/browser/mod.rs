@@ -202,7 +202,7 @@ async fn answers(window: &Window, ask: &HandOff, judge: &Judge) -> Option<bool> 
     let mut request = Request::new(Bytes::new());
     *request.uri_mut() = ask.target.uri().clone();
     match window.fetch(request, JUDGED, Redirects::Followed).await {
-        Delivery::Answered(response) => {
+        Delivery::Answered(response) | Delivery::Declined(response) => {
             let headers = HeaderMap::new();
             let path = ask.target.uri().path_and_query().map_or("/", |p| p.as_str());
             let verdict = judge.judge(&Asked::new(&Method::GET, path, &headers), &response);

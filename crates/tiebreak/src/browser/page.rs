@@ -176,7 +176,7 @@ mod tests {
             match delivery(&said) {
                 Delivery::NotSent(_) => assert!(unsent, "{said}"),
                 Delivery::Unknown(_) => assert!(!unsent, "{said}"),
-                Delivery::Answered(_) => panic!("{said}"),
+                Delivery::Answered(_) | Delivery::Declined(_) => panic!("{said}"),
             }
         }
     }

@@ -159,7 +159,7 @@ impl Session {
             .body(Bytes::from(asked.to_string()))
             .map_err(|e| Fault::Other(e.to_string()))?;
         let response = match self.http.send(request, keep).await {
-            Delivery::Answered(response) => response,
+            Delivery::Answered(response) | Delivery::Declined(response) => response,
             Delivery::NotSent(_) => return Err(Fault::Unreached),
             Delivery::Unknown(_) => return Err(Fault::Gone),
         };

@@ -3,30 +3,33 @@
 use std::sync::Arc;
 
 use http::Method;
+use tiebreak_client::transport::origins::Http2;
 use tiebreak_core::guarantee::Guarantee;
 use tiebreak_core::method::{acts_on_target, is_safe};
 use tiebreak_core::policy::{KeyRule, OnStale, Unguarded};
 use tiebreak_core::validator::EtagKind;
+use tiebreak_core::virtual_tag::VirtualTags;
 
 use super::Config;
 use super::fault::{Faults, Wrong};
 use super::lane::Part;
 use super::reading::{nearest, tell_size};
-use super::route::Route;
+use super::route::{Principal, Route};
 use super::upstream::Upstream;
 
 /// Finds what contradicts itself.
 pub(super) fn check(config: &Config, faults: &mut Faults) {
     server(config, faults);
-    one_tls_each(config, faults);
+    one_way_each(config, faults);
     for (at, route) in config.routes.iter().enumerate() {
         reached(route, &config.routes[..at], faults);
-        principal(config, route, faults);
     }
     for route in config.routes.iter().chain([&config.rest]) {
+        principal(config, route, faults);
         guarantee(route, faults);
         keys(route, faults);
         merging(route, faults);
+        virtual_tags(route, faults);
         lanes(route, faults);
         memory(config, route, faults);
     }
@@ -35,6 +38,8 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
     };
     for upstream in &config.upstreams[1..] {
         tls(upstream, faults);
+        host(upstream, faults);
+        http2(upstream, faults);
         if !used(&upstream.name) {
             let wrong = Wrong::new("nothing uses it").with(format!(
                 "name it in a [[route]] (upstream = {:?}), or take it out",
@@ -74,17 +79,52 @@ fn tls(upstream: &Upstream, faults: &mut Faults) {
     }
 }
 
-/// Connections are kept by host and port, so there is one way of TLS to each.
-fn one_tls_each(config: &Config, faults: &mut Faults) {
+/// A host that is preserved is of no use to what signs it where the path is another.
+fn host(upstream: &Upstream, faults: &mut Faults) {
+    let settings = &upstream.settings;
+    let Some(remote) = &settings.values.remote else { return };
+    if settings.values.preserve_host && !remote.base().is_empty() {
+        let wrong = Wrong::new(format!(
+            "the url puts {:?} before each path, so requests that sign host and path will be refused all the same",
+            remote.base()
+        ))
+        .with("take the path out of the url if clients sign their requests");
+        faults.warning(
+            settings.at("preserve_host"),
+            format!("upstream {:?}: preserve_host", upstream.name),
+            wrong,
+        );
+    }
+}
+
+/// Over TLS it is agreed upon what is spoken; without TLS there is nobody to ask.
+fn http2(upstream: &Upstream, faults: &mut Faults) {
+    let Some(remote) = &upstream.settings.values.remote else {
+        return;
+    };
+    let wrong = match (upstream.settings.values.http2, remote.speaks_tls()) {
+        (Http2::Off, _) | (Http2::Offered, true) | (Http2::Prior, false) => return,
+        (Http2::Offered, false) => Wrong::new("without TLS nothing says whether the origin speaks HTTP/2")
+            .with("write http2 = \"prior-knowledge\" if it does, or take it out"),
+        (Http2::Prior, true) => {
+            Wrong::new("over TLS the origin is asked whether it speaks HTTP/2").with("write http2 = true")
+        }
+    };
+    let of = format!("upstream {:?}: http2", upstream.name);
+    faults.mistake(upstream.settings.at("http2"), of, wrong);
+}
+
+/// Connections are kept by host and port, so there is one way of speaking to each.
+fn one_way_each(config: &Config, faults: &mut Faults) {
     for (at, upstream) in config.upstreams.iter().enumerate().skip(1) {
         let values = &upstream.settings.values;
         let other = config.upstreams[..at].iter().map(|u| &u.settings.values).find(|other| {
             let same = matches!((&other.remote, &values.remote), (Some(a), Some(b)) if a.is_beside(b));
-            same && other.tls_files() != values.tls_files()
+            same && (other.tls_files() != values.tls_files() || other.http2 != values.http2)
         });
         if other.is_some() {
-            let wrong = Wrong::new("another upstream with the same host and port has other files for TLS")
-                .with("give both the same `ca`, `client_cert` and `client_key`, or use two host names");
+            let wrong = Wrong::new("another upstream with the same host and port is spoken with in another way")
+                .with("give both the same `http2`, `ca`, `client_cert` and `client_key`, or use two host names");
             faults.mistake(upstream.at.clone(), format!("upstream {:?}", upstream.name), wrong);
         }
     }
@@ -99,6 +139,19 @@ fn of(route: &Route, setting: &str) -> String {
 
 fn server(config: &Config, faults: &mut Faults) {
     let server = &config.server;
+    if server.values.tls_client_ca.is_some() && server.values.tls_cert.is_none() {
+        let wrong = Wrong::new("without TLS no client can show a certificate")
+            .with("set tls_cert and tls_key (--tls-cert, --tls-key), or take it out");
+        faults.mistake(server.at("tls_client_ca"), "tls_client_ca", wrong);
+    }
+    if server.is_given("tls_client_auth") && server.values.tls_client_ca.is_none() {
+        let wrong = Wrong::new("it has no effect: clients are not asked for certificates");
+        faults.warning(
+            server.at("tls_client_auth"),
+            "tls_client_auth",
+            wrong.with("set tls_client_ca, or take it out"),
+        );
+    }
     if server.values.observe_file.is_some() && !server.values.observe {
         let wrong = Wrong::new("it has no effect: nothing is observed").with("set observe = true, or take it out");
         faults.warning(server.at("observe_file"), "observe_file", wrong);
@@ -169,6 +222,14 @@ fn principal(config: &Config, route: &Route, faults: &mut Faults) {
         .as_ref()
         .is_none_or(|methods| methods.contains(&Method::GET));
     let otherwise = &config.rest.settings.values.principal;
+    let certificates = config.server.values.tls_client_ca.is_some();
+    // What all routes share is said once.
+    let own = route.at.is_none() || route.settings.at("principal") != config.rest.settings.at("principal");
+    if route.settings.values.principal == Some(Principal::Certificate) && own && !certificates {
+        let wrong = Wrong::new("clients are not asked for certificates")
+            .with("set tls_client_ca (--tls-client-ca), or name a header field");
+        faults.mistake(route.settings.at("principal"), of(route, "principal"), wrong);
+    }
     if route.settings.values.principal != *otherwise && !reads {
         let wrong = Wrong::new("its methods leave out GET, so reads of these paths would count as another caller's")
             .with("add \"GET\" to `methods` (or leave them out), or set `principal` under [defaults] as well");
@@ -271,6 +332,28 @@ fn merging(route: &Route, faults: &mut Faults) {
                 wrong.with("take it out, or set on_stale = \"rebase\""),
             );
         }
+    }
+}
+
+/// Tags of our own where the origin has versions of its own, or where writes and reads would not agree on them.
+fn virtual_tags(route: &Route, faults: &mut Faults) {
+    let settings = &route.settings;
+    let on = settings.values.policy.virtual_tags != VirtualTags::Off;
+    let fault = |wrong| (settings.at("virtual_tags"), of(route, "virtual_tags"), wrong);
+    if on && settings.values.policy.body_version.is_some() {
+        let wrong =
+            Wrong::new("the origin keeps versions in the content (`version`), and no tags are made beside them")
+                .with("set virtual_tags = \"off\", or take out `version`");
+        let (at, what, wrong) = fault(wrong);
+        faults.mistake(at, what, wrong);
+    }
+    let misses =
+        |method| settings.is_given("virtual_tags") && route.methods.as_ref().is_some_and(|m| !m.contains(&method));
+    if on && route.at.is_some() && (misses(Method::GET) || misses(Method::PUT)) {
+        let wrong = Wrong::new("a tag is shown by GET and compared by writes, and `methods` leaves out one of them")
+            .with("add \"GET\" and \"PUT\" to `methods` (or leave them out), or set it under [defaults] as well");
+        let (at, what, wrong) = fault(wrong);
+        faults.warning(at, what, wrong);
     }
 }
 

@@ -10,6 +10,7 @@ use tiebreak_core::json;
 use tiebreak_core::merge::{RuleError, Together};
 use tiebreak_core::policy::{KeyRule, OnDuplicate, OnOverlap, OnStale, Policy, Unguarded};
 use tiebreak_core::validator::EtagKind;
+use tiebreak_core::virtual_tag::VirtualTags;
 
 use super::fault::{Wrong, each};
 use super::identity::{read_natural_key, read_version, show_natural_key, show_version};
@@ -20,6 +21,18 @@ use super::reading::{show_duration, show_list, show_size, show_text, show_word};
 use super::setting::{Layered, Setting};
 use super::upstream::UpstreamName;
 
+/// What names a caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Principal {
+    /// A field, which something in front has authenticated.
+    Field(HeaderName),
+    /// The certificate that the client has shown.
+    Certificate,
+}
+
+/// The word for the certificate in the configuration. No field is called so.
+const CERTIFICATE: &str = "certificate";
+
 /// What a route says besides which requests are its own.
 #[derive(Debug, Clone)]
 pub(crate) struct RouteSettings {
@@ -27,8 +40,8 @@ pub(crate) struct RouteSettings {
     pub(crate) policy: Policy,
     /// The conflict domains, besides the target.
     pub(crate) lanes: Vec<LaneTemplate>,
-    /// The field that names the caller; `None`: whoever has the credential.
-    pub(crate) principal: Option<HeaderName>,
+    /// What names the caller; `None`: the credential, and the certificate if there is one.
+    pub(crate) principal: Option<Principal>,
     /// At most so many bytes of content in one write.
     pub(crate) max_content: usize,
 }
@@ -71,6 +84,11 @@ pub(super) const ETAG: [(&str, EtagKind); 3] = [
     ("auto", EtagKind::Auto),
     ("version", EtagKind::Version),
     ("digest", EtagKind::Digest),
+];
+const VIRTUAL_TAGS: [(&str, VirtualTags); 3] = [
+    ("off", VirtualTags::Off),
+    ("bytes", VirtualTags::Bytes),
+    ("json", VirtualTags::Json),
 ];
 const UNGUARDED: [(&str, Unguarded); 2] = [("allow", Unguarded::Allow), ("refuse", Unguarded::Refuse)];
 const ON_DUPLICATE: [(&str, OnDuplicate); 2] = [("stop", OnDuplicate::Stop), ("adopt", OnDuplicate::Adopt)];
@@ -125,6 +143,11 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
         |r| Some(show_word(&ETAG, r.policy.etag)),
     ),
     setting(
+        "virtual_tags",
+        |r, node| node.word(&VIRTUAL_TAGS).map(|kind| r.policy.virtual_tags = kind),
+        |r| Some(show_word(&VIRTUAL_TAGS, r.policy.virtual_tags)),
+    ),
+    setting(
         "honours_keys",
         |r, node| node.yes().map(|yes| r.policy.honours_keys = yes),
         |r| Some(r.policy.honours_keys.to_string()),
@@ -163,6 +186,11 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
         "key_running_status",
         |r, node| client_error(node).map(|status| r.policy.keys.running_status = status),
         |r| Some(r.policy.keys.running_status.to_string()),
+    ),
+    setting(
+        "join_repeats",
+        |r, node| node.yes().map(|yes| r.policy.joins = yes),
+        |r| Some(r.policy.joins.to_string()),
     ),
     setting(
         "unguarded",
@@ -209,12 +237,25 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
     setting(
         "principal",
         |r, node| {
-            let name = HeaderName::from_bytes(node.text()?.as_bytes())
-                .map_err(|_| Wrong::expected("the name of a header field, such as \"X-User\"", node))?;
-            r.principal = Some(name);
+            let text = node.text()?;
+            let field = || HeaderName::from_bytes(text.as_bytes()).map(Principal::Field);
+            r.principal = Some(match text {
+                CERTIFICATE => Principal::Certificate,
+                _ => field().map_err(|_| {
+                    Wrong::expected(
+                        "the name of a header field, such as \"X-User\", or \"certificate\"",
+                        node,
+                    )
+                })?,
+            });
             Ok(())
         },
-        |r| r.principal.as_ref().map(|name| show_text(name.as_str())),
+        |r| {
+            r.principal.as_ref().map(|principal| match principal {
+                Principal::Field(name) => show_text(name.as_str()),
+                Principal::Certificate => show_text(CERTIFICATE),
+            })
+        },
     ),
     setting(
         "attempts",
@@ -264,9 +305,19 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
         |r| Some(show_size(r.policy.keep_content as u64)),
     ),
     setting(
+        "expect_over",
+        |r, node| node.size(0..=MOST_CONTENT).map(|n| r.policy.expect_over = n),
+        |r| Some(show_size(r.policy.expect_over as u64)),
+    ),
+    setting(
         "max_content",
         |r, node| node.size(1..=MOST_CONTENT).map(|n| r.max_content = n),
         |r| Some(show_size(r.max_content as u64)),
+    ),
+    setting(
+        "follow_202",
+        |r, node| node.yes().map(|yes| r.policy.follow_202 = yes),
+        |r| Some(r.policy.follow_202.to_string()),
     ),
     setting(
         "hand_off",

@@ -10,7 +10,8 @@ use super::fault::Wrong;
 use super::node::{Node, Value};
 use super::reading::{show_duration, show_list, show_size, show_text, show_word};
 use super::setting::Setting;
-use crate::gateway::{Address, Forwarding, Limits};
+use crate::gateway::{Address, ClientAuth, Clients, Forwarding, Limits};
+use crate::stores::SharedLedger;
 
 /// The settings of the gateway as a whole.
 #[derive(Debug, Clone)]
@@ -21,6 +22,10 @@ pub(crate) struct Server {
     pub(crate) tls_cert: Option<PathBuf>,
     /// Its private key, a PEM file.
     pub(crate) tls_key: Option<PathBuf>,
+    /// The authorities that clients' certificates have to come from, a PEM file; `None`: none is asked for.
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Whether clients have to show a certificate.
+    pub(crate) tls_client_auth: ClientAuth,
     /// What the origin is told of clients.
     pub(crate) forwarded: Forwarding,
     /// The bounds on clients.
@@ -29,6 +34,8 @@ pub(crate) struct Server {
     pub(crate) upstream: Option<String>,
     /// The ledger's file, `memory`, or the address of a database.
     pub(crate) ledger: PathBuf,
+    /// How a ledger in a database is used.
+    pub(crate) shared: SharedLedger,
     /// The embedded origin's file, or `memory`.
     pub(crate) data: PathBuf,
     /// How the embedded origin answers a stale `If-Match`.
@@ -49,10 +56,13 @@ impl Default for Server {
             listen: vec![Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 4090)))],
             tls_cert: None,
             tls_key: None,
+            tls_client_ca: None,
+            tls_client_auth: ClientAuth::default(),
             forwarded: Forwarding::Forwarded,
             limits: Limits::default(),
             upstream: None,
             ledger: "tiebreak.ledger".into(),
+            shared: SharedLedger::default(),
             data: "tiebreak.origin".into(),
             stale_status: StaleStatus::Conflict,
             browser_profile: None,
@@ -60,6 +70,14 @@ impl Default for Server {
             observe: false,
             observe_file: None,
         }
+    }
+}
+
+impl Server {
+    /// What is asked of clients when TLS begins.
+    pub(crate) fn tls_clients(&self) -> Option<Clients> {
+        let auth = self.tls_client_auth;
+        self.tls_client_ca.clone().map(|ca| Clients { ca, auth })
     }
 }
 
@@ -107,6 +125,20 @@ pub(crate) const SETTINGS: &[Setting<Server>] = &[
         |s| s.tls_key.as_ref().map(|path| show_text(&path.display().to_string())),
     ),
     at_start(
+        "tls_client_ca",
+        |s, node| node.text().map(|path| s.tls_client_ca = Some(path.into())),
+        |s| {
+            s.tls_client_ca
+                .as_ref()
+                .map(|path| show_text(&path.display().to_string()))
+        },
+    ),
+    at_start(
+        "tls_client_auth",
+        |s, node| node.word(ClientAuth::WORDS).map(|auth| s.tls_client_auth = auth),
+        |s| Some(show_word(ClientAuth::WORDS, s.tls_client_auth)),
+    ),
+    at_start(
         "forwarded",
         |s, node| node.word(Forwarding::WORDS).map(|which| s.forwarded = which),
         |s| Some(show_word(Forwarding::WORDS, s.forwarded)),
@@ -124,6 +156,32 @@ pub(crate) const SETTINGS: &[Setting<Server>] = &[
         "ledger",
         |s, node| node.text().map(|path| s.ledger = path.into()),
         |s| Some(show_text(&crate::stores::shown(&s.ledger))),
+    ),
+    at_start(
+        "ledger_password_file",
+        |s, node| node.text().map(|path| s.shared.password_file = Some(path.into())),
+        |s| {
+            let path = s.shared.password_file.as_ref();
+            path.map(|path| show_text(&path.display().to_string()))
+        },
+    ),
+    at_start(
+        "ledger_lease",
+        |s, node| {
+            let lease = node.duration()?;
+            let some = (Duration::from_secs(2)..=Duration::from_secs(600)).contains(&lease);
+            let wrong = || Wrong::expected("a duration from \"2s\" to \"10m\"", node);
+            some.then(|| s.shared.lease = lease).ok_or_else(wrong)
+        },
+        |s| Some(show_duration(s.shared.lease)),
+    ),
+    at_start(
+        "secret",
+        |s, node| node.text().map(|path| s.shared.secret = Some(path.into())),
+        |s| {
+            let path = s.shared.secret.as_ref();
+            path.map(|path| show_text(&path.display().to_string()))
+        },
     ),
     at_start(
         "data",

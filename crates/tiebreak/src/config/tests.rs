@@ -443,6 +443,41 @@ unguarded = "allow"
 }
 
 #[test]
+fn virtual_tags_need_reads_and_writes_and_no_other_version() {
+    check(
+        r#"
+upstream = "https://api.example.com"
+
+[[route]]
+path = "/a"
+virtual_tags = "byte"
+[[route]]
+path = "/b"
+virtual_tags = "json"
+version = "/version"
+[[route]]
+path = "/c"
+methods = ["PUT", "PATCH"]
+virtual_tags = "bytes"
+"#,
+        expect![[r#"
+            file.toml:6:16: route "/a": virtual_tags: expected one of "off", "bytes" and "json", found "byte"
+             6 | virtual_tags = "byte"
+               |                ^^^^^^
+               did you mean "bytes"?
+            file.toml:9:1: route "/b": virtual_tags: the origin keeps versions in the content (`version`), and no tags are made beside them
+             9 | virtual_tags = "json"
+               | ^^^^^^^^^^^^
+               set virtual_tags = "off", or take out `version`
+            file.toml:14:1: warning: route "/c": virtual_tags: a tag is shown by GET and compared by writes, and `methods` leaves out one of them
+             14 | virtual_tags = "bytes"
+                | ^^^^^^^^^^^^
+               add "GET" and "PUT" to `methods` (or leave them out), or set it under [defaults] as well
+        "#]],
+    );
+}
+
+#[test]
 fn observing_needs_something_to_observe() {
     check(
         "observe = true\n",
@@ -560,9 +595,14 @@ principal = "X-User"
         listen = "127.0.0.1:2"                   # --listen
         # tls_cert is not set                    # default
         # tls_key is not set                     # default
+        # tls_client_ca is not set               # default
+        tls_client_auth = "required"             # default
         forwarded = "forwarded"                  # default
         # upstream is not set                    # default
         ledger = "tiebreak.ledger"               # default
+        # ledger_password_file is not set        # default
+        ledger_lease = "10s"                     # default
+        # secret is not set                      # default
         data = "tiebreak.origin"                 # default
         # browser_profile is not set             # default
         stale_status = 409                       # default
@@ -584,16 +624,20 @@ principal = "X-User"
         # ca is not set                          # default
         # client_cert is not set                 # default
         # client_key is not set                  # default
+        preserve_host = false                    # default
+        http2 = false                            # default
 
         # where no route says anything else
         [defaults]
         etag = "version"                         # default
+        virtual_tags = "off"                     # default
         honours_keys = true                      # default
         key = "accepted"                         # default
         key_field = "idempotency-key"            # default
         key_window = "10s"                       # default
         key_reuse_status = 422                   # default
         key_running_status = 409                 # default
+        join_repeats = true                      # default
         unguarded = "allow"                      # default
         least = "D"                              # default
         on_duplicate = "stop"                    # default
@@ -613,7 +657,9 @@ principal = "X-User"
         late_after = "700ms"                     # --late-after
         remember = "24h"                         # default
         keep_content = "256KiB"                  # default
+        expect_over = "1MiB"                     # default
         max_content = "16MiB"                    # default
+        follow_202 = false                       # default
         hand_off = false                         # default
         hand_off_wait = "5m"                     # default
         claim_ahead = true                       # default
@@ -753,6 +799,24 @@ fn all_settings_are_documented_with_their_defaults() {
 }
 
 #[test]
+fn a_preserved_host_does_not_help_under_another_path() {
+    check(
+        r#"
+upstream = "s3"
+[upstreams.s3]
+url = "http://a.example/v1"
+preserve_host = true
+"#,
+        expect![[r#"
+            file.toml:5:1: warning: upstream "s3": preserve_host: the url puts "/v1" before each path, so requests that sign host and path will be refused all the same
+             5 | preserve_host = true
+               | ^^^^^^^^^^^^^
+               take the path out of the url if clients sign their requests
+        "#]],
+    );
+}
+
+#[test]
 fn files_for_tls_with_an_origin_have_to_fit() {
     check(
         r#"
@@ -782,10 +846,100 @@ upstream = "other"
              8 | client_cert = "own.pem"
                | ^^^^^^^^^^^
                add client_key = "FILE.pem"
-            file.toml:9:12: upstream "other": another upstream with the same host and port has other files for TLS
+            file.toml:9:12: upstream "other": another upstream with the same host and port is spoken with in another way
              9 | [upstreams.other]
                |            ^^^^^
-               give both the same `ca`, `client_cert` and `client_key`, or use two host names
+               give both the same `http2`, `ca`, `client_cert` and `client_key`, or use two host names
+        "#]],
+    );
+}
+
+#[test]
+fn certificates_of_clients_need_somebody_to_ask_for_them() {
+    check(
+        r#"
+tls_client_auth = "optional"
+[defaults]
+principal = "certificate"
+[[route]]
+path = "/a"
+"#,
+        expect![[r#"
+            file.toml:2:1
+        "#]],
+    );
+    check(
+        r#"
+tls_client_ca = "ca.pem"
+tls_client_auth = "maybe"
+[defaults]
+principal = "certificate"
+"#,
+        expect![[r#"
+            file.toml:2:1
+        "#]],
+    );
+}
+
+#[test]
+fn http2_with_an_origin_needs_somebody_to_ask() {
+    check(
+        r#"
+upstream = "plain"
+[upstreams.plain]
+url = "http://a.example"
+http2 = true
+[upstreams.knowing]
+url = "https://b.example"
+http2 = "prior-knowledge"
+[upstreams.wrong]
+url = "https://c.example"
+http2 = "yes"
+[upstreams.one]
+url = "https://d.example/v1"
+http2 = true
+[upstreams.other]
+url = "https://d.example/v2"
+[[route]]
+path = "/b"
+upstream = "knowing"
+[[route]]
+path = "/c"
+upstream = "wrong"
+[[route]]
+path = "/d"
+upstream = "one"
+[[route]]
+path = "/e"
+upstream = "other"
+"#,
+        expect![[r#"
+            file.toml:5:1
+        "#]],
+    );
+}
+
+#[test]
+fn a_ledger_in_a_database_is_set_in_the_file() {
+    let text = r#"
+        ledger = "postgres://me:s3cret@db.example/ledger"
+        ledger_password_file = "/run/secrets/password"
+        ledger_lease = "5s"
+        secret = "/run/secrets/secret"
+    "#;
+    let config = config(text);
+    let shown = |name: &str| {
+        let setting = server::SETTINGS.iter().find(|s| s.name == name).unwrap();
+        (setting.show)(&config.server.values).unwrap()
+    };
+    assert_eq!(shown("ledger"), "\"postgres://db.example/ledger\"");
+    assert_eq!(shown("ledger_lease"), "\"5s\"");
+    assert_eq!(shown("ledger_password_file"), "\"/run/secrets/password\"");
+    assert_eq!(shown("secret"), "\"/run/secrets/secret\"");
+    check(
+        "ledger_lease = \"1s\"\n",
+        expect![[r#"
+            file.toml:1:16: ledger_lease: expected a duration from "2s" to "10m", found "1s"
         "#]],
     );
 }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use tiebreak_client::transport::origins::Http2;
 use tiebreak_client::transport::tls::TlsFiles;
 
 use super::fault::Wrong;
-use super::node::Node;
+use super::node::{Node, Value};
 use super::reading::show_text;
 use super::setting::{Layered, Setting};
 use crate::gateway::Remote;
@@ -27,14 +28,19 @@ pub(crate) struct UpstreamSettings {
     pub(crate) client_cert: Option<PathBuf>,
     /// The private key of that certificate, a PEM file.
     pub(crate) client_key: Option<PathBuf>,
+    /// Whether the client's own `Host` reaches it.
+    pub(crate) preserve_host: bool,
+    /// Whether HTTP/2 is spoken with it.
+    pub(crate) http2: Http2,
 }
 
 impl UpstreamSettings {
-    /// The files that TLS with it takes.
+    /// What TLS with it takes.
     pub(crate) fn tls_files(&self) -> TlsFiles {
         TlsFiles {
             ca: self.ca.clone(),
             client: self.client_cert.clone().zip(self.client_key.clone()),
+            offers_http2: self.http2 == Http2::Offered,
         }
     }
 }
@@ -66,7 +72,18 @@ fn shown(path: &Path) -> String {
     show_text(&path.display().to_string())
 }
 
-const fn file(
+fn http2(node: &Node) -> Result<Http2, Wrong> {
+    match &node.value {
+        Value::Bool(false) => Ok(Http2::Off),
+        Value::Bool(true) => Ok(Http2::Offered),
+        Value::Text(text) if text == PRIOR => Ok(Http2::Prior),
+        _ => Err(Wrong::expected("true, false or \"prior-knowledge\"", node)),
+    }
+}
+
+const PRIOR: &str = "prior-knowledge";
+
+const fn setting(
     name: &'static str,
     read: fn(&mut UpstreamSettings, &Node) -> Result<(), Wrong>,
     show: fn(&UpstreamSettings) -> Option<String>,
@@ -90,19 +107,36 @@ pub(crate) const SETTINGS: &[Setting<UpstreamSettings>] = &[
         show: |u| u.remote.as_ref().map(|remote| show_text(&remote.url())),
         at_start: false,
     },
-    file(
+    setting(
         "ca",
         |u, node| node.text().map(|path| u.ca = Some(path.into())),
         |u| u.ca.as_deref().map(shown),
     ),
-    file(
+    setting(
         "client_cert",
         |u, node| node.text().map(|path| u.client_cert = Some(path.into())),
         |u| u.client_cert.as_deref().map(shown),
     ),
-    file(
+    setting(
         "client_key",
         |u, node| node.text().map(|path| u.client_key = Some(path.into())),
         |u| u.client_key.as_deref().map(shown),
+    ),
+    Setting {
+        name: "preserve_host",
+        read: |u: &mut UpstreamSettings, node: &Node| node.yes().map(|yes| u.preserve_host = yes),
+        show: |u| Some(u.preserve_host.to_string()),
+        at_start: false,
+    },
+    setting(
+        "http2",
+        |u, node| http2(node).map(|http2| u.http2 = http2),
+        |u| {
+            Some(match u.http2 {
+                Http2::Off => "false".to_owned(),
+                Http2::Offered => "true".to_owned(),
+                Http2::Prior => show_text(PRIOR),
+            })
+        },
     ),
 ];

@@ -45,6 +45,7 @@ texts! {
     StoreUnavailable = "store-unavailable" => "503",
     Busy = "busy" => "lane",
     StillBusy = "still-busy" => "racing-writes",
+    OperationFailed = "operation-failed" => "state-conflict",
     Blocked = "blocked" => "bot-block",
     Stopping = "stopping" => "503",
 }

@@ -13,7 +13,7 @@ use tiebreak_ledger::{Ledger, LedgerError, ResolvedBy};
 
 use crate::admin::records;
 use crate::exit::{FAILED, Failure, USAGE};
-use crate::stores::{self, SharedArgs};
+use crate::stores::{self, SharedLedger};
 
 /// An open ledger file.
 pub(super) struct File {
@@ -33,7 +33,7 @@ impl File {
             return Err(Failure::new(USAGE, why));
         }
         Ok(File {
-            ledger: stores::open_ledger(path, &SharedArgs::default(), Duration::ZERO)
+            ledger: stores::open_ledger(path, &SharedLedger::default(), Duration::ZERO)
                 .await?
                 .ledger,
             conceal: Conceal::default(),

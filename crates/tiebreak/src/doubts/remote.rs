@@ -77,10 +77,10 @@ impl Gateway {
         };
         let sent = tokio::time::timeout(PATIENCE, self.transport.send(request, LARGEST)).await;
         let response = match sent {
-            Ok(Delivery::Answered(response)) if response.complete => response,
+            Ok(Delivery::Answered(response) | Delivery::Declined(response)) if response.complete => response,
             Ok(Delivery::NotSent(why)) => return Err(unreachable(why.why())),
             Ok(Delivery::Unknown(why)) => return Err(unreachable(&why.why())),
-            Ok(Delivery::Answered(_)) => return Err(unreachable("its answer was cut")),
+            Ok(Delivery::Answered(_) | Delivery::Declined(_)) => return Err(unreachable("its answer was cut")),
             Err(_) => return Err(unreachable("it does not answer")),
         };
         let told: Option<Value> = serde_json::from_slice(&response.content).ok();

@@ -61,6 +61,10 @@ pub(crate) struct ServeArgs {
     /// A file that gets what is observed, a JSON object on each line; without it plain lines go to standard error
     #[arg(long, value_name = "FILE")]
     observe_file: Option<String>,
+    /// The file with the secret that tells callers apart: 32 bytes or more, the same for all gateways of a ledger [default:
+    /// beside the ledger's file, made on first use]
+    #[arg(long, value_name = "PATH")]
+    secret: Option<String>,
     #[command(flatten)]
     clients: ClientArgs,
     #[command(flatten)]
@@ -79,16 +83,13 @@ impl ServeArgs {
         &self.admin
     }
 
-    pub(super) fn shared(&self) -> &SharedArgs {
-        &self.shared
-    }
-
     /// The flags that were given, each with its setting.
     pub(crate) fn flags(&self) -> Vec<Flag> {
         let text = |text: &Option<String>| text.clone().map(Value::Text);
         let all = [
             ("--upstream", "upstream", text(&self.upstream)),
             ("--ledger", "ledger", text(&self.ledger)),
+            ("--secret", "secret", text(&self.secret)),
             ("--data", "data", text(&self.data)),
             ("--stale-status", "stale_status", number(&self.stale_status)),
             ("--browser-profile", "browser_profile", text(&self.browser_profile)),
@@ -121,6 +122,7 @@ impl ServeArgs {
         ];
         all.into_iter()
             .chain(self.clients.given())
+            .chain(self.shared.given())
             .filter_map(|(option, setting, value)| {
                 value.map(|value| Flag {
                     option,

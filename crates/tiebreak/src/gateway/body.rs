@@ -1,5 +1,6 @@
 //! What goes back to the client.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -17,6 +18,8 @@ pub(super) enum Content {
     Whole(Full<Bytes>),
     /// Streamed from the origin.
     Streamed(Streamed),
+    /// Streamed from the origin, after what was read of it already.
+    Resumed(VecDeque<Bytes>, Streamed),
     /// Streamed from the origin, and remembered once it is whole.
     Remembered(Box<Remembered<Streamed>>),
 }
@@ -141,6 +144,10 @@ impl Body for Content {
         match self.get_mut() {
             Content::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
             Content::Streamed(body) => Pin::new(body).poll_frame(cx),
+            Content::Resumed(first, rest) => match first.pop_front() {
+                Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
+                None => Pin::new(rest).poll_frame(cx),
+            },
             Content::Remembered(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
@@ -149,6 +156,7 @@ impl Body for Content {
         match self {
             Content::Whole(body) => body.is_end_stream(),
             Content::Streamed(body) => body.is_end_stream(),
+            Content::Resumed(first, rest) => first.is_empty() && rest.is_end_stream(),
             Content::Remembered(body) => body.is_end_stream(),
         }
     }
@@ -157,6 +165,7 @@ impl Body for Content {
         match self {
             Content::Whole(body) => body.size_hint(),
             Content::Streamed(body) => body.size_hint(),
+            Content::Resumed(..) => SizeHint::default(),
             Content::Remembered(body) => body.size_hint(),
         }
     }

@@ -17,6 +17,12 @@ pub(crate) struct ClientArgs {
     /// The private key of the certificate, a PEM file
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<String>,
+    /// Ask clients for a certificate that comes from an authority in this PEM file; it is read anew when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_client_ca: Option<String>,
+    /// Whether clients have to show one [default: required]
+    #[arg(long, value_name = "WHICH", value_parser = ["required", "optional"], requires = "tls_client_ca")]
+    tls_client_auth: Option<String>,
     /// What the API is told of clients: Forwarded (RFC 7239), X-Forwarded-*, both or none [default: forwarded]
     #[arg(long, value_name = "WHICH", value_parser = ["forwarded", "x", "both", "none"])]
     forwarded: Option<String>,
@@ -60,6 +66,16 @@ impl ClientArgs {
             ("--listen", "listen", listen),
             ("--tls-cert", "tls_cert", self.tls_cert.clone().map(Value::Text)),
             ("--tls-key", "tls_key", self.tls_key.clone().map(Value::Text)),
+            (
+                "--tls-client-ca",
+                "tls_client_ca",
+                self.tls_client_ca.clone().map(Value::Text),
+            ),
+            (
+                "--tls-client-auth",
+                "tls_client_auth",
+                self.tls_client_auth.clone().map(Value::Text),
+            ),
             ("--forwarded", "forwarded", self.forwarded.clone().map(Value::Text)),
             ("--max-connections", "max_connections", count(self.max_connections)),
             (

@@ -1,10 +1,11 @@
-//! Sends a request on as it came, but for `Host`, and streams the answer back.
+//! Sends a request on as it came, but for `Host` (unless that is preserved), and streams the answer back.
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, Uri, header};
 use http_body::Body;
-use http_body_util::{BodyExt, Either, Full};
+use http_body_util::BodyExt;
+use tiebreak_client::transport::content::OutBody;
 use tiebreak_client::transport::http::{ForwardError, Streamed};
 use tiebreak_core::problem::{Kind, Problem};
 
@@ -52,16 +53,17 @@ where
     let path = head.uri.path_and_query().and_then(|asked| remote.path(asked));
     head.uri = Uri::from(path.ok_or(Unanswered::Target)?);
     head.version = http::Version::HTTP_11;
-    head.headers.insert(header::HOST, remote.host.clone());
+    let host = remote.host_for(&head.headers);
+    head.headers.insert(header::HOST, host);
     let body = if body.is_end_stream() {
-        Either::Left(Full::new(Bytes::new()))
+        OutBody::from(Bytes::new())
     } else {
         if !head.headers.contains_key(header::CONTENT_LENGTH) {
             // Of unknown length; without this field hyper would leave it out of a GET.
             head.headers
                 .insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        Either::Right(body.boxed_unsync())
+        OutBody::Streamed(body.boxed_unsync())
     };
     let sent = gateway.readers[worker].forward_to(&remote.authority, Request::from_parts(head, body));
     let mut response = sent.await.map_err(Unanswered::Failed)?;

@@ -7,12 +7,16 @@ use std::sync::{Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
+use super::listen::Identity;
+
 /// Who is at the other end of a connection.
 #[derive(Debug)]
 pub(super) struct Peer {
     /// `None`: it came through a Unix socket.
     address: Option<IpAddr>,
     tls: bool,
+    /// The identity that its certificate gives it, if it has shown one.
+    certificate: Option<Identity>,
     /// The last `Forwarded` element, for the `Host` that it was made for.
     last: Mutex<Option<(Option<HeaderValue>, HeaderValue)>>,
 }
@@ -70,10 +74,11 @@ impl Forwarding {
 }
 
 impl Peer {
-    pub(super) fn new(address: Option<IpAddr>, tls: bool) -> Peer {
+    pub(super) fn new(address: Option<IpAddr>, tls: bool, certificate: Option<Identity>) -> Peer {
         Peer {
             address,
             tls,
+            certificate,
             last: Mutex::default(),
         }
     }
@@ -81,6 +86,11 @@ impl Peer {
     /// Where it is, unless it came through a Unix socket.
     pub(super) fn address(&self) -> Option<IpAddr> {
         self.address
+    }
+
+    /// The identity that its certificate gives it, if it has shown one.
+    pub(super) fn certificate(&self) -> Option<&Identity> {
+        self.certificate.as_ref()
     }
 
     fn scheme(&self) -> &'static str {
@@ -138,7 +148,7 @@ mod tests {
 
     #[test]
     fn ours_comes_after_what_came_and_is_never_taken_from_it() {
-        let peer = Peer::new(Some("192.0.2.7".parse().unwrap()), true);
+        let peer = Peer::new(Some("192.0.2.7".parse().unwrap()), true, None);
         let came = [
             ("host", "api:8080"),
             ("forwarded", "for=1.2.3.4"),
@@ -160,7 +170,7 @@ mod tests {
 
     #[test]
     fn each_request_gets_its_own_host() {
-        let peer = Peer::new(Some("::1".parse().unwrap()), false);
+        let peer = Peer::new(Some("::1".parse().unwrap()), false, None);
         for host in ["a", "b", "b", "a"] {
             let mut fields = marked(Forwarding::Forwarded, &peer, &[("host", host)]);
             assert_eq!(
@@ -168,7 +178,7 @@ mod tests {
                 Some(format!("forwarded: for=\"[::1]\";host=\"{host}\";proto=http"))
             );
         }
-        let local = Peer::new(None, false);
+        let local = Peer::new(None, false, None);
         assert_eq!(
             marked(Forwarding::Forwarded, &local, &[]),
             ["forwarded: for=unknown;proto=http"]

@@ -9,14 +9,17 @@
 //! | `args`, `client_args`, `serve` | the command line, and what it starts |
 //! | `route` | which request is a read, which a write |
 //! | `routing` | which route of the configuration a request takes |
+//! | `refusal` | what was refused before it was a write, told as a story |
 //! | `reload` | SIGHUP: the configuration is read anew |
 //! | `read` | safe methods: streamed through, and remembered |
+//! | `tagged` | reads to whose answers the route gives an entity tag |
 //! | `content` | the content of a write, taken in within bounds |
 //! | `write` | writes: through the engine |
 //! | `upstream` | the origin: over HTTP, or embedded |
 //! | `forward` | sends a request on, and streams the answer back |
 //! | `observe` | `--observe`: writes pass as they come, and what would have been done is reported |
 //! | `body` | what goes back to the client |
+//! | `timers` | time limits that cost nothing while they hold |
 
 mod args;
 mod body;
@@ -29,16 +32,19 @@ mod limits;
 mod listen;
 mod observe;
 mod read;
+mod refusal;
 mod reload;
 mod route;
 mod routing;
 mod serve;
+mod tagged;
+mod timers;
 mod upstream;
 mod write;
 
 pub(crate) use args::ServeArgs;
 pub(crate) use forwarding::Forwarding;
 pub(crate) use limits::Limits;
-pub(crate) use listen::Address;
+pub(crate) use listen::{Address, ClientAuth, Clients};
 pub(crate) use serve::run;
 pub(crate) use upstream::{EmbeddedTransport, Remote, is_embedded};

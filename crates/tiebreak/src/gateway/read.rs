@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tiebreak_client::reads::Read;
+use tiebreak_client::transport::http::Streamed;
 use tiebreak_core::merge::{Representation, is_mergeable_type};
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::validator::EntityTag;
@@ -15,8 +16,10 @@ use tiebreak_core::variant::Variant;
 
 use super::body::{Content, Remembered, problem, whole};
 use super::forward;
+use super::forwarding::Peer;
 use super::route::{Connection, Gateway};
 use super::routing::Route;
+use super::tagged::Tagged;
 use super::upstream::{Remote, Upstream};
 
 /// Forwards a safe request and streams the answer back.
@@ -64,17 +67,30 @@ async fn over_http(
     connection: Connection,
 ) -> Response<Content> {
     let reader = Reader::of(gateway, route, &request, &connection);
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let policy = &route.config.policy;
+    let tagged = match gateway.observer {
+        None => Tagged::ask(policy, &mut head),
+        Some(_) => None, // nothing is altered
+    };
     let limit = route.config.policy.attempt_timeout;
     let sent = forward::send(gateway, remote, head, body, connection.worker);
-    let response = match tokio::time::timeout(limit, sent).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(unanswered)) => return problem(&unanswered.problem("read")),
-        Err(_) => {
+    let response = match gateway.timers[connection.worker].within(limit, sent).await {
+        Some(Ok(response)) => response,
+        Some(Err(unanswered)) => return problem(&unanswered.problem("read")),
+        None => {
             let detail = format!("the origin did not answer this read within {} s", limit.as_secs());
             return problem(&Problem::new(Kind::OriginTimeout, detail));
         }
     };
+    match tagged {
+        Some(tagged) => tagged.answer(gateway, policy, reader, response).await,
+        None => pass_on(gateway, reader, response),
+    }
+}
+
+/// Streams the answer of an origin back.
+pub(super) fn pass_on(gateway: &Gateway, reader: Option<Reader>, response: Response<Streamed>) -> Response<Content> {
     let (head, body) = response.into_parts();
     match reader {
         Some(reader) if reader.wants(head.status, &head.headers) => {
@@ -94,7 +110,7 @@ async fn over_http(
 }
 
 /// Whether somebody could edit what this answer holds, and it could be merged.
-fn could_be_base(status: StatusCode, headers: &HeaderMap) -> bool {
+pub(super) fn could_be_base(status: StatusCode, headers: &HeaderMap) -> bool {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
@@ -103,7 +119,7 @@ fn could_be_base(status: StatusCode, headers: &HeaderMap) -> bool {
 }
 
 /// What of an answer is remembered with its content.
-struct Served {
+pub(super) struct Served {
     status: StatusCode,
     variant: Variant,
     etag: Option<EntityTag>,
@@ -111,13 +127,14 @@ struct Served {
 }
 
 /// Who reads what, so that the answer can be remembered.
-struct Reader {
+pub(super) struct Reader {
     gateway: Arc<Gateway>,
     route: Arc<Route>,
     /// What was asked for, and where the credential is.
     asked: HeaderMap,
     target: PathAndQuery,
     connection: Option<u64>,
+    peer: Arc<Peer>,
 }
 
 impl Reader {
@@ -137,17 +154,18 @@ impl Reader {
             asked: request.headers().clone(),
             target: request.uri().path_and_query()?.clone(),
             connection: connection.evidence(request.version()),
+            peer: Arc::clone(&connection.peer),
         })
     }
 
     /// Whether the content of this answer can be kept as a base.
-    fn wants(&self, status: StatusCode, headers: &HeaderMap) -> bool {
+    pub(super) fn wants(&self, status: StatusCode, headers: &HeaderMap) -> bool {
         could_be_base(status, headers)
             && !headers.contains_key(header::CONTENT_ENCODING)
             && Variant::of(&self.asked, headers).is_some()
     }
 
-    fn served(&self, status: StatusCode, headers: &HeaderMap) -> Served {
+    pub(super) fn served(&self, status: StatusCode, headers: &HeaderMap) -> Served {
         let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
         Served {
             status,
@@ -158,24 +176,35 @@ impl Reader {
         }
     }
 
-    fn note(self, served: Served, content: Option<Bytes>) {
+    pub(super) fn note(self, served: Served, content: Option<Bytes>) {
         if served.status == StatusCode::NOT_MODIFIED && served.etag.is_none() {
             return; // it says only that nothing was served
         }
         let read = Read {
-            caller: self
-                .route
-                .caller(&self.gateway.callers, &self.route.credential(&self.asked)),
+            caller: self.route.caller(&self.gateway.callers, &self.asked, &self.peer),
             target: self.route.upstream.target(&self.target),
             variant: served.variant,
             connection: self.connection,
         };
-        let content = content.map(|content| Representation::new(&served.content_type, content));
+        let now = self.gateway.engine.clock().now();
+        let reads = self.gateway.engine.reads();
+        let read = match (&content, &self.gateway.observer) {
+            (Some(content), None) => {
+                let etag = served.etag.as_ref();
+                match reads.note_again(read, etag, &served.content_type, content, now) {
+                    Ok(()) => return,
+                    Err(read) => read,
+                }
+            }
+            _ => read,
+        };
+        // Copied: these bytes are part of a buffer that would be kept whole, and is not counted.
+        let content =
+            content.map(|content| Representation::new(&served.content_type, Bytes::copy_from_slice(&content)));
         if let Some(observer) = &self.gateway.observer {
             observer.seen.read(&read.target, served.etag.as_ref(), content.as_ref());
         }
-        let now = self.gateway.engine.clock().now();
         let etag = self.route.config.policy.tag_of(served.etag, content.as_ref());
-        self.gateway.engine.reads().note(read, etag, content, now);
+        reads.note(read, etag, content, now);
     }
 }

@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::route::Gateway;
 use super::routing::Routing;
-use super::upstream::own_tls;
+use super::upstream::own_settings;
 use crate::config::{Config, Flag, Layered, Server};
 use crate::exit::{FAILED, Failure};
 
@@ -54,8 +54,8 @@ impl Reload {
                 "{KEPT}: `upstream` is gone, and the embedded origin is opened at a start only; restart for that"
             );
         }
-        match own_tls(&config) {
-            Ok(tls) => self.origins.replace(tls),
+        match own_settings(&config) {
+            Ok(settings) => self.origins.replace(settings),
             Err(why) => return format!("{KEPT}: failed to {why}"),
         }
         for name in config.server.other_at_start(&self.started) {

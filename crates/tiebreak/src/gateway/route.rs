@@ -10,15 +10,18 @@ use tiebreak_client::Engine;
 use tiebreak_client::caller::Callers;
 use tiebreak_client::transport::http::{HttpTransport, strip_hop_by_hop};
 use tiebreak_core::caller::CallerId;
+use tiebreak_core::key::IDEMPOTENCY_KEY;
 use tiebreak_core::method::is_safe;
 use tokio::sync::Semaphore;
 
-use super::body::{Content, problem};
+use super::body::Content;
 use super::forwarding::{Forwarding, Peer};
 use super::limits::{Limits, Places};
 use super::listen::Tls;
 use super::observe::{self, Observer};
+use super::refusal::Asked;
 use super::routing::{Route, Routing};
+use super::timers::Timers;
 use super::{inbound, read, write};
 
 /// What all connections of a gateway share.
@@ -29,6 +32,8 @@ pub(super) struct Gateway {
     pub(super) routing: RwLock<Arc<Routing>>,
     /// What each thread sends safe requests with.
     pub(super) readers: Vec<HttpTransport>,
+    /// The timers of each of these threads.
+    pub(super) timers: Vec<Timers>,
     /// The threads on which exchanges run.
     pub(super) writers: Vec<tokio::runtime::Handle>,
     pub(super) callers: Arc<Callers>,
@@ -100,7 +105,14 @@ impl Gateway {
         connection: Connection,
     ) -> Response<Content> {
         if let Some(refusal) = inbound::refuse(&request) {
-            let mut refused = problem(&refusal);
+            let path = request.uri().path();
+            let asked = Asked {
+                method: request.method(),
+                target: request.uri().path_and_query().map_or(path, |p| p.as_str()),
+                keyed: request.headers().contains_key(IDEMPOTENCY_KEY),
+                anonymous: !request.headers().contains_key(header::AUTHORIZATION),
+            };
+            let mut refused = self.refuse(asked, refusal);
             if request.version() < http::Version::HTTP_2 {
                 // What follows may be meant for another reader.
                 let close = HeaderValue::from_static("close");
@@ -117,7 +129,7 @@ impl Gateway {
                 .headers_mut()
                 .insert(header::TE, HeaderValue::from_static("trailers"));
         }
-        if self.observer.is_none() {
+        if self.observer.is_none() && request.headers().keys().any(|name| name == "tiebreak") {
             request.headers_mut().remove("tiebreak");
         }
         self.forwarding.mark(request.headers_mut(), &connection.peer, version);
@@ -137,7 +149,6 @@ impl Gateway {
 
 /// Whether fields ask for another method than the request line: such a GET may be a write.
 fn overrides_method(headers: &HeaderMap) -> bool {
-    ["x-http-method", "x-http-method-override", "x-method-override"]
-        .iter()
-        .any(|name| headers.contains_key(*name))
+    let asks = |name: &str| matches!(name, "x-http-method" | "x-http-method-override" | "x-method-override");
+    headers.keys().any(|name| asks(name.as_str()))
 }

@@ -10,8 +10,9 @@ use tiebreak_core::lane::LaneId;
 use tiebreak_core::request::WriteRequest;
 use tiebreak_origin::Origin;
 
+use super::forwarding::Peer;
 use super::upstream::Upstream;
-use crate::config::{self, Config, Named};
+use crate::config::{self, Config, Named, Principal};
 
 /// All routes in force.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Routing {
         let route = |route: &Arc<config::Route>| {
             let settings = &config.upstream(&route.upstream).settings.values;
             let upstream = match (&settings.remote, embedded) {
-                (Some(remote), _) => Some(Upstream::Http(remote.clone())),
+                (Some(remote), _) => Some(Upstream::Http(remote.clone().preserving_host(settings.preserve_host))),
                 (None, Some(origin)) => Some(Upstream::Embedded(Arc::clone(origin))),
                 (None, None) => None,
             }?;
@@ -54,27 +55,23 @@ impl Routing {
 }
 
 impl Route {
-    /// The fields by which this route tells its callers apart.
-    pub(super) fn credential(&self, headers: &HeaderMap) -> HeaderMap {
-        let mut named = HeaderMap::new();
-        if let Some(name) = &self.config.settings.values.principal {
-            for value in headers.get_all(name) {
-                named.append(name, value.clone());
+    /// Whose request this is, with these fields and from this peer.
+    pub(super) fn caller(&self, callers: &Callers, headers: &HeaderMap, peer: &Peer) -> CallerId {
+        match (&self.config.settings.values.principal, peer.certificate()) {
+            (Some(Principal::Field(name)), _) if headers.contains_key(name) => {
+                return callers.principal(name, headers.get_all(name));
             }
+            (Some(Principal::Certificate), Some(certificate)) => {
+                return callers.certified(certificate.as_bytes(), &HeaderMap::new());
+            }
+            (Some(_) | None, _) => {}
         }
-        if named.is_empty() {
-            named = credential_of(headers);
-            // A key is no credential, whatever the field is called.
-            named.remove(&self.config.policy.keys.field);
-        }
-        named
-    }
-
-    /// Whose request it is; from what [`Route::credential`] gave.
-    pub(super) fn caller(&self, callers: &Callers, credential: &HeaderMap) -> CallerId {
-        match &self.config.settings.values.principal {
-            Some(name) if credential.contains_key(name) => callers.principal(name, credential.get_all(name)),
-            _ => callers.of(credential),
+        let mut credential = credential_of(headers);
+        // A key is no credential, whatever the field is called.
+        credential.remove(&self.config.policy.keys.field);
+        match peer.certificate() {
+            Some(certificate) => callers.certified(certificate.as_bytes(), &credential),
+            None => callers.of(&credential),
         }
     }
 

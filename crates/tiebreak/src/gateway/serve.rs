@@ -23,7 +23,8 @@ use super::observe::{ObservedTransport, Observer, Sink};
 use super::reload::{self, Reload};
 use super::route::Gateway;
 use super::routing::Routing;
-use super::upstream::{GatewayTransport, own_tls};
+use super::timers::Timers;
+use super::upstream::{GatewayTransport, own_settings};
 use crate::admin::{self, Desk};
 use crate::browser::Chromium;
 use crate::config::{Config, Server};
@@ -47,10 +48,10 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let server = &config.server.values;
     let embedded = embedded(&config)?;
     let origins = Arc::new(Origins::default());
-    origins.replace(own_tls(&config).map_err(|why| Failure::new(USAGE, why))?);
+    origins.replace(own_settings(&config).map_err(|why| Failure::new(USAGE, why))?);
     let tls = match (&server.tls_cert, &server.tls_key) {
         (Some(certificate), Some(key)) => {
-            let tls = Tls::open(certificate, key).map_err(|why| Failure::new(USAGE, why))?;
+            let tls = Tls::open(certificate, key, server.tls_clients()).map_err(|why| Failure::new(USAGE, why))?;
             Some(Arc::new(tls))
         }
         (None, None) => None,
@@ -70,9 +71,9 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
     } else {
         server.ledger.as_path()
     };
-    let callers = Arc::new(Callers::new(&stores::secret_of(record, args.shared())?));
+    let callers = Arc::new(Callers::new(&stores::secret_of(record, &server.shared)?));
     let late_after = config.cautious().late_after;
-    let opened = stores::open_ledger(record, args.shared(), late_after).await?;
+    let opened = stores::open_ledger(record, &server.shared, late_after).await?;
     let ledger = opened.ledger;
     let mut watch = console.as_ref().map(admin::Bound::watch);
     let observer = observer(server, &mut watch)?;
@@ -107,6 +108,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         readers: (0..threads())
             .map(|_| HttpTransport::new(Arc::clone(&origins)))
             .collect(),
+        timers: (0..threads()).map(|_| Timers::default()).collect(),
         writers: (0..threads().div_ceil(2)).map(|_| writer()).collect::<Result<_, _>>()?,
         callers,
         memory: Arc::new(Semaphore::new(config.memory())),

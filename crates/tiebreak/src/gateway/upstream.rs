@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::uri::{PathAndQuery, Uri};
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request, header};
 use tiebreak_client::transport::authority::Authority;
 use tiebreak_client::transport::http::HttpTransport;
-use tiebreak_client::transport::origins::Origins;
+use tiebreak_client::transport::origins::{OriginSettings, Origins};
 use tiebreak_client::transport::tls::{OriginTls, TlsFiles};
 use tiebreak_client::transport::{Sending, Transport};
 use tiebreak_core::delivery::Delivery;
@@ -36,6 +36,8 @@ pub(crate) struct Remote {
     pub(super) prefix: String,
     /// The path under which the API lies, without a slash at its end.
     pub(super) base: String,
+    /// Whether the client's own `Host` reaches it.
+    preserve_host: bool,
 }
 
 impl Remote {
@@ -62,7 +64,21 @@ impl Remote {
             prefix: format!("{scheme}://{named}"),
             authority: Arc::new(authority),
             base: uri.path().trim_end_matches('/').to_owned(),
+            preserve_host: false,
         })
+    }
+
+    /// The same, where the client's own `Host` may have to reach it.
+    #[must_use]
+    pub(super) fn preserving_host(mut self, preserve: bool) -> Remote {
+        self.preserve_host = preserve;
+        self
+    }
+
+    /// The `Host` for a request with these fields.
+    pub(super) fn host_for(&self, headers: &HeaderMap) -> HeaderValue {
+        let own = headers.get(header::HOST).filter(|_| self.preserve_host);
+        own.unwrap_or(&self.host).clone()
     }
 
     /// Where it is.
@@ -102,11 +118,16 @@ impl Remote {
 }
 
 impl Upstream {
+    /// Whether the origin gets the client's own `Host`, and so knows itself by the name that clients know.
+    pub(super) fn preserves_host(&self) -> bool {
+        matches!(self, Upstream::Http(remote) if remote.preserve_host)
+    }
+
     /// The absolute target URI for a request target of the gateway.
     pub(super) fn target(&self, asked: &PathAndQuery) -> String {
         match self {
-            Upstream::Http(remote) => format!("{}{}{asked}", remote.prefix, remote.base),
-            Upstream::Embedded(_) => format!("{EMBEDDED}{asked}"),
+            Upstream::Http(remote) => [&remote.prefix, &remote.base, asked.as_str()].concat(),
+            Upstream::Embedded(_) => [EMBEDDED, asked.as_str()].concat(),
         }
     }
 
@@ -125,7 +146,13 @@ impl Upstream {
             Upstream::Http(remote) => format!("{}{}", remote.prefix, remote.base),
             Upstream::Embedded(_) => EMBEDDED.to_owned(),
         };
-        let rest = location.strip_prefix(&prefix)?;
+        let path = match self {
+            Upstream::Http(remote) if !location.starts_with("//") => location.strip_prefix(&remote.base),
+            _ => None,
+        };
+        let rest = location
+            .strip_prefix(&prefix)
+            .or(path.filter(|_| location.starts_with('/')))?;
         match rest.chars().next() {
             Some('/') => Some(rest.to_owned()),
             Some('?' | '#') => Some(format!("/{rest}")),
@@ -135,14 +162,20 @@ impl Upstream {
     }
 }
 
-/// What is said of TLS with each origin; the error completes "failed to …".
-pub(super) fn own_tls(config: &Config) -> Result<HashMap<Authority, OriginTls>, String> {
+/// What is said of each origin; the error completes "failed to …".
+pub(super) fn own_settings(config: &Config) -> Result<HashMap<Authority, OriginSettings>, String> {
     let mut all = HashMap::new();
     for upstream in &config.upstreams {
         let (settings, files) = (&upstream.settings.values, upstream.settings.values.tls_files());
-        if let Some(remote) = settings.remote.as_ref().filter(|_| files != TlsFiles::default()) {
-            all.insert(remote.authority.as_ref().clone(), OriginTls::open(files)?);
-        }
+        let Some(remote) = &settings.remote else { continue };
+        let own = OriginSettings {
+            http2: settings.http2,
+            tls: match files == TlsFiles::default() {
+                true => None,
+                false => Some(Arc::new(OriginTls::open(files)?)),
+            },
+        };
+        all.insert(remote.authority.as_ref().clone(), own);
     }
     Ok(all)
 }

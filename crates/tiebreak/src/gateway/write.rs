@@ -10,7 +10,6 @@ use hyper::body::Incoming;
 use tiebreak_client::service::into_response;
 use tiebreak_client::{Answer, Submission};
 use tiebreak_core::key::IdempotencyKey;
-use tiebreak_core::outcome::Report;
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::request::{Target, WriteRequest};
 use tokio::sync::oneshot;
@@ -18,6 +17,7 @@ use tokio::sync::oneshot;
 use super::body::{Content, problem, whole};
 use super::content::{self, busy};
 use super::forwarding::add_via;
+use super::refusal::Asked;
 use super::route::{Connection, Gateway, Running};
 use super::routing::Route;
 use super::upstream::Upstream;
@@ -32,33 +32,47 @@ pub(super) async fn perform(
     connection: Connection,
 ) -> Response<Content> {
     let (mut head, body) = request.into_parts();
+    let caller = route.caller(&gateway.callers, &head.headers, &connection.peer);
+    let refuse = |target: &str, refusal| {
+        let asked = Asked {
+            method: &head.method,
+            target,
+            keyed: head.headers.contains_key(&route.config.policy.keys.field),
+            anonymous: caller.is_anonymous(),
+        };
+        gateway.refuse(asked, refusal)
+    };
     let Some(path) = head.uri.path_and_query() else {
-        return problem(&Problem::new(Kind::BadRequest, "the request target is malformed"));
+        let why = Problem::new(Kind::BadRequest, "the request target is malformed");
+        return refuse(head.uri.path(), why);
     };
     let target = match Target::parse(&route.upstream.target(path)) {
         Ok(target) => target,
-        Err(error) => return problem(&Problem::new(Kind::BadRequest, format!("failed to {error}"))),
+        Err(error) => {
+            let why = Problem::new(Kind::BadRequest, format!("failed to {error}"));
+            return refuse(path.as_str(), why);
+        }
     };
-    let caller = route.caller(&gateway.callers, &route.credential(&head.headers));
     let Some(place) = gateway.writing.take(caller) else {
-        return problem(
-            &busy("as many of your writes are on their way as this gateway takes from one caller").with_status(429),
-        );
+        let why = busy("as many of your writes are on their way as this gateway takes from one caller");
+        return refuse(target.as_str(), why.with_status(429));
     };
     // The engine asks the same, but with the content in its hands: here the refusal comes before it.
     if let Err(refusal) = IdempotencyKey::sent(&head.headers, &route.config.policy.keys) {
-        return respond(&route, Answer::ours(refusal, Report::unsent()), false);
+        return refuse(target.as_str(), refusal);
     }
     let max_content = route.config.settings.values.max_content;
     let (content, memory) = match content::take_in(&gateway, max_content, &head.headers, body).await {
         Ok(taken) => taken,
-        Err(refusal) => return problem(&refusal),
+        Err(refusal) => return refuse(target.as_str(), refusal),
     };
     let prefers = prefers_rebase(&head.headers);
     if let Some(Ok(there)) = destination(&route, &head.headers) {
         head.headers.insert("destination", there);
     }
-    head.headers.remove(header::HOST);
+    if !route.upstream.preserves_host() {
+        head.headers.remove(header::HOST);
+    }
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::EXPECT);
     let write = WriteRequest {
@@ -104,6 +118,9 @@ pub(super) fn destination(
     route: &Route,
     headers: &HeaderMap,
 ) -> Option<Result<HeaderValue, header::InvalidHeaderValue>> {
+    if route.upstream.preserves_host() {
+        return None; // the origin knows itself by the name that the client uses
+    }
     let value = headers.get("destination")?.to_str().ok()?;
     let here = headers.get(header::HOST)?.to_str().ok()?;
     Some(HeaderValue::from_str(&route.upstream.destination(value, here)?))
@@ -129,7 +146,11 @@ fn respond(route: &Route, answer: Answer, prefers: bool) -> Response<Content> {
             HeaderValue::from_static(PREFERENCE),
         );
     }
-    for name in [header::LOCATION, header::CONTENT_LOCATION] {
+    let operation = ["operation-location", "azure-asyncoperation"].map(HeaderName::from_static);
+    for name in [header::LOCATION, header::CONTENT_LOCATION]
+        .into_iter()
+        .chain(operation)
+    {
         let here = headers
             .get(&name)
             .and_then(|v| route.upstream.relative(v.to_str().ok()?));

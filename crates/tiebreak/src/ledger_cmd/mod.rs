@@ -106,7 +106,7 @@ impl Which {
                 format!("find the ledger {shown}; name it with --ledger"),
             ));
         }
-        stores::open_ledger(&self.ledger, &self.shared, Duration::ZERO).await
+        stores::open_ledger(&self.ledger, &self.shared.settings(), Duration::ZERO).await
     }
 }
 
@@ -169,7 +169,7 @@ async fn migrate(which: &Which) -> Result<ExitCode, Failure> {
         say(&format!("{shown}: is of this version"))?;
         return done;
     }
-    let (before, now) = stores::migrate(&which.ledger, &which.shared).await?;
+    let (before, now) = stores::migrate(&which.ledger, &which.shared.settings()).await?;
     say(&match before {
         0 => format!("{shown}: tables of version {now} made"),
         before if before == now => format!("{shown}: is of version {now} already"),

@@ -1,5 +1,6 @@
 //! Of many writes under one tag, is one applied?
 
+use futures_util::future::join_all;
 use http::header;
 
 use super::found::{Found, Race};
@@ -48,21 +49,9 @@ pub(super) async fn ask(
 
 /// Sends all of them at the same time, each on a connection of its own.
 pub(super) async fn at_once(wire: &Wire, asks: &[super::wire::Ask<'_>]) -> Result<Vec<http::StatusCode>, Failure> {
-    let mut sending: Vec<_> = asks.iter().map(|ask| Box::pin(wire.send(ask))).collect();
-    let mut answers: Vec<Option<Result<http::StatusCode, Failure>>> = asks.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        for (future, answer) in sending.iter_mut().zip(&mut answers) {
-            if answer.is_none()
-                && let std::task::Poll::Ready(result) = future.as_mut().poll(context)
-            {
-                *answer = Some(result.map(|response| response.status));
-            }
-        }
-        match answers.iter().all(Option::is_some) {
-            true => std::task::Poll::Ready(()),
-            false => std::task::Poll::Pending,
-        }
-    })
-    .await;
-    answers.into_iter().flatten().collect()
+    let answers = join_all(asks.iter().map(|ask| wire.send(ask))).await;
+    answers
+        .into_iter()
+        .map(|answer| answer.map(|response| response.status))
+        .collect()
 }

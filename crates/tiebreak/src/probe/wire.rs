@@ -88,7 +88,7 @@ impl Wire {
         let sent = self.transport.send(request, KEEP);
         let what = format!("{} {}", ask.method, ask.to.as_str());
         match tokio::time::timeout(self.timeout, sent).await {
-            Ok(Delivery::Answered(response)) => Ok(response),
+            Ok(Delivery::Answered(response) | Delivery::Declined(response)) => Ok(response),
             Ok(Delivery::NotSent(why)) => Err(Failure::new(
                 UNREACHABLE,
                 format!("reach the origin for {what}: {}", why.why()),

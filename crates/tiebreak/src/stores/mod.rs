@@ -15,7 +15,7 @@ use tiebreak_origin::{Origin, OriginOptions, Place};
 
 use crate::exit::{FAILED, Failure};
 
-pub(crate) use self::shared::{SharedArgs, is_shared, migrate, shown};
+pub(crate) use self::shared::{SharedArgs, SharedLedger, is_shared, migrate, shown};
 
 /// The word for a store that forgets when the process ends.
 pub(crate) const MEMORY: &str = "memory";
@@ -32,9 +32,9 @@ pub(crate) struct Opened {
 
 /// Opens the ledger at `path`: a file, `memory`, or the address of a database. `late_after`: for so long a request of this process may
 /// arrive after the process is gone.
-pub(crate) async fn open_ledger(path: &Path, args: &SharedArgs, late_after: Duration) -> Result<Opened, Failure> {
+pub(crate) async fn open_ledger(path: &Path, settings: &SharedLedger, late_after: Duration) -> Result<Opened, Failure> {
     if is_shared(path) {
-        let ledger = shared::open(path, args, late_after).await?;
+        let ledger = shared::open(path, settings, late_after).await?;
         let clock = Clock::starting_at(ledger.began());
         let ledger = Arc::new(ledger);
         return Ok(Opened { ledger, clock });
@@ -64,9 +64,9 @@ pub(crate) fn open_origin(path: &Path, options: OriginOptions) -> Result<Arc<Ori
 /// The secret with which callers are told apart: in a file of its own beside the ledger, made on first use and readable by its
 /// owner only; or, for a ledger that is shared, in the file that `args` name. Whoever has only the ledger cannot test guesses of
 /// credentials against it.
-pub(crate) fn secret_of(ledger: &Path, args: &SharedArgs) -> Result<Vec<u8>, Failure> {
-    if is_shared(ledger) || args.secret.is_some() {
-        return shared::secret(args);
+pub(crate) fn secret_of(ledger: &Path, settings: &SharedLedger) -> Result<Vec<u8>, Failure> {
+    if is_shared(ledger) || settings.secret.is_some() {
+        return shared::secret(settings);
     }
     let mut secret = vec![0; 32];
     if is_memory(ledger) {

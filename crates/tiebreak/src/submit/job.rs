@@ -76,7 +76,7 @@ async fn submit(args: &SubmitArgs) -> Result<u8, Failure> {
         None
     };
     let late_after = args.policy(false).late_after;
-    let opened = stores::open_ledger(&ledger_path, &args.shared, late_after)
+    let opened = stores::open_ledger(&ledger_path, &args.shared.settings(), late_after)
         .await
         .map_err(|f| f.with_code(USAGE))?;
     let ledger = opened.ledger;
@@ -246,8 +246,8 @@ async fn forget(path: &Path) -> Result<u8, Failure> {
         say(&format!("nothing to forget: there is no {}", path.display()));
         return Ok(0);
     }
-    let args = stores::SharedArgs::default();
-    let opening = stores::open_ledger(path, &args, Duration::ZERO);
+    let settings = stores::SharedLedger::default();
+    let opening = stores::open_ledger(path, &settings, Duration::ZERO);
     let ledger = opening.await.map_err(|f| f.with_code(USAGE))?.ledger;
     let fail = |why: String| Failure::new(FAILED, why);
     let stats = ledger.stats().await.map_err(|e| fail(e.to_string()))?;

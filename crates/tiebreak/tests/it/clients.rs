@@ -57,8 +57,7 @@ fn litmus(authority: &str) -> Vec<String> {
 fn litmus_ends_the_same_with_and_without_the_gateway() {
     let apache = Peer::start("apache-dav");
     let upstream = format!("http://{}", apache.authority);
-    // A lock is waited for as long as the patience lasts, and litmus holds the locks that it meets itself.
-    let gateway = Gateway::start(&["--upstream", &upstream, "--ledger", "memory", "--patience", "100ms"]);
+    let gateway = Gateway::start(&["--upstream", &upstream, "--ledger", "memory"]);
     let directly = litmus(&apache.authority);
     let through = litmus(&gateway.authority);
     assert!(
@@ -86,4 +85,14 @@ async fn kinto_with_kinto_http() {
 #[tokio::test(flavor = "multi_thread")]
 async fn couchdb_with_pouchdb() {
     run("pouchdb-server", "pouchdb", "couchdb.js").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kinto_with_curl() {
+    run("kinto", "python-clients", "curl_records.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webdav_with_curl() {
+    run("apache-dav", "python-clients", "webdav.py").await;
 }

@@ -1,9 +1,14 @@
 //! Several gateways over one ledger in PostgreSQL: real binaries, a real database, real signals.
 
+mod clock;
+mod database;
 mod failures;
 mod judged;
+mod load;
+mod pair;
+mod tls;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use serde_json::json;
@@ -19,11 +24,16 @@ const LEASE: Duration = Duration::from_secs(2);
 
 /// A gateway in front of `origin`, over the ledger that is reached at `database`.
 fn gateway(database: &str, schema: &str, origin: &str, more: &[&str]) -> Gateway {
+    gateway_with(&address(database, schema), origin, more, &[])
+}
+
+/// The same over the ledger at this address, with variables of the environment.
+fn gateway_with(ledger: &str, origin: &str, more: &[&str], env: &[(&str, &str)]) -> Gateway {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("secret"), [7; 32]).unwrap();
-    let (ledger, upstream) = (address(database, schema), format!("http://{origin}"));
+    let upstream = format!("http://{origin}");
     let lease = LEASE.as_secs().to_string();
-    let mut args = vec!["--ledger", &ledger, "--secret", "secret", "--ledger-lease", &lease];
+    let mut args = vec!["--ledger", ledger, "--secret", "secret", "--ledger-lease", &lease];
     args.extend([
         "--upstream",
         &upstream,
@@ -35,7 +45,20 @@ fn gateway(database: &str, schema: &str, origin: &str, more: &[&str]) -> Gateway
         "20",
     ]);
     args.extend(more);
-    Gateway::start_in(folder, &args)
+    Gateway::start_with(folder, &args, env)
+}
+
+/// Waits until `sql` prints `expected`.
+async fn until(cluster: &Cluster, sql: &str, expected: &str) {
+    let give_up = Instant::now() + Duration::from_secs(60);
+    loop {
+        let found = cluster.sql(sql);
+        if found == expected {
+            return;
+        }
+        assert!(Instant::now() < give_up, "{sql}: {found}, not {expected}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 async fn post(gateway: &str, key: &str, name: &str, fault: Option<Fault>) -> Got {

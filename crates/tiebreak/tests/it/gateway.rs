@@ -2,9 +2,12 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::mpsc;
+
+use crate::http::Client;
 
 /// A running `tiebreak serve`.
 pub struct Gateway {
@@ -15,6 +18,8 @@ pub struct Gateway {
     pub admin: Option<String>,
     /// Its folder, kept over restarts.
     pub folder: Option<TempDir>,
+    /// What it said on standard error before it listened.
+    pub began: Vec<String>,
     /// What it says on standard error once it listens.
     says: mpsc::UnboundedReceiver<String>,
 }
@@ -83,6 +88,7 @@ impl Gateway {
             authority,
             admin,
             folder: Some(folder),
+            began: said,
             says,
         }
     }
@@ -101,10 +107,30 @@ impl Gateway {
                 }
             }
         };
-        let limit = std::time::Duration::from_secs(30);
+        let limit = Duration::from_secs(30);
         tokio::time::timeout(limit, heard)
             .await
             .unwrap_or_else(|_| panic!("it did not say {what:?}"))
+    }
+
+    /// Waits until one of the gauges of its admin listener has this value.
+    pub async fn reaches(&self, gauge: &str, value: u64) {
+        let admin = self.admin.as_deref().expect("it was started without an admin listener");
+        let wanted = format!("{gauge} {value}");
+        let reached = async {
+            let mut client = Client::new(admin);
+            loop {
+                let metrics = client.get("/metrics").await;
+                let text = String::from_utf8_lossy(&metrics.content).into_owned();
+                if text.lines().any(|line| line == wanted) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), reached)
+            .await
+            .unwrap_or_else(|_| panic!("{gauge} did not become {value}"));
     }
 
     /// Sends it a signal, such as `HUP`.

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(unreachable_pub, reason = "there is one crate of tests, and nobody outside")]
 
+mod accepted;
 mod admin;
 mod azurite;
 mod bad_days;
 mod bounds;
 mod browser;
+mod client_certificates;
 mod clients;
 #[path = "../../../tiebreak-ledger/tests/postgres/cluster.rs"]
 mod cluster;
@@ -15,6 +17,7 @@ mod config;
 mod console;
 mod doors;
 mod doubts;
+mod expect;
 mod fleet;
 mod gateway;
 mod hand_off;
@@ -26,6 +29,8 @@ mod kinto;
 mod lost;
 mod many_callers;
 mod observe;
+mod odd_answers;
+mod origin_http2;
 mod origin_tls;
 mod peer;
 mod probe;
@@ -34,5 +39,7 @@ mod relay;
 mod scripted;
 mod search;
 mod shared;
+mod signed;
 mod stories;
+mod virtual_tags;
 mod wire;

@@ -243,7 +243,14 @@ async fn findings_go_to_a_file_as_json() {
     let origin = Recorder::start(canned).await;
     let gateway = observe(
         &origin.authority,
-        &["--observe-file", "seen.jsonl", "--max-content", "1"],
+        &[
+            "--observe-file",
+            "seen.jsonl",
+            "--max-content",
+            "1",
+            "--admin",
+            "127.0.0.1:0",
+        ],
     );
     let held: Vec<_> = (0..2)
         .map(|n| {
@@ -251,8 +258,9 @@ async fn findings_go_to_a_file_as_json() {
             tokio::spawn(async move { client.put("/slow/doc", &[], &json!({"n": n})).await })
         })
         .collect();
-    // Both are at the origin at once: nothing queues but the exchanges beside them.
+    // Both are at the origin at once: nothing queues but the exchanges beside them, which begin a little later.
     origin.holds(2).await;
+    gateway.reaches("tiebreak_lane_places", 2).await;
     origin.release();
     for put in held {
         assert_eq!(put.await.unwrap().status, 200);

@@ -1,7 +1,8 @@
-//! A TCP relay that loses answers on demand.
+//! A TCP relay that loses answers on demand, or holds them back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,6 +14,8 @@ pub struct Relay {
     pub lose_after: Arc<AtomicI64>,
     /// Nothing passes, and nobody is told: what is on its way is lost.
     pub cut: Arc<AtomicBool>,
+    /// So many milliseconds each part of an answer takes longer.
+    pub delay: Arc<AtomicU64>,
 }
 
 impl Relay {
@@ -23,15 +26,18 @@ impl Relay {
         let lose = Arc::clone(&lose_after);
         let cut = Arc::new(AtomicBool::new(false));
         let no_more = Arc::clone(&cut);
+        let delay = Arc::new(AtomicU64::new(0));
+        let later = Arc::clone(&delay);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (to, lose, cut) = (to.clone(), Arc::clone(&lose), Arc::clone(&no_more));
+                let delay = Arc::clone(&later);
                 tokio::spawn(async move {
                     if cut.load(Ordering::Acquire) {
                         return;
                     }
                     if let Ok(server) = TcpStream::connect(to).await {
-                        relay(client, server, lose, cut).await;
+                        relay(client, server, lose, cut, delay).await;
                     }
                 });
             }
@@ -40,11 +46,18 @@ impl Relay {
             authority,
             lose_after,
             cut,
+            delay,
         }
     }
 }
 
-async fn relay(client: TcpStream, server: TcpStream, lose: Arc<AtomicI64>, cut: Arc<AtomicBool>) {
+async fn relay(
+    client: TcpStream,
+    server: TcpStream,
+    lose: Arc<AtomicI64>,
+    cut: Arc<AtomicBool>,
+    delay: Arc<AtomicU64>,
+) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let cut_up = Arc::clone(&cut);
@@ -61,6 +74,10 @@ async fn relay(client: TcpStream, server: TcpStream, lose: Arc<AtomicI64>, cut: 
     while let Ok(n) = from_server.read(&mut buffer).await {
         if n == 0 {
             break;
+        }
+        let delay = delay.load(Ordering::Acquire);
+        if delay > 0 {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
         }
         if cut.load(Ordering::Acquire) {
             break;

@@ -9,6 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use crate::gateway::Gateway;
 use crate::http::{Client, Got};
 use crate::scripted::{Scripted, Tags};
+use crate::wire::exchange;
 
 const MEMORY: [&str; 4] = ["--ledger", "memory", "--admin", "127.0.0.1:0"];
 
@@ -166,6 +167,60 @@ async fn a_conflict_that_was_overcome_is_in_the_story_and_counted() {
         "# EOF",
     ] {
         assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_before_it_was_a_write_is_found() {
+    let config = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        config.path(),
+        "[[route]]\npath = \"/payments/{id}\"\nkey = \"required\"\nmax_content = \"1KiB\"\n",
+    )
+    .unwrap();
+    let file = config.path().to_str().unwrap();
+    let gateway = Gateway::start(&[&MEMORY[..], &["--data", "memory", "--config", file]].concat());
+    let mut console = Client::new(gateway.admin.clone().unwrap());
+    let mut client = Client::new(&gateway.authority);
+    let key = ("idempotency-key", "\"8e03978e-40d5-43dd-bc93-6894a57f9324\"");
+    let missing = client.put("/payments/1?token=hunter2", &[], &json!({"n": 1})).await;
+    let large = client
+        .put("/payments/1", &[key], &json!({"n": "x".repeat(2_000)}))
+        .await;
+    for (got, status, problem, keyed) in [(&missing, 400, "key-missing", false), (&large, 413, "too-large", true)] {
+        assert_eq!((got.status.as_u16(), got.outcome()), (status, "not-sent"), "{got:?}");
+        let id = id_of(got);
+        assert_eq!(got.json()["id"], json!(id));
+        let told = story(&mut console, &id).await;
+        assert_eq!(
+            (whats(&told), &told["keyed"]),
+            (vec!["told"], &json!(keyed)),
+            "{told:#}"
+        );
+        let event = event(&told, "told");
+        assert_eq!((&event["problem"], &event["status"]), (&json!(problem), &json!(status)));
+        assert!(!told.to_string().contains("hunter2"), "{told:#}");
+    }
+    // It is among the writes that a person searches.
+    let listed = console.get("/api/stories?limit=10").await.json();
+    let listed: Vec<&str> = listed["stories"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(listed, [id_of(&large), id_of(&missing)]);
+    // Of what is no request there is no story, but it is counted, too.
+    let answer = exchange(
+        &gateway.authority,
+        &[b"PUT /payments/1 HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 0\r\n\r\n"],
+    )
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let metrics = String::from_utf8(console.get("/metrics").await.content.to_vec()).unwrap();
+    for counted in ["bad-request", "key-missing", "too-large"] {
+        let line = metrics.lines().find(|line| line.contains(&format!("\"{counted}\"")));
+        assert!(line.is_some_and(|line| line.ends_with(" 1")), "{counted}: {metrics}");
     }
 }
 

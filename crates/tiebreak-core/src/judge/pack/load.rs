@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::when::{DemandIs, Glob, Pattern, Place};
-use super::{Example, Pack, Probe, ProbeHow, Rule, When};
+use super::{DocumentFacts, Example, Pack, Probe, ProbeHow, Rule, When};
 use crate::body_version::{Absent, BodyVersion, Sent};
 use crate::json;
 use crate::judge::body::Pointer;
@@ -261,6 +261,7 @@ impl Text<'_> {
         let mut when = When::default();
         let (mut class, mut remedy, mut scope, mut why) = (None, None, None, None);
         let (mut existing, mut retry_after, mut proves_refusal) = (Vec::new(), Vec::new(), false);
+        let mut held = false;
         for (name, value, field) in self.members(value, "rule")? {
             match name {
                 "class" => class = Some(self.class(value, &field)?),
@@ -275,13 +276,14 @@ impl Text<'_> {
                 "existing" => existing = self.pointers(value, &field)?,
                 "retry_after" => retry_after = self.pointers(value, &field)?,
                 "proves_refusal" => proves_refusal = self.flag(value, &field)?,
+                "held" => held = self.flag(value, &field)?,
                 _ => {
                     if !self.condition((name, value, &field), code_at, &mut when)? {
                         return Err(self.error(
                             value.span(),
                             &field,
                             "one of status, method, path, demand, query, request, content, headers, body, text, code; class, \
-                             remedy, scope, why, existing, retry_after, proves_refusal",
+                             remedy, scope, why, existing, retry_after, proves_refusal, held",
                         ));
                     }
                 }
@@ -311,6 +313,9 @@ impl Text<'_> {
                 "a remedy that fits the class: adopt only for duplicate, rebase only for stale, browser only for blocked",
             ));
         }
+        if held && remedy != Remedy::Wait {
+            return Err(missing("rule.held", "the remedy wait: only what is waited for is held"));
+        }
         Ok(Rule {
             when,
             class,
@@ -319,6 +324,7 @@ impl Text<'_> {
             existing,
             retry_after,
             proves_refusal,
+            held,
             why: why.ok_or_else(|| missing("rule.why", "a sentence that says why"))?,
         })
     }
@@ -360,13 +366,57 @@ impl Text<'_> {
         })
     }
 
+    /// A place in a document that is one member.
+    fn member(&self, value: &Spanned<DeValue<'_>>, field: &str) -> Result<json::Pointer, PackError> {
+        json::Pointer::parse(&self.string(value, field)?)
+            .ok()
+            .filter(|pointer| !pointer.0.is_empty())
+            .ok_or_else(|| self.error(value.span(), field, "a JSON Pointer to one member, such as \"/_rev\""))
+    }
+
+    fn document(&self, value: &Spanned<DeValue<'_>>) -> Result<DocumentFacts, PackError> {
+        let mut facts = DocumentFacts::default();
+        for (name, value, field) in self.members(value, "document")? {
+            let places = |expected: &str| {
+                self.strings(value, &field)?
+                    .iter()
+                    .map(|text| json::Pattern::parse(text).map_err(|_| self.error(value.span(), &field, expected)))
+                    .collect::<Result<Vec<_>, _>>()
+            };
+            match name {
+                "path" => facts.path = self.strings(value, &field)?.iter().map(|t| Glob::new(t)).collect(),
+                "has" => {
+                    facts.has = places("JSON Pointers, such as [\"/data/id\"]")?
+                        .iter()
+                        .map(|place| json::Pointer(place.tokens().to_vec()))
+                        .collect();
+                }
+                "version" => facts.version = Some(self.member(value, &field)?),
+                "maintained" => facts.maintained = places("JSON Pointers, such as [\"/updated_at\"]")?,
+                _ => return Err(self.error(value.span(), &field, "one of path, has, version, maintained")),
+            }
+        }
+        let missing = |field: &str, what: &str| Err(self.error(value.span(), field, what));
+        if facts.path.is_empty() {
+            return missing("document.path", "the paths where documents are, such as \"/records/*\"");
+        }
+        if facts.has.is_empty() {
+            return missing(
+                "document.has",
+                "the places that all documents have, such as [\"/data/id\"]",
+            );
+        }
+        if facts.version.is_none() && facts.maintained.is_empty() {
+            return missing(
+                "document",
+                "`version` or `maintained`: what in a document is the server's",
+            );
+        }
+        Ok(facts)
+    }
+
     fn version(&self, value: &Spanned<DeValue<'_>>) -> Result<BodyVersion, PackError> {
-        let place = |value: &Spanned<DeValue<'_>>, field: &str| {
-            json::Pointer::parse(&self.string(value, field)?)
-                .ok()
-                .filter(|pointer| !pointer.0.is_empty())
-                .ok_or_else(|| self.error(value.span(), field, "a JSON Pointer to one member, such as \"/_rev\""))
-        };
+        let place = |value: &Spanned<DeValue<'_>>, field: &str| self.member(value, field);
         let mut at = None;
         let mut version = BodyVersion::at(json::Pointer::default());
         for (name, value, field) in self.members(value, "version")? {
@@ -482,6 +532,7 @@ pub(super) fn load(name: &str, text: &str) -> Result<Pack, PackError> {
         rules: Vec::new(),
         probe: None,
         version: None,
+        document: None,
         examples: Vec::new(),
     };
     let mut code_at = Vec::new();
@@ -499,12 +550,12 @@ pub(super) fn load(name: &str, text: &str) -> Result<Pack, PackError> {
                     });
                 }
             }
-            "recognise" | "rule" | "example" | "probe" | "version" => {}
+            "recognise" | "rule" | "example" | "probe" | "version" | "document" => {}
             _ => {
                 return Err(source.error(
                     value.span(),
                     field,
-                    "one of name, title, source, unconfirmed, code_at, [[recognise]], [[rule]], [probe], [version], [[example]]",
+                    "one of name, title, source, unconfirmed, code_at, [[recognise]], [[rule]], [probe], [version], [document], [[example]]",
                 ));
             }
         }
@@ -528,6 +579,7 @@ pub(super) fn load(name: &str, text: &str) -> Result<Pack, PackError> {
             }
             "probe" => pack.probe = Some(source.probe(value)?),
             "version" => pack.version = Some(source.version(value)?),
+            "document" => pack.document = Some(source.document(value)?),
             _ => {}
         }
     }
@@ -586,8 +638,15 @@ why = "it exists"
                 8,
                 "rule.remedy",
             ),
+            ("code = \"EXISTS\"", "held = true\ncode = \"EXISTS\"", 8, "rule.held"),
             ("title = \"X\"", "title = 7", 3, "title"),
             ("[[rule]]", "[version]\nat = \"rev\"\n[[rule]]", 9, "version.at"),
+            (
+                "[[rule]]",
+                "[document]\npath = \"/r/*\"\nhas = \"/id\"\n[[rule]]",
+                8,
+                "document",
+            ),
             ("name = \"x\"", "name = x", 2, ""),
         ] {
             let error = load("x.toml", &GOOD.replace(from, to)).expect_err(to);

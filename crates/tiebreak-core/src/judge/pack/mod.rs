@@ -3,6 +3,7 @@
 //! The format is described in `docs/dialects.md`. A pack never runs code: it names places in an answer, the values
 //! that stand there, and what they mean.
 
+mod document;
 mod load;
 mod set;
 mod standard;
@@ -10,6 +11,7 @@ mod when;
 
 use std::fmt;
 
+pub use document::DocumentFacts;
 pub use load::PackError;
 pub(crate) use set::PackSet;
 pub(crate) use standard::standard;
@@ -52,6 +54,7 @@ pub struct Pack {
     pub(crate) rules: Vec<Rule>,
     pub(crate) probe: Option<Probe>,
     pub(crate) version: Option<BodyVersion>,
+    pub(crate) document: Option<DocumentFacts>,
     pub(crate) examples: Vec<Example>,
 }
 
@@ -65,6 +68,7 @@ pub(crate) struct Rule {
     pub(crate) existing: Vec<Pointer>,
     pub(crate) retry_after: Vec<Pointer>,
     pub(crate) proves_refusal: bool,
+    pub(crate) held: bool,
     pub(crate) why: String,
 }
 
@@ -217,6 +221,7 @@ impl Pack {
         verdict.dialect = Some(self.name.clone().into());
         verdict.scope = rule.scope;
         verdict.proves_refusal = rule.proves_refusal;
+        verdict.held = rule.held;
         let first = |pointers: &[Pointer]| {
             pointers
                 .iter()

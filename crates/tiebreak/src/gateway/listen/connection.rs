@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use bytes::BytesMut;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
 
@@ -61,7 +63,7 @@ async fn http1<S>(
     guard: Guard<S>,
     gateway: Arc<Gateway>,
     from: Connection,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -70,37 +72,35 @@ where
     let Limits { idle_timeout, .. } = gateway.limits;
     // hyper's own bound on heads must not be reached before the guard's.
     let buffer = gateway.limits.max_head + 16 * 1024;
+    let timers = gateway.timers[from.worker].clone();
     let service = service_fn(move |request| {
         let (gateway, from) = (Arc::clone(&gateway), from.clone());
         let refusal = refused.get();
         async move {
             match refusal {
                 None => Ok::<_, Infallible>(gateway.answer(request, from).await),
-                Some(refusal) => Ok(problem(&refusal.problem())),
+                Some(refusal) => {
+                    let refusal = refusal.problem();
+                    gateway.turned_away(refusal.kind());
+                    Ok(problem(&refusal))
+                }
             }
         }
     });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(timers)
+        .writev(false)
         .header_read_timeout(idle_timeout)
         .max_buf_size(buffer)
         .serve_connection(TokioIo::new(guard), service);
-    tokio::pin!(connection);
-    tokio::select! {
-        biased;
-        ended = connection.as_mut() => ended,
-        () = stopped(&mut stop) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    }
+    until_stopped(connection, stop).await
 }
 
 async fn http2<S>(
     guard: Guard<S>,
     gateway: Arc<Gateway>,
     from: Connection,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -125,7 +125,15 @@ where
         .keep_alive_interval(idle_timeout)
         .keep_alive_timeout(stall_timeout)
         .serve_connection(TokioIo::new(guard), service);
-    tokio::pin!(connection);
+    until_stopped(connection, stop).await
+}
+
+/// Lets the connection run; once stopping has begun, only until its last request is answered.
+async fn until_stopped<C>(connection: C, mut stop: watch::Receiver<bool>) -> hyper::Result<()>
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
+    let mut connection = pin!(connection);
     tokio::select! {
         biased;
         ended = connection.as_mut() => ended,

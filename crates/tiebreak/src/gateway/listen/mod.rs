@@ -5,7 +5,7 @@
 //! | `address` | where to listen |
 //! | `connection` | one connection: which HTTP it speaks |
 //! | `guard` | its bytes: heads held back until they are judged, slow clients given up |
-//! | `tls` | TLS, with files that are read anew when they change |
+//! | `tls`, `identity` | TLS, with files that are read anew when they change; who a client is by its certificate |
 //! | `framing`, `chunks` | where requests begin and end, read strictly |
 
 mod address;
@@ -13,6 +13,7 @@ mod chunks;
 mod connection;
 mod framing;
 mod guard;
+mod identity;
 mod tls;
 
 use std::net::IpAddr;
@@ -28,7 +29,8 @@ use tokio::time::Instant;
 
 pub(crate) use self::address::Address;
 use self::address::{Listener, Stream};
-pub(crate) use self::tls::Tls;
+pub(crate) use self::identity::Identity;
+pub(crate) use self::tls::{ClientAuth, Clients, Tls};
 use super::forwarding::Peer;
 use super::limits::{Place, Places};
 use super::route::{Connection, Gateway};
@@ -237,17 +239,16 @@ fn worker(n: usize, gateway: &Arc<Gateway>, stop: &watch::Receiver<bool>) -> Wor
 async fn connection(accepted: Accepted, worker: usize, gateway: Arc<Gateway>, stop: watch::Receiver<bool>) {
     let Accepted { stream, number, place } = accepted;
     let tls = gateway.tls.clone().filter(|_| matches!(stream, Stream::Tcp(..)));
-    let from = |address| {
-        let peer = Arc::new(Peer::new(address, tls.is_some()));
+    let from = |address, certificate| {
+        let peer = Arc::new(Peer::new(address, tls.is_some(), certificate));
         Connection { number, worker, peer }
     };
     let served = match stream {
         Stream::Tcp(stream, address) => {
-            let from = from(Some(address));
             match (TcpStream::from_std(stream), tls.as_ref().map(|tls| tls.acceptor())) {
                 (Ok(stream), None) => {
                     let _ = stream.set_nodelay(true);
-                    connection::serve(stream, gateway, from, stop).await;
+                    connection::serve(stream, gateway, from(Some(address), None), stop).await;
                     Ok(())
                 }
                 (Ok(stream), Some(acceptor)) => {
@@ -255,7 +256,15 @@ async fn connection(accepted: Accepted, worker: usize, gateway: Arc<Gateway>, st
                     // A client that takes longer holds a place for nothing.
                     let handshake = tokio::time::timeout(gateway.limits.head_timeout, acceptor.accept(stream));
                     match handshake.await {
-                        Ok(Ok(stream)) => Box::pin(connection::serve(stream, gateway, from, stop)).await,
+                        Ok(Ok(stream)) => {
+                            let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+                            let certificate = shown.and_then(Identity::of);
+                            if let Some(identity) = &certificate {
+                                tracing::debug!(number, %identity, "a client has shown its certificate");
+                            }
+                            let from = from(Some(address), certificate);
+                            Box::pin(connection::serve(stream, gateway, from, stop)).await;
+                        }
                         Ok(Err(error)) => tracing::debug!(number, %error, "a TLS handshake failed"),
                         Err(_) => tracing::debug!(number, "a TLS handshake took too long"),
                     }
@@ -266,7 +275,7 @@ async fn connection(accepted: Accepted, worker: usize, gateway: Arc<Gateway>, st
         }
         Stream::Unix(stream) => match UnixStream::from_std(stream) {
             Ok(stream) => {
-                connection::serve(stream, gateway, from(None), stop).await;
+                connection::serve(stream, gateway, from(None, None), stop).await;
                 Ok(())
             }
             Err(error) => Err(error),

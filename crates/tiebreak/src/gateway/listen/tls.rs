@@ -4,19 +4,51 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
 /// How often the files are looked at.
 const LOOKS: Duration = Duration::from_secs(2);
 
+/// Which clients are let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ClientAuth {
+    /// Those that show a certificate.
+    #[default]
+    Required,
+    /// All; a certificate that is shown has to be in order.
+    Optional,
+}
+
+impl ClientAuth {
+    /// The words for them in the configuration.
+    pub(crate) const WORDS: &'static [(&'static str, ClientAuth)] =
+        &[("required", ClientAuth::Required), ("optional", ClientAuth::Optional)];
+}
+
+/// What is asked of clients.
+#[derive(Debug, Clone)]
+pub(crate) struct Clients {
+    /// The authorities that their certificates have to come from, a PEM file.
+    pub(crate) ca: PathBuf,
+    pub(crate) auth: ClientAuth,
+}
+
+/// The files.
+#[derive(Debug)]
+struct Files {
+    certificate: PathBuf,
+    key: PathBuf,
+    clients: Option<Clients>,
+}
+
 /// Speaks TLS with what the files hold.
 #[derive(Debug)]
 pub(crate) struct Tls {
-    certificate: PathBuf,
-    key: PathBuf,
+    files: Files,
     current: RwLock<Arc<ServerConfig>>,
 }
 
@@ -25,11 +57,15 @@ type Stamp = Option<(SystemTime, u64)>;
 
 impl Tls {
     /// Reads the files; the error completes "failed to …".
-    pub(crate) fn open(certificate: &Path, key: &Path) -> Result<Tls, String> {
-        Ok(Tls {
-            current: RwLock::new(load(certificate, key)?),
+    pub(crate) fn open(certificate: &Path, key: &Path, clients: Option<Clients>) -> Result<Tls, String> {
+        let files = Files {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
+            clients,
+        };
+        Ok(Tls {
+            current: RwLock::new(files.load()?),
+            files,
         })
     }
 
@@ -40,20 +76,19 @@ impl Tls {
 
     /// Reads the files anew whenever they have changed. What cannot be used changes nothing, and is said.
     pub(crate) async fn watch(self: Arc<Self>) {
-        let stamps = || [stamp(&self.certificate), stamp(&self.key)];
-        let mut seen = stamps();
+        let mut seen = self.files.stamps();
         let mut every = tokio::time::interval(LOOKS);
         loop {
             every.tick().await;
-            let now = stamps();
+            let now = self.files.stamps();
             if now == seen {
                 continue;
             }
             seen = now;
-            match load(&self.certificate, &self.key) {
+            match self.files.load() {
                 Ok(config) => {
                     *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
-                    eprintln!("tiebreak: read {} anew", self.certificate.display());
+                    eprintln!("tiebreak: read {} anew", self.files.certificate.display());
                 }
                 Err(why) => eprintln!("tiebreak: the TLS certificate stays as it was: failed to {why}"),
             }
@@ -66,26 +101,57 @@ fn stamp(path: &Path) -> Stamp {
     Some((meta.modified().ok()?, meta.len()))
 }
 
-fn load(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
-    let from =
-        |path: &Path, why: &dyn std::fmt::Display| format!("read {}: {why}; it has to be a PEM file", path.display());
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
-        .map_err(|e| from(certificate, &e))?;
-    if chain.is_empty() {
-        return Err(from(certificate, &"there is no certificate in it"));
+impl Files {
+    fn stamps(&self) -> Vec<Stamp> {
+        let ca = self.clients.as_ref().map(|clients| &clients.ca);
+        [&self.certificate, &self.key]
+            .into_iter()
+            .chain(ca)
+            .map(|path| stamp(path))
+            .collect()
     }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|e| from(key, &e))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| format!("set up TLS: {e}"))?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(|e| {
-            let (certificate, key) = (certificate.display(), key.display());
+
+    fn load(&self) -> Result<Arc<ServerConfig>, String> {
+        let chain = certificates(&self.certificate)?;
+        let private = PrivateKeyDer::from_pem_file(&self.key).map_err(|e| unusable(&self.key, &e))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|e| format!("set up TLS: {e}"))?;
+        let builder = match &self.clients {
+            None => builder.with_no_client_auth(),
+            Some(Clients { ca, auth }) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates(ca)? {
+                    roots.add(certificate).map_err(|e| unusable(ca, &e))?;
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier = match auth {
+                    ClientAuth::Required => verifier,
+                    ClientAuth::Optional => verifier.allow_unauthenticated(),
+                };
+                builder.with_client_cert_verifier(verifier.build().map_err(|e| unusable(ca, &e))?)
+            }
+        };
+        let mut config = builder.with_single_cert(chain, private).map_err(|e| {
+            let (certificate, key) = (self.certificate.display(), self.key.display());
             format!("use {certificate} with the key in {key}: {e}")
         })?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|e| unusable(path, &e))?;
+    if found.is_empty() {
+        return Err(unusable(path, &"there is no certificate in it"));
+    }
+    Ok(found)
+}
+
+fn unusable(path: &Path, why: &dyn std::fmt::Display) -> String {
+    format!("read {}: {why}; it has to be a PEM file", path.display())
 }

@@ -43,6 +43,7 @@ pub(super) use sink::Sink;
 
 use super::body::{Content, Remembered, problem};
 use super::forward::{self, Unanswered};
+use super::forwarding::Peer;
 use super::route::{Connection, Gateway};
 use super::routing::Route;
 use super::upstream::Upstream;
@@ -171,6 +172,7 @@ impl Beside {
             path: head.uri.path().to_owned(),
             on: connection.evidence(head.version),
             sender: connection.peer.address().map(|address| address.to_string()),
+            peer: connection.peer,
         };
         let target = head.uri.path_and_query().map(|path| route.upstream.target(path));
         let (method, headers) = (head.method.clone(), head.headers.clone());
@@ -213,6 +215,7 @@ struct Observed {
     /// The connection that it came on, where that is evidence.
     on: Option<u64>,
     sender: Option<String>,
+    peer: Arc<Peer>,
 }
 
 impl Observed {
@@ -224,9 +227,7 @@ impl Observed {
         begins: oneshot::Sender<()>,
     ) {
         let engine = &self.gateway.engine;
-        let caller = self
-            .route
-            .caller(&self.gateway.callers, &self.route.credential(&write.headers));
+        let caller = self.route.caller(&self.gateway.callers, &write.headers, &self.peer);
         for name in [header::HOST, header::CONTENT_LENGTH, header::EXPECT] {
             write.headers.remove(name);
         }

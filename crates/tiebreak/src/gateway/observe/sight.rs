@@ -71,7 +71,7 @@ impl Sight {
                     response.status.is_server_error() || response.status == StatusCode::REQUEST_TIMEOUT
                 }
                 Delivery::Unknown(_) => true,
-                Delivery::NotSent(_) => false,
+                Delivery::NotSent(_) | Delivery::Declined(_) => false,
             };
             self.lost.store(open, Ordering::Release);
             // What was read there before may be outdated.

@@ -63,7 +63,6 @@ except ResourceModifiedError as refused:
 assert truth.download_blob("counter").readall() == b"newer"
 
 # Leases: without its id nobody writes, with it the holder does.
-# Longer than the gateway's patience: a write that meets a lease waits for its end.
 lease = counter.acquire_lease(60)
 try:
     service(GATEWAY).get_blob_client("box", "counter").upload_blob(b"intruder", overwrite=True)

@@ -1,23 +1,10 @@
 //! Gateways that die, sleep too long or lose the database, and a database that restarts.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
+use super::load::post_until_answered;
 use super::*;
 use crate::relay::Relay;
-
-/// Waits until `sql` prints `expected`.
-async fn until(cluster: &Cluster, sql: &str, expected: &str) {
-    let give_up = Instant::now() + Duration::from_secs(20);
-    loop {
-        let found = cluster.sql(sql);
-        if found == expected {
-            return;
-        }
-        assert!(Instant::now() < give_up, "{sql}: {found}, not {expected}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_gateway_had_claimed_is_in_doubt_and_proven_by_another() {
@@ -180,22 +167,7 @@ async fn without_the_database_nothing_is_sent_and_it_recovers_by_itself() {
             for round in 0..25 {
                 let name = format!("crash-{n}-{round}");
                 let key = format!("8e03978e-40d5-43dd-bc93-68{n:02}a57f{round:04}");
-                loop {
-                    let got = post(&gateway, &key, &name, None).await;
-                    let performed = origin.performed(&name).await;
-                    match (got.status.as_u16(), got.outcome()) {
-                        (201, "applied") => assert_eq!(performed, 1, "{got:?}"),
-                        (503, "not-sent") => {
-                            assert_eq!(performed, 0, "{got:?}");
-                            tokio::time::sleep(Duration::from_millis(50)).await;
-                            continue;
-                        }
-                        (504, "in-doubt") => assert!(performed <= 1, "{got:?}"),
-                        (409, _) if got.json()["type"].as_str().unwrap().ends_with("in-progress") => continue,
-                        _ => panic!("{got:?}"),
-                    }
-                    break;
-                }
+                post_until_answered(&gateway, origin, &key, &name).await;
             }
         }
     };

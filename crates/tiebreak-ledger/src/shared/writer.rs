@@ -4,18 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use tiebreak_core::record::{Fence, Record, WriteId};
+use tiebreak_core::record::{Claim, Fence, Record, WriteId};
 
-use super::Shared;
-use super::arrays;
+use super::Grant;
 use super::batch::{self, Marks, Open};
 use super::change::{Change, Job, send};
-use super::error::{Trouble, trouble};
-use super::perform::{Done, Session};
+use super::client::Shared;
+use super::database::{Asked, Database, Done, Trouble, Writing};
 use super::standing::{self, Answer, Standing};
-use super::statements::Writing;
-use crate::shared::Grant;
 use crate::{Claimed, LedgerError};
 
 /// A database that says nothing for so long is taken for unreachable.
@@ -24,19 +20,18 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// So soon an unreachable database is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Plans are made for each batch. Kept, they would be those for the table as it was when the session began, empty perhaps, and read
-/// all of it in each batch ever after.
-const FRESH_PLANS: &str = "SET plan_cache_mode TO force_custom_plan; SET jit TO off";
+/// So often at most the processor is left to others before a batch is made.
+const GATHERING: u32 = 16;
 
-pub(super) struct Writer {
-    shared: Arc<Shared>,
-    session: Option<Session>,
+pub(super) struct Writer<D: Database> {
+    shared: Arc<Shared<D>>,
+    session: Option<D::Writing>,
     owner: i64,
     open: HashMap<WriteId, Open>,
 }
 
-impl Writer {
-    pub(super) fn new(shared: Arc<Shared>) -> Writer {
+impl<D: Database> Writer<D> {
+    pub(super) fn new(shared: Arc<Shared<D>>) -> Writer<D> {
         let owner = shared.tenure().owner;
         Writer {
             shared,
@@ -49,8 +44,7 @@ impl Writer {
     /// Makes changes until the ledger is closed and everything that was submitted is made.
     pub(super) async fn run(mut self) {
         loop {
-            // The tasks that were just answered submit what comes next: one batch instead of two.
-            std::thread::yield_now();
+            self.gather();
             let jobs = {
                 let mut queue = self.shared.queue();
                 batch::take(&mut queue.jobs, &self.open, self.shared.options.batch)
@@ -63,6 +57,19 @@ impl Writer {
                 continue;
             }
             self.make(jobs).await;
+        }
+    }
+
+    /// Lets the tasks that were just answered submit what comes next, for as long as more comes: one batch instead of two, and
+    /// one flush of the database's log.
+    fn gather(&self) {
+        let mut before = None;
+        for _ in 0..GATHERING {
+            std::thread::yield_now();
+            let waiting = self.shared.queue().jobs.len();
+            if before.replace(waiting) == Some(waiting) {
+                break;
+            }
         }
     }
 
@@ -124,23 +131,20 @@ impl Writer {
         }
     }
 
-    async fn session(&mut self) -> Result<(), Trouble> {
-        if self.session.as_ref().is_none_or(|s| s.client.is_closed()) {
+    async fn session(&mut self) -> Asked<()> {
+        if self.session.as_ref().is_none_or(Writing::is_closed) {
             self.session = None;
-            let client = self.shared.connector.ready(None).await?;
-            client.batch_execute(FRESH_PLANS).await.map_err(trouble)?;
-            let writing = Writing::prepare(&client).await?;
-            self.session = Some(Session { client, writing });
+            self.session = Some(self.shared.database.writing().await?);
         }
         Ok(())
     }
 
-    fn session_of(&self) -> Result<&Session, Trouble> {
+    fn session_of(&self) -> Asked<&D::Writing> {
         let lost = || Trouble::Gone("the connection is gone".into());
         self.session.as_ref().ok_or_else(lost)
     }
 
-    async fn perform(&self, jobs: &[Job]) -> Result<Done, Trouble> {
+    async fn perform(&self, jobs: &[Job]) -> Asked<Done> {
         if jobs.is_empty() {
             let alive = true;
             return Ok(Done {
@@ -148,9 +152,10 @@ impl Writer {
                 ..Done::default()
             });
         }
-        let silent = |_| Trouble::Gone("it did not answer in time".into());
         let work = self.session_of()?.perform(self.owner, jobs);
-        tokio::time::timeout(SILENCE, work).await.map_err(silent)?
+        tokio::time::timeout(SILENCE, work)
+            .await
+            .map_err(|_| Trouble::silent())?
     }
 
     /// Fails what has waited too long: claims, and nothing of them remains. What must be made is, later.
@@ -202,9 +207,9 @@ impl Writer {
         *jobs = kept;
     }
 
-    async fn look_up(&self, claim: &tiebreak_core::record::Claim) -> Result<Option<Record>, Trouble> {
-        let session = self.session_of()?;
-        arrays::look_up(&session.client, &session.writing.look_up, &claim.sought(), claim.at).await
+    async fn look_up(&self, claim: &Claim) -> Asked<Option<Record>> {
+        let mut found = self.session_of()?.taken_by(&[claim]).await?;
+        Ok(found.pop().flatten())
     }
 
     /// Answers what was made. Returns what is to be tried again.
@@ -254,10 +259,11 @@ impl Writer {
                     self.open.remove(&id);
                 }
                 Change::Ask(lane, slot) => {
-                    let grant = done.taken.remove(lane).map(|(tag, suspect_for)| Grant {
+                    let grant = done.taken.remove(lane).map(|taken| Grant {
                         life: self.owner.unsigned_abs(),
-                        suspect_for,
-                        tag,
+                        fence: taken.fence,
+                        suspect_for: taken.suspect_for,
+                        tag: taken.tag,
                     });
                     // Nobody hears it: then its place was given up, and passing the lane on was submitted after this.
                     send(slot, Ok(grant));
@@ -286,13 +292,12 @@ impl Writer {
         if jobs.is_empty() {
             return jobs;
         }
-        let found = match self.standing(&jobs).await {
-            Ok(found) => found,
+        let Ok((found, mut taken)) = self.look(&jobs).await else {
             // The same batch is made again, which then finds out.
-            Err(_) => return jobs,
+            return jobs;
         };
-        let (looked_up, mut again) = (self.taken_by(&jobs, &found).await, Vec::new());
-        for (mut job, taken) in jobs.into_iter().zip(looked_up) {
+        let mut again = Vec::new();
+        for mut job in jobs {
             let id = job.change.id();
             let ours = self.open.get(&id).map(|open| open.fence);
             let answer = standing::explain(&job.change, job.tried, self.owner, ours, found.get(&id));
@@ -302,7 +307,7 @@ impl Writer {
                     self.open.insert(id, Open { fence, marks });
                     self.give(id, fence, send(slot, Ok(Claimed::Granted(fence))));
                 }
-                (Change::Claim(_, slot), Answer::Free) => match taken {
+                (Change::Claim(_, slot), Answer::Free) => match taken.remove(&id) {
                     Some(record) => {
                         send(slot, Ok(Claimed::Taken(Box::new(record))));
                     }
@@ -338,27 +343,19 @@ impl Writer {
         again
     }
 
-    async fn standing(&self, jobs: &[Job]) -> Result<HashMap<WriteId, Standing>, Trouble> {
+    /// How the records of `jobs` stand, and what stands in the way of those claims of which the ledger knows nothing.
+    async fn look(&self, jobs: &[Job]) -> Asked<(HashMap<WriteId, Standing>, HashMap<WriteId, Record>)> {
         let session = self.session_of()?;
-        let ids: Vec<[u8; 16]> = jobs.iter().map(|j| j.change.id().0).collect();
-        let ids: Vec<&[u8]> = ids.iter().map(|id| &id[..]).collect();
-        let rows = session
-            .client
-            .query(&session.writing.standing, &[&ids])
-            .await
-            .map_err(trouble)?;
-        let read = |row| Standing::read(row).map_err(Trouble::Rule);
-        rows.iter()
-            .map(|row| read(row).map(|s| (s.record.claim.id, s)))
-            .collect()
-    }
-
-    /// What stands in the way of those claims of which the ledger knows nothing, in their order.
-    async fn taken_by(&self, jobs: &[Job], found: &HashMap<WriteId, Standing>) -> Vec<Option<Record>> {
-        let looks = jobs.iter().map(async |job| match &job.change {
-            Change::Claim(claim, _) if !found.contains_key(&claim.id) => self.look_up(claim).await.ok().flatten(),
+        let ids: Vec<WriteId> = jobs.iter().map(|j| j.change.id()).collect();
+        let found = session.standing(&ids).await?;
+        let claims = jobs.iter().filter_map(|job| match &job.change {
+            Change::Claim(claim, _) if !found.contains_key(&claim.id) => Some(&**claim),
             _ => None,
         });
-        join_all(looks).await
+        let claims: Vec<&Claim> = claims.collect();
+        let taken = session.taken_by(&claims).await?;
+        let taken = claims.iter().zip(taken).filter_map(|(c, t)| Some((c.id, t?)));
+        let taken = taken.collect();
+        Ok((found, taken))
     }
 }

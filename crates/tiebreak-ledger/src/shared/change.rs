@@ -1,44 +1,57 @@
 //! What the writer is asked to do, and where the answer goes.
 
-use std::time::Instant;
-
 use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, WriteId};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use crate::shared::{Grant, Left};
+use super::{Grant, Left};
 use crate::{Claimed, LedgerError, Resolution};
 
 /// Where the result of a change goes, once it is durable.
-pub(super) type Slot<T> = Option<oneshot::Sender<Result<T, LedgerError>>>;
+pub type Slot<T> = Option<oneshot::Sender<Result<T, LedgerError>>>;
 
 /// The other end of a slot.
 pub(super) type Reply<T> = oneshot::Receiver<Result<T, LedgerError>>;
 
-/// A change, and where its result goes.
+/// A change, and where its result goes. What each means is said where [`Ledger`](crate::Ledger) and
+/// [`SharedLanes`](super::SharedLanes) say it.
 #[derive(Debug)]
-pub(super) enum Change {
+pub enum Change {
+    /// [`Ledger::claim`](crate::Ledger::claim).
     Claim(Box<Claim>, Slot<Claimed>),
+    /// [`Ledger::amend`](crate::Ledger::amend): id, fence, attempt, held.
     Amend(WriteId, Fence, u32, Option<String>, Slot<Fence>),
+    /// [`Ledger::settle`](crate::Ledger::settle).
     Settle(WriteId, Fence, Box<Settlement>, Slot<()>),
+    /// [`Ledger::doubt`](crate::Ledger::doubt).
     Doubt(WriteId, Fence, Doubt, Slot<()>),
+    /// [`Ledger::release`](crate::Ledger::release).
     Release(WriteId, Fence, Slot<()>),
+    /// [`Ledger::resolve`](crate::Ledger::resolve).
     Resolve(WriteId, Box<(Settlement, Resolution)>, Slot<Record>),
+    /// [`Ledger::retake`](crate::Ledger::retake): id, attempt, held.
     Retake(WriteId, u32, Option<String>, Slot<Fence>),
     /// Put back what was given out and nobody took; without a fence: what may have been given out.
     PutBack(WriteId, Option<Fence>),
-    /// Take a lane, or wait for it.
+    /// [`SharedLanes::ask`](super::SharedLanes::ask): take a lane, or wait for it.
     Ask(LaneKey, Slot<Option<Grant>>),
-    /// Give a lane up; if `only_if_wanted`, then only to somebody who waits.
+    /// [`SharedLanes::pass`](super::SharedLanes::pass): give a lane up.
     Pass {
+        /// Which.
         lane: LaneKey,
+        /// Of this holding; `None`: of whatever there is.
+        fence: Option<Fence>,
+        /// What stays in it.
         left: Left,
+        /// Only to somebody who waits: [`SharedLanes::offer`](super::SharedLanes::offer).
         only_if_wanted: bool,
+        /// Whether it was given up.
         slot: Slot<bool>,
     },
 }
 
 /// The digest of a lane's name.
-pub(super) type LaneKey = [u8; 32];
+pub type LaneKey = [u8; 32];
 
 /// What a change is about: two about the same are made one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,11 +62,13 @@ pub(super) enum Subject {
 
 /// A change that waits, and since when.
 #[derive(Debug)]
-pub(super) struct Job {
-    pub(super) change: Change,
-    pub(super) since: Instant,
+pub struct Job {
+    /// The change.
+    pub change: Change,
+    /// Since when it waits.
+    pub since: Instant,
     /// It was sent to the database once, and its answer was lost.
-    pub(super) tried: bool,
+    pub tried: bool,
 }
 
 impl Job {
@@ -76,7 +91,8 @@ impl Change {
     }
 
     /// The write that it is about; all zeros for a lane.
-    pub(super) fn id(&self) -> WriteId {
+    #[must_use]
+    pub fn id(&self) -> WriteId {
         match self {
             Change::Ask(..) | Change::Pass { .. } => WriteId([0; 16]),
             Change::Claim(claim, _) => claim.id,

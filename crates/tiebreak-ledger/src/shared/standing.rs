@@ -1,31 +1,19 @@
 //! What became of a change that the database did not say it made: pure decisions over how the record stands now.
 
 use tiebreak_core::record::{Fence, Record, State};
-use tokio_postgres::Row;
 
 use super::change::Change;
-use super::row;
-use crate::words::parse_resolver;
 use crate::{LedgerError, ResolvedBy};
 
 /// A record as it stands, with what only the database knows of it.
 #[derive(Debug, Clone)]
-pub(super) struct Standing {
-    pub(super) record: Record,
+pub struct Standing {
+    /// The record.
+    pub record: Record,
     /// Who has claimed it.
-    pub(super) owner: Option<i64>,
-    pub(super) resolved_by: Option<ResolvedBy>,
-}
-
-impl Standing {
-    pub(super) fn read(row: &Row) -> Result<Standing, LedgerError> {
-        let resolved_by: Option<&str> = row::get(row, "resolved_by")?;
-        Ok(Standing {
-            record: row::decode(row)?,
-            owner: row::get(row, "owner")?,
-            resolved_by: resolved_by.and_then(parse_resolver),
-        })
-    }
+    pub owner: Option<i64>,
+    /// Who ended the doubt about it.
+    pub resolved_by: Option<ResolvedBy>,
 }
 
 /// What became of it.

@@ -1,0 +1,98 @@
+//! How strong the promise of an attempt is: the letter that the `Tiebreak` field says.
+//!
+//! | | the attempt goes out |
+//! |---|---|
+//! | A | under a version that never comes back, which its client names or its base is proven to have |
+//! | B | with an idempotency key that the origin honours |
+//! | C | under a tag that may come back, under the version of an inferred base, or after a look in its lane |
+//! | D | on its own |
+
+use http::{HeaderName, HeaderValue};
+
+use crate::exchange::Exchange;
+use crate::exchange::plan::Guard;
+use crate::guarantee::Guarantee;
+use crate::key::IDEMPOTENCY_KEY;
+use crate::precondition::TagList;
+
+impl Exchange {
+    /// Whether the write may be sent again under its key: the origin honours keys, and this one has a key, its client's or ours.
+    pub(super) fn repeats_by_key(&self) -> bool {
+        let policy = &self.context.policy;
+        policy.honours_keys && (self.write.headers.contains_key(&policy.keys.field) || !self.is_signed())
+    }
+
+    /// The key that this write brings along where the origin honours keys and the caller sent none.
+    pub(super) fn own_key(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let name = self.context.policy.keys.field.clone();
+        if !self.repeats_by_key() || self.write.headers.contains_key(&name) {
+            return Vec::new();
+        }
+        let id = self.resumed.as_ref().map_or(self.context.id, |r| r.claim.id);
+        // Only the standard field is known to hold a structured-field string.
+        let quote = if name == IDEMPOTENCY_KEY { "\"" } else { "" };
+        HeaderValue::from_str(&format!("{quote}{id}{quote}"))
+            .map(|value| vec![(name, value)])
+            .unwrap_or_default()
+    }
+
+    /// The guarantee of an attempt under `guard`, which can be no better than `best` by that guard.
+    pub(super) fn strength(&self, guard: Option<&Guard>, best: Guarantee) -> Guarantee {
+        self.or_by_key(match guard {
+            Some(_) if self.has_no_tags() => Guarantee::D,
+            Some(guard) if guard.version => best,
+            Some(_) => best.max(Guarantee::C),
+            None if self.context.check_first => best.max(Guarantee::C),
+            None => Guarantee::D,
+        })
+    }
+
+    /// The better of what guards an attempt and the key that it brings along.
+    pub(super) fn or_by_key(&self, by_guard: Guarantee) -> Guarantee {
+        if self.repeats_by_key() {
+            by_guard.min(Guarantee::B)
+        } else {
+            by_guard
+        }
+    }
+
+    /// The guarantee of what goes out as it is: `guard` is the one version that it names, if it does.
+    pub(super) fn literal_strength(&self, guard: Option<&Guard>) -> Guarantee {
+        match guard {
+            Some(_) => self.strength(guard, Guarantee::A),
+            None if self.context.check_first => self.strength(None, Guarantee::A),
+            None if self.has_no_tags() => self.or_by_key(Guarantee::D),
+            None => self.or_by_key(self.by_own_lists()),
+        }
+    }
+
+    /// What the client's own preconditions are worth that do not name one version. Several versions guard as well as one. `If-Match: *`
+    /// holds for any state, and so guards none; `If-None-Match: *` does as long as what is created does not go away again.
+    pub(super) fn by_own_lists(&self) -> Guarantee {
+        match (&self.preconditions.if_match, &self.preconditions.if_none_match) {
+            (Some(TagList::Tags(tags)), _) => {
+                // A weak tag matches nothing (RFC 9110 §13.1.1).
+                let mut strong = tags.iter().filter(|t| !t.is_weak()).peekable();
+                if strong.peek().is_none() {
+                    return Guarantee::D;
+                }
+                if strong.all(|tag| self.guard(tag.clone(), self.content_of(tag).as_ref()).version) {
+                    Guarantee::A
+                } else {
+                    Guarantee::C
+                }
+            }
+            (_, Some(TagList::Any)) => Guarantee::C,
+            (Some(TagList::Any) | None, _) => Guarantee::D,
+        }
+    }
+
+    /// Whether the origin was seen to give the target no tag: then it can enforce none.
+    fn has_no_tags(&self) -> bool {
+        if self.context.policy.body_version.is_some() {
+            return false;
+        }
+        let mut read = self.context.candidates.served.iter().filter(|s| !s.sent).peekable();
+        read.peek().is_some() && read.all(|s| s.etag.is_none())
+    }
+}

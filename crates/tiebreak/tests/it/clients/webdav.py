@@ -1,0 +1,103 @@
+"""Apache mod_dav with plain curl: racing creations, locks, MOVE and COPY over two resources, lost answers."""
+
+from curl import curl as run
+from story import GATEWAY, SERVER, held, lose_next_answer, race
+
+LOCK = """<?xml version="1.0"?><lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope>
+<locktype><write/></locktype><owner>a writer</owner></lockinfo>"""
+
+
+def curl(path, *options, **rest):
+    return run(f"http://{GATEWAY}/dav/{path}", *options, **rest)
+
+
+def truth(path):
+    return run(f"http://{SERVER}/dav/{path}")
+
+
+def put(path, content, *options):
+    return curl(path, "--header", "content-type: text/plain", *options, method="PUT", content=content)
+
+
+def to(path, overwrite):
+    return ["--header", f"Destination: http://{GATEWAY}/dav/{path}", "--header", f"Overwrite: {overwrite}"]
+
+
+# Racing creations: one wins. (Directly this is not so: mod_dav looks, and writes after.)
+made = race(8, lambda n: put("once", f"by {n}", "--header", "If-None-Match: *").status)
+assert sorted(made) == [201] + [412] * 7, made
+assert truth("once").content == f"by {made.index(201)}"
+
+# Racing writers who lock: none of their additions is lost, and who meets a lock is told so at once.
+put("counter", "0")
+
+
+def add(n):
+    for _ in range(3):
+        while True:
+            got = curl("counter", "--header", "content-type: text/xml", method="LOCK", content=LOCK)
+            if got.status == 200:
+                break
+            assert got.status == 423, got
+        count = int(curl("counter").content)
+        written = put("counter", str(count + 1), "--header", f"If: ({got.token})")
+        assert written.status == 204, written
+        unlocked = curl("counter", "--header", f"Lock-Token: {got.token}", method="UNLOCK")
+        assert unlocked.status == 204, unlocked
+
+
+results = race(4, add)
+assert results == [None] * 4, results
+assert truth("counter").content == "12"
+
+# Of many who move one file to one place, one does; there and back at the same time comes to an end.
+put("from", "moved")
+moved = race(6, lambda n: curl("from", *to("there", "F"), method="MOVE").status)
+assert moved.count(201) == 1 and set(moved) <= {201, 404, 412}, moved
+assert (truth("from").status, truth("there").content) == (404, "moved")
+put("left", "left")
+put("right", "right")
+ways = [("left", "right"), ("right", "left")]
+crossed = race(8, lambda n: curl(ways[n % 2][0], *to(ways[n % 2][1], "T"), method="MOVE").status)
+assert set(crossed) <= {201, 204, 404}, crossed
+there = {truth(name).content for name in ("left", "right") if truth(name).status == 200}
+assert len(there) == 1 and there <= {"left", "right"}, there
+
+# Copies of a file that is written meanwhile are each one whole version of it.
+versions = [str(n) * 20_000 for n in range(8)]
+put("source", versions[0])
+copied = []
+
+
+def write_or_copy(n):
+    if n % 2 == 0:
+        return put("source", versions[n]).status
+    got = curl("source", *to(f"copy{n}", "T"), method="COPY")
+    copied.append(truth(f"copy{n}").content)
+    return got.status
+
+
+results = race(8, write_or_copy)
+assert set(results) <= {201, 204}, results
+assert len(copied) == 4 and set(copied) <= set(versions), [c[:3] for c in copied]
+
+# Lost answers: performed once, and never told as a failure.
+lose_next_answer()
+told = put("lost", "it was written", "--header", "If-None-Match: *")
+assert told.status in (201, 204, 504) and truth("lost").content == "it was written", told
+print(f"the lost PUT was told as {told.outcome}")
+lose_next_answer()
+told = curl("lost", *to("found", "F"), method="MOVE")
+assert told.outcome in ("applied", "in-doubt"), told
+print(f"the lost MOVE was told as {told.outcome}")
+assert (truth("lost").status, truth("found").content) == (404, "it was written")
+# While it is in doubt its repeat is not sent: what has come in its place stays there.
+run(f"http://{SERVER}/dav/lost", method="PUT", content="newer")
+told = curl("lost", *to("found", "F"), method="MOVE")
+assert (told.status, told.outcome) == (504, "in-doubt"), told
+assert (truth("lost").content, truth("found").content) == ("newer", "it was written")
+lose_next_answer()
+told = curl("found", method="DELETE")
+assert told.outcome in ("applied", "adopted", "in-doubt") and truth("found").status == 404, told
+print(f"the lost DELETE was told as {told.outcome}")
+held()
