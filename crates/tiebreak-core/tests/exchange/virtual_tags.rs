@@ -6,7 +6,7 @@ use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
 use tiebreak_core::virtual_tag::VirtualTags;
 
 use crate::cases::{Base, Case, Doubtful};
-use crate::tables::story;
+use crate::story::story;
 use crate::world::{Tags, answer, document, version};
 
 fn untagged(base: Base) -> Case {
