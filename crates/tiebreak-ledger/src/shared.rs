@@ -14,6 +14,7 @@ mod change;
 mod client;
 mod database;
 mod keeper;
+mod latest;
 mod options;
 mod standing;
 mod writer;

@@ -10,3 +10,5 @@ mod check;
 mod cluster;
 #[path = "postgres/contract.rs"]
 mod contract;
+#[path = "postgres/holdings.rs"]
+mod holdings;

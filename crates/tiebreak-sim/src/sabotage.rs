@@ -32,14 +32,10 @@ pub enum Sabotage {
     LeaseByLocalClock,
     /// The shared database renews leases of processes that were declared dead.
     DeadRevived,
-    /// The shared database lets a lane be given up whichever holding of it was meant.
-    LaneFencesIgnored,
     /// The shared database gives a lane to whoever asks.
     LanesUnheld,
     /// The lanes of a process that was declared dead are not suspect.
     NothingSuspect,
-    /// The shared database lets one key be claimed twice.
-    KeysTwice,
     /// The shared database grants claims of writes that are in doubt.
     DoubtsForgotten,
     /// The shared database forgets what it committed last when it stops.

@@ -199,7 +199,7 @@ const BASE: Scenario = Scenario {
 };
 
 const FLEET: Fleet = Fleet {
-    lease: Duration::from_secs(4),
+    lease: Duration::from_secs(2),
     storms: Storms {
         lost_before: 6,
         lost_after: 10,

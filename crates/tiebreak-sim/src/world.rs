@@ -321,7 +321,8 @@ async fn outages(world: Arc<World>) {
                 world.trace.note(Event::LedgerUp);
             }
             Store::Shared(database, _) => {
-                tokio::time::sleep(world.dice.time(100..6_000)).await;
+                // Not so often that nobody lives long enough to declare others dead.
+                tokio::time::sleep(world.dice.time(100..30_000)).await;
                 database.remember();
                 tokio::time::sleep(world.dice.time(1..100)).await;
                 database.stop();

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use super::change::{Change, Job, LaneKey, Reply, Slot};
 use super::database::{Asked, Database, Keeping, Reading, Trouble};
 use super::keeper::{self, Tenure};
+use super::latest::Latest;
 use super::options::Options;
 use super::writer::Writer;
 use super::{Grant, Left, Life, SharedLanes};
@@ -53,8 +54,8 @@ pub(super) struct Shared<D: Database> {
     pub(super) written_out: Notify,
     /// The database told something.
     pub(super) hint: Arc<Notify>,
-    pub(super) tenures: watch::Sender<Tenure>,
-    pub(super) readers: watch::Sender<Option<Arc<D::Reading>>>,
+    pub(super) tenures: Latest<Tenure>,
+    pub(super) readers: Latest<Option<Arc<D::Reading>>>,
 }
 
 #[derive(Default)]
@@ -69,7 +70,7 @@ impl<D: Database> Shared<D> {
     }
 
     pub(super) fn tenure(&self) -> Tenure {
-        *self.tenures.borrow()
+        self.tenures.get()
     }
 
     /// Puts back what was given out and nobody took.
@@ -80,9 +81,8 @@ impl<D: Database> Shared<D> {
 
     /// The database knows this owner no more: waits a little for the next life.
     pub(super) async fn is_dead(&self, owner: i64) {
-        let mut tenures = self.tenures.subscribe();
         self.beat.notify_one();
-        let next = tenures.wait_for(|t| t.owner != owner);
+        let next = self.tenures.wait_for(|t| t.owner != owner);
         let _later = tokio::time::timeout(Duration::from_secs(1), next).await;
     }
 }
@@ -110,8 +110,8 @@ impl<D: Database> SharedLedger<D> {
             beat: Notify::new(),
             written_out: Notify::new(),
             hint,
-            tenures: watch::Sender::new(tenure),
-            readers: watch::Sender::new(Some(Arc::new(reader))),
+            tenures: Latest::new(tenure),
+            readers: Latest::new(Some(Arc::new(reader))),
         });
         let (ending, done) = watch::channel(None);
         let ledger = SharedLedger {
@@ -235,18 +235,13 @@ impl<D: Database> SharedLedger<D> {
         if self.shared.queue().closed {
             return Err(LedgerError::Closed);
         }
-        let mut readers = self.shared.readers.subscribe();
         let usable = |r: &Option<Arc<D::Reading>>| r.as_ref().is_some_and(|r| !r.is_closed());
-        if !usable(&readers.borrow()) {
+        if !usable(&self.shared.readers.get()) {
             self.shared.beat.notify_one();
         }
-        let waiting = tokio::time::timeout_at(give_up, readers.wait_for(usable));
+        let waiting = tokio::time::timeout_at(give_up, self.shared.readers.wait_for(usable));
         let unreachable = || LedgerError::Unavailable("the database cannot be reached".into());
-        let session = waiting
-            .await
-            .map_err(|_| unreachable())?
-            .map_err(|_| LedgerError::Closed)?;
-        session.clone().ok_or_else(unreachable)
+        waiting.await.ok().flatten().ok_or_else(unreachable)
     }
 
     fn closing(&self) {

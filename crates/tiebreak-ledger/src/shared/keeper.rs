@@ -81,10 +81,10 @@ async fn beat<D: Database>(
     let Some(session) = session.as_ref() else { return Ok(()) };
     let work = async {
         match renew(session, shared.tenure().owner, options).await? {
-            Some(tenure) => shared.tenures.send_replace(tenure),
+            Some(tenure) => shared.tenures.set(tenure),
             // Others declared this process dead: what it had claimed is in doubt. It goes on as another.
-            None => shared.tenures.send_replace(register(session, options).await?.0),
-        };
+            None => shared.tenures.set(register(session, options).await?.0),
+        }
         // After an outage all leases have run out: everybody gets the time to come back.
         if alive_since.elapsed() >= options.lease {
             let doubts = session.reap(shared.tenure().owner).await?;
@@ -97,9 +97,9 @@ async fn beat<D: Database>(
     tokio::time::timeout(options.lease / 2, work)
         .await
         .map_err(|_| Trouble::silent())??;
-    if shared.readers.borrow().as_ref().is_none_or(|r| r.is_closed()) {
+    if shared.readers.get().is_none_or(|r| r.is_closed()) {
         let session = shared.database.reading().await?;
-        shared.readers.send_replace(Some(Arc::new(session)));
+        shared.readers.set(Some(Arc::new(session)));
     }
     Ok(())
 }

@@ -14,10 +14,8 @@ pub(super) fn check(run: &Run) -> Result<(), Violation> {
             Event::Claimed(write, id, _, host) => {
                 live.insert(*write, (*id, *host));
             }
-            Event::Settled(write, id, ..) | Event::Doubted(write, id) | Event::Released(write, id)
-                if live.get(write).is_some_and(|(claimed, _)| claimed == id) =>
-            {
-                live.remove(write);
+            Event::Settled(_, id, ..) | Event::Doubted(_, id) | Event::Released(_, id) => {
+                live.retain(|_, (claimed, _)| claimed != id);
             }
             // What it starts as is another process.
             Event::Crashed(host) => live.retain(|_, (_, by)| by != host),

@@ -52,8 +52,7 @@ impl Tables {
             let again = exclusive && row.record.claim.fingerprint == claim.fingerprint;
             row.slot.is_some() && (row.slot == claim.key || again)
         };
-        let taken = self.rows.values().any(taken) && self.sabotage != Sabotage::KeysTwice;
-        if taken || self.ids.contains_key(&claim.id) {
+        if self.rows.values().any(taken) || self.ids.contains_key(&claim.id) {
             return None;
         }
         let (row, fence) = (self.next_row(), self.next_fence());

@@ -79,9 +79,8 @@ impl Tables {
             self.waits.remove(&(lane, owner));
         }
         let number = self.next_fence();
-        let ignored = self.sabotage == Sabotage::LaneFencesIgnored;
         let held = self.lanes.get_mut(&lane)?;
-        let earlier = fence.is_some_and(|f| f != held.fence) && !ignored;
+        let earlier = fence.is_some_and(|f| f != held.fence);
         if held.owner != Some(owner) || earlier || (next.is_none() && only_if_wanted) {
             return None;
         }
