@@ -300,17 +300,16 @@ impl Engine {
         if request.method != http::Method::PUT || !may_be_there {
             return;
         }
+        if let Some(shown) = self.shown(policy, request, answer) {
+            return self.reads.note(read, answered_tag(answer), Some(shown), now);
+        }
         let content_type = request.field("content-type").unwrap_or_default();
         let sent = Representation::new(content_type, request.content.clone());
         if outcome == Outcome::Applied && sent.document().is_err() {
             // As with reads, content that cannot be merged is nobody's base, and what it replaced is none any more.
             return self.reads.forget(&read);
         }
-        let etag = answer
-            .headers
-            .get(http::header::ETAG)
-            .and_then(|v| EntityTag::parse(v.to_str().ok()?).ok())
-            .filter(|tag| !is_virtual(tag));
+        let etag = answered_tag(answer);
         let unaltered = outcome == Outcome::Applied && !answer.report.rebased;
         if let Some(version) = &policy.body_version {
             let made = version.written(request, &answer.status, &answer.headers, &answer.content);
@@ -318,6 +317,19 @@ impl Engine {
             return self.reads.note_sent(read, etag, content, now);
         }
         self.reads.note_sent(read, etag.filter(|_| unaltered), Some(sent), now);
+    }
+
+    /// The resource as the answer to a write shows it, where a dialect knows its documents. Of other answers nobody knows whether
+    /// they are the resource or a message about it, unless they hold all that was sent.
+    fn shown(&self, policy: &Policy, request: &WriteRequest, answer: &Answer) -> Option<Representation> {
+        let whole = matches!(answer.status.as_u16(), 200 | 201) && answer.report.outcome == Outcome::Applied;
+        let plain = !answer.headers.contains_key(http::header::CONTENT_ENCODING);
+        if !whole || !plain || policy.body_version.is_some() {
+            return None;
+        }
+        let content_type = answer.headers.get(http::header::CONTENT_TYPE)?.to_str().ok()?;
+        let shown = Representation::new(content_type, answer.content.clone());
+        self.judge.document(request.target.path(), &shown).map(|_| shown)
     }
 
     /// An id for a write of which a door wants to know the story.
@@ -363,6 +375,12 @@ impl Engine {
     pub(crate) fn inflight(&self) -> &Arc<Inflight> {
         &self.inflight
     }
+}
+
+/// The origin's tag of what a write left; one of our own is no version that the origin compares.
+fn answered_tag(answer: &Answer) -> Option<EntityTag> {
+    let tag = answer.headers.get(http::header::ETAG)?;
+    EntityTag::parse(tag.to_str().ok()?).ok().filter(|tag| !is_virtual(tag))
 }
 
 /// The key of a write, by whoever gave it one.

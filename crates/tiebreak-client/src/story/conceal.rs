@@ -1,12 +1,13 @@
 //! What is never shown: values under names that speak of a secret.
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 /// What stands for a value that is concealed.
 const CONCEALED: &str = "(concealed)";
 
 /// Words that speak of a secret, in the name of a query parameter or of a member.
-const WORDS: [&str; 14] = [
+const WORDS: [&str; 15] = [
     "password",
     "passwd",
     "passphrase",
@@ -21,10 +22,14 @@ const WORDS: [&str; 14] = [
     "session",
     "privatekey",
     "private_key",
+    "signature",
 ];
 
-/// Names of query parameters that carry a signature or a key, where a part of the name would say too little.
-const WHOLE: [&str; 5] = ["sig", "signature", "key", "auth", "code"];
+/// Names of secrets that are too short to be looked for within others ("otp" is a part of "footprint").
+const SHORT: [&str; 7] = ["pwd", "pass", "otp", "pin", "jwt", "cvc", "cvv"];
+
+/// Names that mean a secret in a query, and something else in a document.
+const QUERY: [&str; 4] = ["sig", "key", "auth", "code"];
 
 /// Longer texts in an overlap are cut.
 const LONGEST: usize = 2_000;
@@ -46,7 +51,7 @@ impl Conceal {
 
     fn hides(&self, name: &str) -> bool {
         let name = name.to_ascii_lowercase();
-        WORDS.iter().any(|word| name.contains(word)) || self.names.contains(&name)
+        WORDS.iter().any(|word| name.contains(word)) || SHORT.contains(&name.as_str()) || self.names.contains(&name)
     }
 
     /// A target URI without the values of concealed query parameters (a signed URL is a credential).
@@ -57,9 +62,9 @@ impl Conceal {
         };
         let shown = query.split('&').map(|pair| match pair.split_once('=') {
             Some((name, value)) if !value.is_empty() => {
-                let lower = name.to_ascii_lowercase();
-                let whole = WHOLE.contains(&lower.as_str()) || lower.starts_with("x-amz-sig");
-                if whole || self.hides(name) {
+                // Escapes must not hide what it is.
+                let plain = percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
+                if QUERY.contains(&plain.as_str()) || self.hides(&plain) {
                     format!("{name}={CONCEALED}")
                 } else {
                     pair.to_owned()
@@ -124,6 +129,11 @@ mod tests {
             conceal.target("http://a.example/b?sv=1&sig=abc%3D&x=2&access_token=t&ssn=1&X-Amz-Signature=ff"),
             "http://a.example/b?sv=1&sig=(concealed)&x=2&access_token=(concealed)&ssn=(concealed)&X-Amz-Signature=(concealed)"
         );
+        assert_eq!(
+            conceal
+                .target("http://a.example/b?api%5Fkey=1&PASS%77ORD=2&X-Goog-Signature=3&otp=4&footprint=5&jwt=6&%zz=7"),
+            "http://a.example/b?api%5Fkey=(concealed)&PASS%77ORD=(concealed)&X-Goog-Signature=(concealed)&otp=(concealed)&footprint=5&jwt=(concealed)&%zz=7"
+        );
         assert_eq!(conceal.target("http://a.example/token/7"), "http://a.example/token/7");
     }
 
@@ -133,6 +143,8 @@ mod tests {
             {"pointer": "/password", "base": "a", "ours": "b", "theirs": "c"},
             {"pointer": "/user", "ours": {"name": "n", "apiToken": "t", "list": [{"clientSecret": 1}]}},
             {"pointer": "/api_key/old", "theirs": 7},
+            {"pointer": "/pin", "ours": "1234"},
+            {"pointer": "/code", "ours": "blue"},
         ]));
         assert_eq!(
             shown,
@@ -140,6 +152,8 @@ mod tests {
                 {"pointer": "/password", "base": CONCEALED, "ours": CONCEALED, "theirs": CONCEALED},
                 {"pointer": "/user", "ours": {"name": "n", "apiToken": CONCEALED, "list": [{"clientSecret": CONCEALED}]}},
                 {"pointer": "/api_key/old", "theirs": CONCEALED},
+                {"pointer": "/pin", "ours": CONCEALED},
+                {"pointer": "/code", "ours": "blue"},
             ])
         );
     }

@@ -10,4 +10,5 @@ mod body;
 mod natural;
 mod own;
 mod variants;
+mod virtual_tags;
 mod world;

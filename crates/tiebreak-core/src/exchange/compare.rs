@@ -11,6 +11,7 @@ use crate::exchange::effect::response;
 use crate::exchange::plan::{Before, Plan, Planned, Stale};
 use crate::exchange::{Carried, Exchange, Step};
 use crate::guarantee::Guarantee;
+use crate::merge::Representation;
 use crate::outcome::Outcome;
 use crate::precondition::{Current, Evaluation, FailedPrecondition, Preconditions, TagList, evaluate};
 use crate::problem::{Kind, Problem};
@@ -27,6 +28,13 @@ pub(super) enum Compared {
 }
 
 impl Exchange {
+    /// The tag that is ours of a representation, as reads show it.
+    pub(super) fn virtual_tag(&self, representation: &Representation) -> Option<EntityTag> {
+        self.said
+            .virtual_tag(representation)
+            .filter(|_| self.context.policy.gives_tags())
+    }
+
     /// Whether the client's own precondition may be about a tag that is ours.
     pub(super) fn may_compare(&self) -> bool {
         let p = &self.preconditions;
@@ -56,9 +64,7 @@ impl Exchange {
         if read.headers.contains_key(header::ETAG) {
             return Some(self.leave_to_origin(now, current));
         }
-        let tag = current
-            .as_ref()
-            .and_then(|c| self.context.policy.virtual_tag(&c.representation));
+        let tag = current.as_ref().and_then(|c| self.virtual_tag(&c.representation));
         let state = Current {
             exists: current.is_some(),
             etag: tag.as_ref(),
@@ -193,6 +199,6 @@ impl Exchange {
     /// The tag that is ours of what the write produced, where the origin's answer has none.
     pub(super) fn tag_for(&self, produced: Option<&Carried>) -> Option<EntityTag> {
         let produced = produced.filter(|p| p.etag.is_none())?;
-        self.context.policy.virtual_tag(&produced.representation)
+        self.virtual_tag(&produced.representation)
     }
 }

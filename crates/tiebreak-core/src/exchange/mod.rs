@@ -117,6 +117,8 @@ pub struct Exchange {
     /// What the caller asks for, read once.
     edit: Arc<Edit>,
     context: Context,
+    /// What the route said before anything was learned of its documents: by this the door makes the tags that clients have.
+    said: Arc<Policy>,
     /// Whose base it has, where that was plain before its turn.
     decided: Option<BaseDecision>,
     /// The variant of its base: what is read for it is of the same.
@@ -218,6 +220,7 @@ impl Exchange {
             jitter: Jitter::new(context.seed),
             edit: Arc::new(Edit::of(&write)),
             write,
+            said: Arc::clone(&context.policy),
             context,
             judge,
             preconditions: Preconditions::default(),

@@ -566,7 +566,7 @@ impl Exchange {
         let served = &self.context.candidates.served;
         let mut under = served.iter().rev().filter(|s| match (&s.etag, &s.content) {
             (Some(etag), Some(_)) => etag == tag,
-            (None, Some(content)) => is_virtual(tag) && self.context.policy.virtual_tag(content).as_ref() == Some(tag),
+            (None, Some(content)) => is_virtual(tag) && self.virtual_tag(content).as_ref() == Some(tag),
             (_, None) => false,
         });
         let last = under.next()?;

@@ -69,7 +69,7 @@ impl Exchange {
 
     /// The tag by which clients know a version: the origin's, or ours.
     fn shown_tag(&self, current: &Carried) -> Option<EntityTag> {
-        let ours = || self.context.policy.virtual_tag(&current.representation);
+        let ours = || self.virtual_tag(&current.representation);
         current.etag.clone().or_else(ours)
     }
 

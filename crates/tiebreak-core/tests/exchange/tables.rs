@@ -390,6 +390,73 @@ fn a_lock_met_after_a_lost_attempt_is_looked_behind() {
     );
 }
 
+fn deleting(base: Base) -> Case {
+    Case {
+        method: Method::DELETE,
+        base,
+        ..Case::default()
+    }
+}
+
+#[test]
+fn a_lost_delete_after_a_read_is_done_once_the_target_is_gone() {
+    let wire = vec![lost(), version(Tags::Version, 1), answer(404, None, "")];
+    story(
+        &deleting(Base::Read),
+        wire,
+        &expect![[r#"
+        look up
+        claim, held nothing
+        DELETE 
+            the connection ended before the answer
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            404
+        settle adopted, lane suspect
+        answer 204: adopted; attempts=1; guarantee=D; unguarded
+    "#]],
+    );
+}
+
+#[test]
+fn a_lost_delete_of_what_was_never_read_stays_in_doubt() {
+    let wire = vec![lost(), answer(404, None, "")];
+    story(
+        &deleting(Base::Nothing),
+        wire,
+        &expect![[r#"
+        look up
+        claim, held nothing
+        DELETE 
+            the connection ended before the answer
+        read
+            404
+        wait
+        read
+            404
+        wait
+        read
+            404
+        wait
+        read
+            404
+        wait
+        read
+            404
+        wait
+        read
+            404
+        wait
+        read
+            404
+        record the doubt
+        answer 504 in-doubt: in-doubt; attempts=1; guarantee=D; unguarded
+    "#]],
+    );
+}
+
 #[test]
 fn a_lost_answer_is_proven_by_a_look() {
     story(
@@ -1092,6 +1159,11 @@ fn what_is_accepted_is_said_and_leaves_the_lane_suspect() {
         wire,
         &expect![[r#"
         look up
+        claim, held nothing
+        PUT {"a":"new","b":1}
+            202
+        settle accepted, lane suspect
+        answer 202: accepted; attempts=1; guarantee=D; unguarded
     "#]],
     );
 }
@@ -1109,6 +1181,20 @@ fn what_is_accepted_is_followed_to_its_end() {
         wire,
         &expect![[r#"
         look up
+        claim, held nothing
+        POST {"a":"new"}
+            202
+        wait
+        read
+            200  {"status":"Running"}
+        wait
+        read
+            the connection ended before the answer
+        wait
+        read
+            200 "of the monitor" {"status":"Succeeded"}
+        settle applied
+        answer 200: applied; attempts=1; guarantee=D
     "#]],
     );
 }
@@ -1124,6 +1210,14 @@ fn what_is_accepted_and_fails_is_refused() {
         wire,
         &expect![[r#"
         look up
+        claim, held nothing
+        POST {"a":"new"}
+            202
+        wait
+        read
+            200  {"status":"Failed","error":{"code":"Quota"}}
+        settle refused
+        answer 409 operation-failed: refused; attempts=1; guarantee=D; class=state
     "#]],
     );
 }
@@ -1136,6 +1230,38 @@ fn what_does_not_end_within_the_patience_stays_accepted() {
         wire,
         &expect![[r#"
         look up
+        claim, held nothing
+        POST {"a":"new"}
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        wait
+        read
+            202
+        settle accepted, lane suspect
+        answer 202: accepted; attempts=1; guarantee=D
     "#]],
     );
 }
@@ -1148,6 +1274,11 @@ fn nobody_else_is_asked_what_became_of_it() {
         wire,
         &expect![[r#"
         look up
+        claim, held nothing
+        POST {"a":"new"}
+            202
+        settle accepted, lane suspect
+        answer 202: accepted; attempts=1; guarantee=D
     "#]],
     );
 }

@@ -92,6 +92,9 @@ impl Guard {
         let Ok(authority) = host.parse::<Authority>() else {
             return false;
         };
+        if host.contains('@') {
+            return false;
+        }
         let name = authority.host().to_ascii_lowercase();
         let bare = name.trim_start_matches('[').trim_end_matches(']');
         name == "localhost" || bare.parse::<IpAddr>().is_ok() || self.names.contains(&name)
@@ -119,8 +122,10 @@ impl Guard {
     fn turns_away(&self, request: &Request) -> Option<Response> {
         let headers = request.headers();
         let mut hosts = headers.get_all(header::HOST).iter();
+        // A target in absolute form says it once more (RFC 9112 §3.2.2).
+        let target = request.uri().authority();
         let host = match (hosts.next().and_then(|h| h.to_str().ok()), hosts.next()) {
-            (Some(host), None) if self.knows(host) => host,
+            (Some(host), None) if self.knows(host) && target.is_none_or(|t| self.knows(t.as_str())) => host,
             _ => {
                 let detail = "this listener does not answer to that Host; use its address or localhost, or name the host with --admin-host";
                 return Some(refusal(StatusCode::MISDIRECTED_REQUEST, detail));
@@ -210,6 +215,9 @@ mod tests {
             "evil.example",
             "localhost.evil.example",
             "127.0.0.1.evil.example:4091",
+            "evil.example@127.0.0.1",
+            "127.1",
+            "2130706433",
             "",
             "a b",
         ] {

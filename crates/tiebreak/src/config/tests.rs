@@ -865,18 +865,27 @@ principal = "certificate"
 path = "/a"
 "#,
         expect![[r#"
-            file.toml:2:1
+            file.toml:2:1: warning: tls_client_auth: it has no effect: clients are not asked for certificates
+             2 | tls_client_auth = "optional"
+               | ^^^^^^^^^^^^^^^
+               set tls_client_ca, or take it out
+            file.toml:4:1: principal: clients are not asked for certificates
+             4 | principal = "certificate"
+               | ^^^^^^^^^
+               set tls_client_ca (--tls-client-ca), or name a header field
         "#]],
     );
     check(
         r#"
 tls_client_ca = "ca.pem"
-tls_client_auth = "maybe"
 [defaults]
 principal = "certificate"
 "#,
         expect![[r#"
-            file.toml:2:1
+            file.toml:2:1: tls_client_ca: without TLS no client can show a certificate
+             2 | tls_client_ca = "ca.pem"
+               | ^^^^^^^^^^^^^
+               set tls_cert and tls_key (--tls-cert, --tls-key), or take it out
         "#]],
     );
 }
@@ -892,9 +901,6 @@ http2 = true
 [upstreams.knowing]
 url = "https://b.example"
 http2 = "prior-knowledge"
-[upstreams.wrong]
-url = "https://c.example"
-http2 = "yes"
 [upstreams.one]
 url = "https://d.example/v1"
 http2 = true
@@ -904,9 +910,6 @@ url = "https://d.example/v2"
 path = "/b"
 upstream = "knowing"
 [[route]]
-path = "/c"
-upstream = "wrong"
-[[route]]
 path = "/d"
 upstream = "one"
 [[route]]
@@ -914,7 +917,18 @@ path = "/e"
 upstream = "other"
 "#,
         expect![[r#"
-            file.toml:5:1
+            file.toml:5:1: upstream "plain": http2: without TLS nothing says whether the origin speaks HTTP/2
+             5 | http2 = true
+               | ^^^^^
+               write http2 = "prior-knowledge" if it does, or take it out
+            file.toml:8:1: upstream "knowing": http2: over TLS the origin is asked whether it speaks HTTP/2
+             8 | http2 = "prior-knowledge"
+               | ^^^^^
+               write http2 = true
+            file.toml:12:12: upstream "other": another upstream with the same host and port is spoken with in another way
+             12 | [upstreams.other]
+                |            ^^^^^
+               give both the same `http2`, `ca`, `client_cert` and `client_key`, or use two host names
         "#]],
     );
 }
@@ -932,7 +946,7 @@ fn a_ledger_in_a_database_is_set_in_the_file() {
         let setting = server::SETTINGS.iter().find(|s| s.name == name).unwrap();
         (setting.show)(&config.server.values).unwrap()
     };
-    assert_eq!(shown("ledger"), "\"postgres://db.example/ledger\"");
+    assert_eq!(shown("ledger"), "\"postgres://db.example:5432/ledger\"");
     assert_eq!(shown("ledger_lease"), "\"5s\"");
     assert_eq!(shown("ledger_password_file"), "\"/run/secrets/password\"");
     assert_eq!(shown("secret"), "\"/run/secrets/secret\"");
@@ -940,6 +954,8 @@ fn a_ledger_in_a_database_is_set_in_the_file() {
         "ledger_lease = \"1s\"\n",
         expect![[r#"
             file.toml:1:16: ledger_lease: expected a duration from "2s" to "10m", found "1s"
+             1 | ledger_lease = "1s"
+               |                ^^^^
         "#]],
     );
 }

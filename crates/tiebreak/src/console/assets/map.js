@@ -1,7 +1,8 @@
 // Makes the drawn map lively: neighbours, preview, moving, zooming, searching, keyboard.
-// The drawing is there already; this reads it. Each change is made in one animation frame and reads no layout.
+// The drawing is there already; this reads it, once it is on the screen. Each change is made in one animation frame and reads no
+// layout.
 "use strict";
-{
+requestAnimationFrame(() => setTimeout(() => {
   const svg = document.getElementById("map");
   const frame = svg.parentElement;
   const scene = svg.querySelector(".scene");
@@ -69,12 +70,10 @@
     view.y = size.height / 2 - node.y * k;
     moved = true; ask();
   };
-  // The buttons stand below what fits.
-  const TOOLS = 48;
   const fit = () => {
-    view.k = limit(Math.min(size.width / WIDTH, (size.height - TOOLS) / HEIGHT));
+    view.k = limit(Math.min(size.width / WIDTH, size.height / HEIGHT));
     view.x = (size.width - WIDTH * view.k) / 2;
-    view.y = (size.height - TOOLS - HEIGHT * view.k) / 2;
+    view.y = (size.height - HEIGHT * view.k) / 2;
     moved = true; ask();
   };
   const zoom = (by, x = size.width / 2, y = size.height / 2) => {
@@ -287,4 +286,4 @@
     }
   });
   ask();
-}
+}));

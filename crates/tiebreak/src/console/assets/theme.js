@@ -1,5 +1,6 @@
-// Runs before the first paint, so that a chosen theme does not flash.
+// Runs before the first paint, so that neither a chosen theme nor the size of what scripts make lively changes after it.
 (() => {
+  document.documentElement.dataset.scripts = "";
   try {
     const theme = localStorage.getItem("tiebreak-theme");
     if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;

@@ -10,6 +10,9 @@ use maud::{Markup, html};
 use super::terms::{Group, Term, Terms, Verb};
 use layout::{BOX_HEIGHT, HEIGHT, Place, WIDTH, border, layout};
 
+/// Room for the buttons below the terms.
+const TOOLS: f64 = 68.0;
+
 fn places() -> &'static [Place] {
     static PLACES: LazyLock<Vec<Place>> = LazyLock::new(|| layout(Terms::get()));
     &PLACES
@@ -61,12 +64,14 @@ pub(crate) fn content(terms: &Terms, here: Option<&Term>) -> Markup {
         p.hint data-script hidden {
             "Keyboard: Tab to the map, arrow keys to move, Enter to preview, Enter again to open, Escape to close, + and − to zoom. Drag a term to move it; it stays where you put it in this browser."
         }
-        section.as-list aria-labelledby="as-list" {
+        section aria-labelledby="as-list" {
             h2 #as-list { "The same as a list" }
             @for group in Group::ALL {
-                h3 { (group.title()) }
-                ul.terms-list {
-                    @for term in terms.of(group) { (entry(terms, term)) }
+                section.group aria-labelledby={"list-" (group.word())} {
+                    h3 id={"list-" (group.word())} { (group.title()) }
+                    ul.terms-list {
+                        @for term in terms.of(group) { (entry(terms, term)) }
+                    }
                 }
             }
         }
@@ -119,7 +124,7 @@ pub(crate) fn connections(terms: &Terms, at: usize) -> Markup {
 fn drawing(terms: &Terms, here: Option<&Term>) -> Markup {
     let places = places();
     html! {
-        svg.map #map viewBox={"0 0 " (WIDTH) " " (HEIGHT)} role="group" aria-label="Map of conflict terms; the same is in the list below" {
+        svg.map #map viewBox={"0 0 " (WIDTH) " " (HEIGHT + TOOLS)} role="group" aria-label="Map of conflict terms; the same is in the list below" {
             (arrow_heads())
             g.scene {
                 g.edges aria-hidden="true" {

@@ -5,6 +5,7 @@ mod everywhere;
 mod examples;
 mod explain;
 mod follow;
+mod hostile;
 mod login;
 mod map;
 mod settle;

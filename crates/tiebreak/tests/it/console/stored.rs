@@ -1,7 +1,5 @@
 //! Finding writes on the page: those of the ledger, and those that were refused before it knew them.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
 use crate::gateway::Gateway;
@@ -106,7 +104,7 @@ async fn every_write_is_found_whether_the_ledger_knows_it_or_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_writes_are_searched_within_50_ms() {
+async fn ten_thousand_writes_are_searched() {
     const WRITERS: usize = 25;
     const EACH: usize = 400;
     let (gateway, mut console) = embedded();
@@ -136,16 +134,8 @@ async fn ten_thousand_writes_are_searched_within_50_ms() {
         ("/writes?from=2001-01-01T00:00", 50),
         (story.as_str(), 0),
     ];
+    // How long they take is measured by `bench/run console`.
     for (path, rows) in searches {
-        let mut best = Duration::MAX;
-        // The best of five: others may use the machine as well.
-        for _ in 0..5 {
-            let begun = Instant::now();
-            let (found, _) = look(&mut console, path).await;
-            best = best.min(begun.elapsed());
-            assert_eq!(found.len(), rows, "{path}");
-        }
-        println!("{path}: {best:?}");
-        assert!(best < Duration::from_millis(50), "{path} took {best:?}");
+        assert_eq!(look(&mut console, path).await.0.len(), rows, "{path}");
     }
 }
