@@ -71,6 +71,7 @@ impl HttpTransport {
         request: Request<OutBody>,
     ) -> Result<HttpResponse<Streamed>, ForwardError> {
         let fresh = !is_safe(request.method());
+        let takes_trailers = request.headers().contains_key(header::TE);
         let mut request = request;
         let mut rounds = 0;
         let (made, response) = loop {
@@ -99,6 +100,11 @@ impl HttpTransport {
         // It is about the message, though it is dropped with the rest from requests, whose trailers go no further.
         let trailer = head.headers.get(header::TRAILER).cloned();
         strip_hop_by_hop(&mut head.headers);
+        let brings_trailers = takes_trailers && trailer.is_some();
+        if brings_trailers {
+            // HTTP/2 may give a length beside them; HTTP/1.1 has no place for them then (RFC 9112 §7.1.2).
+            head.headers.remove(header::CONTENT_LENGTH);
+        }
         if let Some(names) = trailer {
             head.headers.insert(header::TRAILER, names);
         }
@@ -107,7 +113,14 @@ impl HttpTransport {
             to: Arc::clone(to),
             pool: self.pool.clone(),
         };
-        Ok(HttpResponse::from_parts(head, Streamed { body, lease }))
+        Ok(HttpResponse::from_parts(
+            head,
+            Streamed {
+                body,
+                lease,
+                brings_trailers,
+            },
+        ))
     }
 
     async fn exchange(&self, request: Request<Bytes>, keep: usize) -> Delivery {
@@ -286,6 +299,8 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
 pub struct Streamed {
     body: Incoming,
     lease: Lease,
+    /// Trailers follow, so that no length may be given.
+    brings_trailers: bool,
 }
 
 #[derive(Debug)]
@@ -321,7 +336,11 @@ impl Body for Streamed {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        if self.brings_trailers {
+            SizeHint::new()
+        } else {
+            self.body.size_hint()
+        }
     }
 }
 

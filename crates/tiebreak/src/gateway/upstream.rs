@@ -125,9 +125,11 @@ impl Upstream {
 
     /// The absolute target URI for a request target of the gateway.
     pub(super) fn target(&self, asked: &PathAndQuery) -> String {
+        // The target of a request for `http://host?query` has none.
+        let slash = if asked.as_str().starts_with('?') { "/" } else { "" };
         match self {
-            Upstream::Http(remote) => [&remote.prefix, &remote.base, asked.as_str()].concat(),
-            Upstream::Embedded(_) => [EMBEDDED, asked.as_str()].concat(),
+            Upstream::Http(remote) => [&remote.prefix, &remote.base, slash, asked.as_str()].concat(),
+            Upstream::Embedded(_) => [EMBEDDED, slash, asked.as_str()].concat(),
         }
     }
 
