@@ -18,10 +18,10 @@ pub(crate) struct ClientArgs {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<String>,
     /// Ask clients for a certificate that comes from an authority in this PEM file; it is read anew when it changes
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE")]
     tls_client_ca: Option<String>,
     /// Whether clients have to show one [default: required]
-    #[arg(long, value_name = "WHICH", value_parser = ["required", "optional"], requires = "tls_client_ca")]
+    #[arg(long, value_name = "WHICH", value_parser = ["required", "optional"])]
     tls_client_auth: Option<String>,
     /// What the API is told of clients: Forwarded (RFC 7239), X-Forwarded-*, both or none [default: forwarded]
     #[arg(long, value_name = "WHICH", value_parser = ["forwarded", "x", "both", "none"])]
