@@ -194,41 +194,13 @@ async fn drive<I>(
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use tokio::io::{AsyncWriteExt, duplex};
-    use tokio::time::{Instant, advance};
+    use tokio::time::advance;
 
     use super::*;
 
     /// An empty SETTINGS frame (RFC 9113 §6.5).
     const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-
-    fn request() -> Request<OutBody> {
-        let request = Request::post("/x").header("host", "origin.example");
-        request.body(OutBody::from(Bytes::new())).expect("a request")
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_origin_that_falls_silent_is_given_up() {
-        let (ours, mut theirs) = duplex(64 * 1024);
-        theirs.write_all(&SETTINGS).await.expect("room");
-        let shared = Shared::open(ours).await.expect("a connection");
-        let mut stream = shared.stream().await.expect("a place");
-        let begun = Instant::now();
-        let failed = stream.send(request(), Scheme::HTTP).await.expect_err("nobody answers");
-        assert!(
-            failed.message().is_none() && proof(failed.error()).is_none(),
-            "it has been sent"
-        );
-        let took = begun.elapsed();
-        assert!(
-            took >= ASKED_EVERY && took <= ASKED_EVERY + 2 * ANSWERS_WITHIN,
-            "{took:?}"
-        );
-        assert!(shared.stream().await.is_none());
-        assert!(!shared.is_usable(Duration::MAX));
-        drop(theirs);
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_fresh_while_it_is_heard_from() {
