@@ -359,6 +359,8 @@ impl Driver<'_> {
             let by = AnswerBy(self.engine.clock().instant(deadline));
             request.extensions_mut().insert(by);
         }
+        // For an origin in this process, which tells callers apart as its gateway does.
+        request.extensions_mut().insert(self.exchange.caller());
         *request.method_mut() = outgoing.method;
         *request.uri_mut() = outgoing.target.uri().clone();
         *request.headers_mut() = outgoing.headers;

@@ -167,7 +167,8 @@ fn patch(document: &Value) -> Result<JsonPatch, Box<Answer>> {
     JsonPatch::read(document).map_err(|e| Box::new(refusal::invalid(&[Violation::new("", format!("failed to {e}"))])))
 }
 
-/// The key belongs to a caller, here: to the credential that came with it, mixed with the store's secret.
+/// The key belongs to a caller: the one that the gateway in this process has told (a [`CallerId`] among the request's extensions),
+/// else the credential that came with it, mixed with the store's secret.
 fn keyed(head: &Parts, content: &Bytes, secret: &[u8; 32]) -> Result<Option<Keyed>, Box<Answer>> {
     let refused = |detail: String| Box::new(refusal::plain(Kind::KeyInvalid, detail));
     if head.headers.get_all("idempotency-key").iter().nth(1).is_some() {
@@ -176,10 +177,11 @@ fn keyed(head: &Parts, content: &Bytes, secret: &[u8; 32]) -> Result<Option<Keye
     let Some(key) = IdempotencyKey::of(&head.headers).map_err(|e| refused(format!("failed to {e}")))? else {
         return Ok(None);
     };
-    let caller = match head.headers.get(AUTHORIZATION) {
+    let told = head.extensions.get::<CallerId>().copied();
+    let caller = told.unwrap_or_else(|| match head.headers.get(AUTHORIZATION) {
         Some(credential) => CallerId(Digest::of(&[secret, credential.as_bytes()])),
         None => CallerId::ANONYMOUS,
-    };
+    });
     let kind = head.headers.get(CONTENT_TYPE).map_or(&b""[..], |v| v.as_bytes());
     Ok(Some(Keyed {
         key: KeyDigest::of(caller, &key, &[head.method.as_str(), head.uri.path()]).0,

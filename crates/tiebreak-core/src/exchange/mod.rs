@@ -262,6 +262,12 @@ impl Exchange {
         unsent && (self.context.key.is_none() || matches!(self.stage, Stage::Joining))
     }
 
+    /// Whose write it is.
+    #[must_use]
+    pub fn caller(&self) -> CallerId {
+        self.context.caller
+    }
+
     /// What an exchange that is dropped in the middle leaves in its lanes: a request of which nothing is known and which
     /// no version guards. `None`: nothing.
     #[must_use]

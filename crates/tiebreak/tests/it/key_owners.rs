@@ -129,3 +129,27 @@ async fn with_a_principal_the_credential_does_not_count() {
         }
     }
 }
+
+/// The embedded origin keeps keys of its own, behind the gateway's.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_origin_tells_callers_apart_as_the_gateway_does() {
+    let gateway = Gateway::start(&["--data", "memory", "--ledger", "memory"]);
+    let callers: [Fields; 5] = [
+        &[("authorization", "Bearer a")],
+        &[("cookie", "session=a")],
+        &[("cookie", "session=b")],
+        &[("x-api-key", "a")],
+        &[],
+    ];
+    let mut first: Vec<Got> = Vec::new();
+    for caller in callers {
+        let got = post(&gateway, caller, "order-1", NAMES).await;
+        assert_eq!(got.status, 201, "{caller:?}: {got:?}");
+        for earlier in &first {
+            assert_tells_nothing(&got, earlier, &format!("{caller:?}"));
+        }
+        let again = post(&gateway, caller, "order-1", NAMES).await;
+        assert_eq!(again.field("location"), got.field("location"), "{caller:?}");
+        first.push(got);
+    }
+}
