@@ -26,6 +26,8 @@ async fn every_kind_of_page_is_accessible_and_fits_a_phone() {
     for page in pages {
         stage.open(page).await;
         if page == "/map?at=409" {
+            // Before the map is lively, a click follows the link.
+            stage.browser.until("document.querySelector('.map-frame.live')").await;
             stage.browser.click("a.node[data-slug='409']").await;
             stage
                 .browser
