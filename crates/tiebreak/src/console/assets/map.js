@@ -39,6 +39,8 @@ requestAnimationFrame(() => setTimeout(() => {
       for (const edge of node.edges) lines.add(edge);
     }
     dirty.clear();
+    // From here on everything is where the pointer finds it.
+    if (known) frame.classList.add("live");
     for (const { element, a, b } of lines) {
       const dx = a.x - b.x, dy = a.y - b.y;
       const by = Math.min((b.width / 2 + 3) / (Math.abs(dx) || 1e-9), (HALF + 3) / (Math.abs(dy) || 1e-9), 1);
@@ -91,7 +93,6 @@ requestAnimationFrame(() => setTimeout(() => {
     const x = node.x * view.k + view.x, y = node.y * view.k + view.y, edge = 60;
     if (x < edge || y < edge || x > size.width - edge || y > size.height - edge) centre(node);
   };
-  frame.classList.add("live");
   let known = false;
   new ResizeObserver(([entry]) => {
     size = { width: entry.contentRect.width, height: entry.contentRect.height };
