@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -61,6 +62,8 @@ pub(crate) struct Writer {
     world: Arc<World>,
     number: usize,
     caller: String,
+    /// How often it went away before its answer: no other request comes on that connection (RFC 9112 §9.3).
+    gone: AtomicU64,
 }
 
 /// What is asked for, whenever it is repeated.
@@ -75,7 +78,12 @@ struct Asked {
 impl Writer {
     pub(crate) fn new(world: Arc<World>, number: usize) -> Writer {
         let caller = format!("caller{}", number % world.scenario.callers);
-        Writer { world, number, caller }
+        Writer {
+            world,
+            number,
+            caller,
+            gone: AtomicU64::new(0),
+        }
     }
 
     pub(crate) async fn work(self) {
@@ -120,11 +128,11 @@ impl Writer {
     }
 
     fn connection(&self, gate: &Gate) -> u64 {
-        let place = match self.world.scenario.pooled {
-            true => self.world.dice.number(0..3),
-            false => self.number as u64,
+        let (place, times) = match self.world.scenario.pooled {
+            true => (self.world.dice.number(0..3), 0),
+            false => (self.number as u64, self.gone.load(Ordering::Relaxed)),
         };
-        (gate.generation * 100 + place) * 10 + gate.host as u64
+        ((times * 1000 + gate.generation) * 100 + place) * 10 + gate.host as u64
     }
 
     fn caller_id(&self) -> CallerId {
@@ -300,7 +308,7 @@ impl Writer {
     }
 
     /// Asks for it, and again as long as there is a reason.
-    async fn submit(&self, asked: Asked, connection: Option<u64>) {
+    async fn submit(&self, asked: Asked, mut connection: Option<u64>) {
         let dice = &self.world.dice;
         for _ in 0..REPEATS {
             let gate = self.world.gate(self.number).await;
@@ -317,7 +325,11 @@ impl Writer {
             let work = Box::pin(async move { engine.write(request, submission).await });
             let again = match self.answer(&gate, work).await {
                 // Killed or dropped without an answer: only a key makes it safe to ask again.
-                None => asked.key.is_some(),
+                None => {
+                    self.gone.fetch_add(1, Ordering::Relaxed);
+                    connection = connection.map(|_| self.connection(&gate));
+                    asked.key.is_some()
+                }
                 Some(answer) => {
                     self.note_answer(asked.number, &answer);
                     self.may_repeat(&asked, &answer)
