@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .server import family, free_port, stat_fields, TICKS
+from .server import cpu_seconds, free_port
 from .workshop import BenchError
 
 
@@ -84,14 +84,7 @@ class Database:
 
     def cpu_seconds(self):
         """User and system time so far, of the server and all its processes that still run."""
-        total = 0
-        for pid in family(self.process.pid):
-            try:
-                fields = stat_fields(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace"))
-            except OSError:
-                continue
-            total += int(fields[11]) + int(fields[12])
-        return total / TICKS
+        return cpu_seconds(self.process.pid)
 
     def stop(self):
         if self.process.poll() is None:

@@ -50,6 +50,19 @@ def family(pid):
     return found
 
 
+def cpu_seconds(pid):
+    """User and system time so far, of the process and everything it started that still runs."""
+    total = 0
+    for one in family(pid):
+        try:
+            with open(f"/proc/{one}/stat", encoding="utf-8", errors="replace") as f:
+                fields = stat_fields(f.read())
+        except OSError:
+            continue
+        total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
 class Server:
     def __init__(self, name, argv, port, log, env=None):
         self.name, self.port = name, port
@@ -75,15 +88,7 @@ class Server:
 
     def cpu_seconds(self):
         """User and system time so far, of the process and its children."""
-        total = 0
-        for pid in family(self.process.pid):
-            try:
-                with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
-                    fields = stat_fields(f.read())
-            except OSError:
-                continue
-            total += int(fields[11]) + int(fields[12])
-        return total / TICKS
+        return cpu_seconds(self.process.pid)
 
     def stop(self):
         if self.process.poll() is None:
