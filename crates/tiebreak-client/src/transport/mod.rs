@@ -7,7 +7,7 @@
 //! | `content` | what goes out after a head, perhaps only once it is asked for |
 //! | `pool` | connections, kept for reuse |
 //! | `http2`, `streams`, `heard` | a connection that requests share: proofs, places, silence |
-//! | `tls` | TLS, with files that are read anew when they change |
+//! | `tls`, `pem` | TLS, with files that are read anew when they change |
 
 pub mod authority;
 pub mod content;
@@ -15,6 +15,7 @@ mod heard;
 pub mod http;
 mod http2;
 pub mod origins;
+pub mod pem;
 mod pool;
 mod streams;
 pub mod tls;

@@ -1,15 +1,15 @@
 //! TLS to origins (rustls): with the roots of the operating system, or with what files of an origin's own say.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::SystemTime;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use super::pem::{Stamp, authorities, certificates, private_key, stamp};
 
 /// HTTP/2, as it is called when TLS begins.
 pub(super) const H2: &[u8] = b"h2";
@@ -37,9 +37,6 @@ struct Loaded {
     stamps: Vec<Stamp>,
     config: Arc<ClientConfig>,
 }
-
-/// By what it is seen that a file has changed.
-type Stamp = Option<(SystemTime, u64)>;
 
 impl OriginTls {
     /// Reads the files.
@@ -77,13 +74,7 @@ impl TlsFiles {
 
     fn load(&self) -> Result<Arc<ClientConfig>, String> {
         let roots = match &self.ca {
-            Some(path) => {
-                let mut roots = RootCertStore::empty();
-                for certificate in certificates(path)? {
-                    roots.add(certificate).map_err(|e| unusable(path, &e))?;
-                }
-                roots
-            }
+            Some(path) => authorities(path)?,
             None => system_roots(),
         };
         let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -93,7 +84,7 @@ impl TlsFiles {
         let mut config = match &self.client {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => {
-                let private = PrivateKeyDer::from_pem_file(key).map_err(|e| unusable(key, &e))?;
+                let private = private_key(key)?;
                 builder
                     .with_client_auth_cert(certificates(chain)?, private)
                     .map_err(|e| format!("use {} with the key in {}: {e}", chain.display(), key.display()))?
@@ -103,25 +94,6 @@ impl TlsFiles {
         config.alpn_protocols = offered.into_iter().chain([b"http/1.1".to_vec()]).collect();
         Ok(Arc::new(config))
     }
-}
-
-fn stamp(path: &Path) -> Stamp {
-    let meta = std::fs::metadata(path).ok()?;
-    Some((meta.modified().ok()?, meta.len()))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|e| unusable(path, &e))?;
-    if found.is_empty() {
-        return Err(unusable(path, &"there is no certificate in it"));
-    }
-    Ok(found)
-}
-
-fn unusable(path: &Path, why: &dyn std::fmt::Display) -> String {
-    format!("read {}: {why}; it has to be a PEM file", path.display())
 }
 
 fn system_roots() -> RootCertStore {

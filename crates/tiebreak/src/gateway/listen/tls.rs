@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use tiebreak_client::transport::pem::{Stamp, authorities, certificates, private_key, stamp, unusable};
 use tokio_rustls::TlsAcceptor;
 
 /// How often the files are looked at.
@@ -52,9 +51,6 @@ pub(crate) struct Tls {
     current: RwLock<Arc<ServerConfig>>,
 }
 
-/// By what it is seen that a file has changed.
-type Stamp = Option<(SystemTime, u64)>;
-
 impl Tls {
     /// Reads the files; the error completes "failed to …".
     pub(crate) fn open(certificate: &Path, key: &Path, clients: Option<Clients>) -> Result<Tls, String> {
@@ -96,11 +92,6 @@ impl Tls {
     }
 }
 
-fn stamp(path: &Path) -> Stamp {
-    let meta = std::fs::metadata(path).ok()?;
-    Some((meta.modified().ok()?, meta.len()))
-}
-
 impl Files {
     fn stamps(&self) -> Vec<Stamp> {
         let ca = self.clients.as_ref().map(|clients| &clients.ca);
@@ -113,7 +104,7 @@ impl Files {
 
     fn load(&self) -> Result<Arc<ServerConfig>, String> {
         let chain = certificates(&self.certificate)?;
-        let private = PrivateKeyDer::from_pem_file(&self.key).map_err(|e| unusable(&self.key, &e))?;
+        let private = private_key(&self.key)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -121,11 +112,7 @@ impl Files {
         let builder = match &self.clients {
             None => builder.with_no_client_auth(),
             Some(Clients { ca, auth }) => {
-                let mut roots = RootCertStore::empty();
-                for certificate in certificates(ca)? {
-                    roots.add(certificate).map_err(|e| unusable(ca, &e))?;
-                }
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities(ca)?), provider);
                 let verifier = match auth {
                     ClientAuth::Required => verifier,
                     ClientAuth::Optional => verifier.allow_unauthenticated(),
@@ -140,18 +127,4 @@ impl Files {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|e| unusable(path, &e))?;
-    if found.is_empty() {
-        return Err(unusable(path, &"there is no certificate in it"));
-    }
-    Ok(found)
-}
-
-fn unusable(path: &Path, why: &dyn std::fmt::Display) -> String {
-    format!("read {}: {why}; it has to be a PEM file", path.display())
 }
