@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response as HttpResponse, StatusCode, Uri, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -68,11 +69,10 @@ impl HttpTransport {
     pub async fn forward_to(
         &self,
         to: &Arc<Authority>,
-        request: Request<OutBody>,
+        mut request: Request<OutBody>,
     ) -> Result<HttpResponse<Streamed>, ForwardError> {
         let fresh = !is_safe(request.method());
         let takes_trailers = request.headers().contains_key(header::TE);
-        let mut request = request;
         let mut rounds = 0;
         let (made, response) = loop {
             rounds += 1;
@@ -84,7 +84,14 @@ impl HttpTransport {
             // What an origin closes an HTTP/2 connection under, or refuses on it, it did not look at: a read is sent then.
             let spare = made.is_shared() && !fresh && rounds < ROUNDS && request.body().is_end_stream();
             let spare = spare.then(|| copy(&request));
-            match (made.send(request, to).await, spare) {
+            let sent = match &mut made {
+                Made::Http1(sender, _) => sender.try_send_request(request).await,
+                Made::Http2(stream) => {
+                    let scheme = if to.tls { Scheme::HTTPS } else { Scheme::HTTP };
+                    stream.send(request, scheme).await
+                }
+            };
+            match (sent, spare) {
                 (Ok(response), _) => break (made, response),
                 (Err(failed), spare) => match (failure(failed), spare) {
                     (ForwardError::NotSent(_), Some(spare)) => request = spare,
@@ -259,25 +266,26 @@ fn on_the_wire<B>(mut request: Request<B>) -> Request<B> {
     request
 }
 
-/// The fields that concern one connection only (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("http2-settings"),
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::TRAILER,
-];
+/// Whether a field concerns one connection only (RFC 9110 §7.6.1).
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "http2-settings"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "trailer"
+    )
+}
 
 /// Removes the fields that concern one connection only, and those that `Connection` lists (RFC 9110 §7.6.1).
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // Most messages have none, and one look at each name costs less than eight searches.
-    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
-        return;
-    }
-    if headers.contains_key(header::CONNECTION) {
+    // Most messages have none.
+    let found: Vec<HeaderName> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+    if found.contains(&header::CONNECTION) {
         let listed: Vec<String> = headers
             .get_all(header::CONNECTION)
             .iter()
@@ -289,7 +297,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name.as_str());
         }
     }
-    for name in &HOP_BY_HOP {
+    for name in found {
         headers.remove(name);
     }
 }

@@ -107,8 +107,8 @@ impl Tagged {
                 let tag = policy.virtual_tag(&representation);
                 if let Some(reader) = reader.filter(|_| could_be_base(head.status, &head.headers)) {
                     // As the origin gave it: the tag is known from the content.
-                    let kept = reader.wants(head.status, &head.headers).then(|| content.clone());
                     let read = reader.served(head.status, &head.headers);
+                    let kept = read.keeps.then(|| content.clone());
                     reader.note(read, kept);
                 }
                 if let Some(value) = tag.as_ref().and_then(|t| HeaderValue::from_str(&t.to_string()).ok()) {
