@@ -52,6 +52,11 @@ fn a_doubt_that_is_forgotten_is_seen() {
 }
 
 #[test]
+fn what_an_old_statement_takes_is_seen() {
+    seen("fleet", Sabotage::OldStatementsMade);
+}
+
+#[test]
 fn a_commit_that_is_forgotten_is_seen() {
     seen("fleet", Sabotage::CommitsForgotten);
 }
