@@ -43,11 +43,13 @@ pub enum Step {
     Replayed,
     /// A write ended in doubt.
     Doubted,
+    /// A write over the bound on content was streamed on unprotected.
+    Passed,
 }
 
 impl Step {
     /// Every step.
-    pub const ALL: [Step; 8] = [
+    pub const ALL: [Step; 9] = [
         Step::Sent,
         Step::Lost,
         Step::Fetched,
@@ -56,6 +58,7 @@ impl Step {
         Step::Joined,
         Step::Replayed,
         Step::Doubted,
+        Step::Passed,
     ];
 
     /// The word used in reports.
@@ -70,6 +73,7 @@ impl Step {
             Step::Joined => "joined",
             Step::Replayed => "replayed",
             Step::Doubted => "doubted",
+            Step::Passed => "passed",
         }
     }
 }

@@ -44,6 +44,17 @@ pub(crate) struct RouteSettings {
     pub(crate) principal: Option<Principal>,
     /// At most so many bytes of content in one write.
     pub(crate) max_content: usize,
+    /// What is done with a write that has more.
+    pub(crate) over_bound: OverBound,
+}
+
+/// What is done with a write whose content is over the bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OverBound {
+    /// 413.
+    Refuse,
+    /// It is streamed on unprotected.
+    Pass,
 }
 
 impl Default for RouteSettings {
@@ -53,6 +64,7 @@ impl Default for RouteSettings {
             lanes: Vec::new(),
             principal: None,
             max_content: 16 << 20,
+            over_bound: OverBound::Refuse,
         }
     }
 }
@@ -102,6 +114,7 @@ const ON_OVERLAP: [(&str, OnOverlap); 3] = [
     ("ours", OnOverlap::Ours),
     ("theirs", OnOverlap::Theirs),
 ];
+const OVER_BOUND: [(&str, OverBound); 2] = [("refuse", OverBound::Refuse), ("pass", OverBound::Pass)];
 const KEY: [(&str, KeyRule); 4] = [
     ("required", KeyRule::Required),
     ("accepted", KeyRule::Accepted),
@@ -313,6 +326,11 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
         "max_content",
         |r, node| node.size(1..=MOST_CONTENT).map(|n| r.max_content = n),
         |r| Some(show_size(r.max_content as u64)),
+    ),
+    setting(
+        "over_bound",
+        |r, node| node.word(&OVER_BOUND).map(|word| r.over_bound = word),
+        |r| Some(show_word(&OVER_BOUND, r.over_bound)),
     ),
     setting(
         "follow_202",

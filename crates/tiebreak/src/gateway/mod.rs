@@ -15,6 +15,7 @@
 //! | `tagged` | reads to whose answers the route gives an entity tag |
 //! | `content` | the content of a write, taken in within bounds |
 //! | `write` | writes: through the engine |
+//! | `unprotected` | writes over the bound on content, where the route lets them pass |
 //! | `upstream` | the origin: over HTTP, or embedded |
 //! | `forward` | sends a request on, and streams the answer back |
 //! | `observe` | `--observe`: writes pass as they come, and what would have been done is reported |
@@ -39,6 +40,7 @@ mod routing;
 mod serve;
 mod tagged;
 mod timers;
+mod unprotected;
 mod upstream;
 mod write;
 

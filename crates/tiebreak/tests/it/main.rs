@@ -32,6 +32,7 @@ mod observe;
 mod odd_answers;
 mod origin_http2;
 mod origin_tls;
+mod over_bound;
 mod peer;
 mod probe;
 mod recorder;
