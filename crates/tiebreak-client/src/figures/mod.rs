@@ -78,6 +78,36 @@ impl Step {
     }
 }
 
+/// Something that a door did at one of its bounds, of which there is no write to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtBound {
+    /// A connection was not served: as many were open as the gateway takes.
+    Connections,
+    /// A connection was not served: as many were open from its address as the gateway takes.
+    ConnectionsOfAddress,
+    /// The answer to a read was cut: the origin sent no more of its content for too long.
+    ReadStalled,
+}
+
+impl AtBound {
+    /// Every one.
+    pub const ALL: [AtBound; 3] = [
+        AtBound::Connections,
+        AtBound::ConnectionsOfAddress,
+        AtBound::ReadStalled,
+    ];
+
+    /// The word used in reports: the setting that holds the bound.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AtBound::Connections => "max_connections",
+            AtBound::ConnectionsOfAddress => "max_connections_per_address",
+            AtBound::ReadStalled => "read_idle_timeout",
+        }
+    }
+}
+
 /// Writes that came to the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
@@ -101,6 +131,7 @@ pub struct Figures {
     /// How often origins answered a write with each status, from 100.
     answered: Vec<AtomicU64>,
     problems: Vec<AtomicU64>,
+    bounds: [AtomicU64; AtBound::ALL.len()],
     rest: Mutex<Rest>,
 }
 
@@ -122,6 +153,7 @@ impl Default for Figures {
             steps: Default::default(),
             answered: zeros(500),
             problems: zeros(Kind::ALL.len()),
+            bounds: Default::default(),
             rest: Mutex::default(),
         }
     }
@@ -155,6 +187,17 @@ impl Figures {
     /// A request was refused of which no more is known than why.
     pub fn turned_away(&self, problem: Kind) {
         self.problems[place(Kind::ALL, &problem)].fetch_add(1, Relaxed);
+    }
+
+    /// A bound was met by something that is no write.
+    pub fn at_bound(&self, bound: AtBound) {
+        self.bounds[bound as usize].fetch_add(1, Relaxed);
+    }
+
+    /// How often each of these bounds was met since the start.
+    #[must_use]
+    pub fn bounds(&self) -> [(AtBound, u64); AtBound::ALL.len()] {
+        std::array::from_fn(|n| (AtBound::ALL[n], self.bounds[n].load(Relaxed)))
     }
 
     /// A verdict of this class was given.

@@ -76,7 +76,11 @@ impl Recorder {
             Ok((status, etag)) => {
                 self.watch.figures.answered(*status);
                 let etag = etag.clone();
-                Event::Answered { status: *status, etag, bytes: 0 }
+                Event::Answered {
+                    status: *status,
+                    etag,
+                    bytes: 0,
+                }
             }
             Err(ForwardError::NotSent(why)) => Event::NotSent(*why),
             Err(ForwardError::Unknown(why)) => {

@@ -121,11 +121,14 @@ fn one_way_each(config: &Config, faults: &mut Faults) {
         let values = &upstream.settings.values;
         let other = config.upstreams[..at].iter().map(|u| &u.settings.values).find(|other| {
             let same = matches!((&other.remote, &values.remote), (Some(a), Some(b)) if a.is_beside(b));
-            same && (other.tls_files() != values.tls_files() || other.http2 != values.http2)
+            same && (other.tls_files() != values.tls_files()
+                || other.http2 != values.http2
+                || other.http2_ping != values.http2_ping)
         });
         if other.is_some() {
-            let wrong = Wrong::new("another upstream with the same host and port is spoken with in another way")
-                .with("give both the same `http2`, `ca`, `client_cert` and `client_key`, or use two host names");
+            let wrong = Wrong::new("another upstream with the same host and port is spoken with in another way").with(
+                "give both the same `http2`, `http2_ping`, `ca`, `client_cert` and `client_key`, or use two host names",
+            );
             faults.mistake(upstream.at.clone(), format!("upstream {:?}", upstream.name), wrong);
         }
     }

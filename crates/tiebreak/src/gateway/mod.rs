@@ -20,6 +20,7 @@
 //! | `forward` | sends a request on, and streams the answer back |
 //! | `observe` | `--observe`: writes pass as they come, and what would have been done is reported |
 //! | `body` | what goes back to the client |
+//! | `stalled` | answers that are cut since their origin stops in the middle |
 //! | `timers` | time limits that cost nothing while they hold |
 
 mod args;
@@ -38,6 +39,7 @@ mod reload;
 mod route;
 mod routing;
 mod serve;
+mod stalled;
 mod tagged;
 mod timers;
 mod unprotected;

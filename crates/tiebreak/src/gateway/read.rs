@@ -19,6 +19,7 @@ use super::forward;
 use super::forwarding::Peer;
 use super::route::{Connection, Gateway};
 use super::routing::Route;
+use super::stalled;
 use super::tagged::Tagged;
 use super::upstream::{Remote, Upstream};
 
@@ -68,6 +69,7 @@ async fn over_http(
 ) -> Response<Content> {
     let reader = Reader::of(gateway, route, &request, &connection);
     let (mut head, body) = request.into_parts();
+    let path = head.uri.path().to_owned();
     let policy = &route.config.policy;
     let tagged = match gateway.observer {
         None => Tagged::ask(policy, &mut head),
@@ -83,10 +85,11 @@ async fn over_http(
             return problem(&Problem::new(Kind::OriginTimeout, detail));
         }
     };
-    match tagged {
+    let answer = match tagged {
         Some(tagged) => tagged.answer(gateway, policy, reader, response).await,
         None => pass_on(gateway, reader, response),
-    }
+    };
+    stalled::bound(gateway, route, connection.worker, &path, answer)
 }
 
 /// Streams the answer of an origin back.

@@ -43,6 +43,7 @@ use super::forward::{self, Unanswered};
 use super::limits::Place;
 use super::route::{Connection, Gateway};
 use super::routing::Route;
+use super::stalled;
 use super::upstream::{Remote, Upstream};
 use super::write::{self, Guard};
 use crate::config::OverBound;
@@ -127,13 +128,19 @@ pub(super) async fn pass(
     if !is_signed(&head.headers, wake.write.target.uri()) {
         strip_preference(&mut head.headers);
     }
+    let (shared, of, path, worker) = (
+        Arc::clone(gateway),
+        Arc::clone(route),
+        head.uri.path().to_owned(),
+        connection.worker,
+    );
     let (gateway, remote) = (Arc::clone(gateway), remote.clone());
     let running = Guard::new(&gateway.running);
     let limit = wake.route.config.policy.attempt_timeout;
     // A task of its own: what came of it is to be known, also if the client goes away.
     let task = tokio::spawn(async move {
         let _held = (held, running);
-        let came = stream(&gateway, &remote, head, over, limit, connection.worker).await;
+        let came = stream(&gateway, &remote, head, over, limit, worker).await;
         let learned = learned(&came);
         let (answer, content) = answer(&wake, id, came);
         let now = gateway.engine.clock().now();
@@ -144,7 +151,10 @@ pub(super) async fn pass(
         (answer, content)
     });
     match task.await {
-        Ok((answer, content)) => into_response(answer).map(|ours| content.map_or_else(|| whole(ours), Content::Streamed)),
+        Ok((answer, content)) => {
+            let answer = into_response(answer).map(|ours| content.map_or_else(|| whole(ours), Content::Streamed));
+            stalled::bound(&shared, &of, worker, &path, answer)
+        }
         Err(error) => {
             tracing::error!(%error, "a write that was streamed on ended in a panic");
             problem(&Problem::new(
@@ -208,11 +218,7 @@ fn outcome(status: StatusCode) -> Outcome {
 }
 
 /// What its client is told: the origin's answer, whose content follows, or ours.
-fn answer(
-    wake: &Wake,
-    id: WriteId,
-    came: Result<Response<Streamed>, Unanswered>,
-) -> (Answer, Option<Streamed>) {
+fn answer(wake: &Wake, id: WriteId, came: Result<Response<Streamed>, Unanswered>) -> (Answer, Option<Streamed>) {
     let report = |outcome, attempts| Report {
         outcome,
         attempts,
@@ -246,7 +252,10 @@ fn answer(
                 why.why()
             );
             let problem = Problem::new(Kind::InDoubt, detail).with("target", wake.write.target.as_str());
-            return (Answer::ours(problem.with("id", id.to_string()), report(Outcome::InDoubt, 1)), None);
+            return (
+                Answer::ours(problem.with("id", id.to_string()), report(Outcome::InDoubt, 1)),
+                None,
+            );
         }
         Err(unanswered) => unanswered,
     };
@@ -292,7 +301,10 @@ impl Wake {
         gateway.engine.lanes().forget(&self.lanes);
         let policy = &self.route.config.policy;
         if outcome == Outcome::InDoubt {
-            gateway.engine.lanes().suspect(&self.lanes, now.after(policy.late_after));
+            gateway
+                .engine
+                .lanes()
+                .suspect(&self.lanes, now.after(policy.late_after));
         }
         if self.write.method != Method::PUT {
             return;
@@ -376,7 +388,8 @@ impl Body for Flowing {
                 Some(Ok(frame)) => frame.data_ref().map(Bytes::len),
                 Some(Err(_)) | None => Some(0),
             };
-            this.pace.goes(bytes.unwrap_or(0), frame.is_none() || this.rest.is_end_stream());
+            this.pace
+                .goes(bytes.unwrap_or(0), frame.is_none() || this.rest.is_end_stream());
             if bytes.is_some() {
                 return Poll::Ready(frame);
             }

@@ -16,12 +16,10 @@ use tokio::sync::oneshot;
 
 use super::body::{Content, problem, whole};
 use super::content::{self, Taken, busy};
-use super::forwarding::add_via;
 use super::refusal::Asked;
 use super::route::{Connection, Gateway, Running};
 use super::routing::Route;
 use super::unprotected::{self, Over};
-use super::upstream::Upstream;
 
 const PREFERENCE: &str = "tiebreak=rebase";
 
@@ -156,9 +154,6 @@ fn respond(route: &Route, answer: Answer, prefers: bool) -> Response<Content> {
             HeaderName::from_static("preference-applied"),
             HeaderValue::from_static(PREFERENCE),
         );
-    }
-    if matches!(route.upstream, Upstream::Http(_)) {
-        add_via(headers, http::Version::HTTP_11);
     }
     response
 }

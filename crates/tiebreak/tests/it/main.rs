@@ -15,6 +15,7 @@ mod clients;
 mod cluster;
 mod config;
 mod console;
+mod dead_http2;
 mod doors;
 mod doubts;
 mod expect;

@@ -42,9 +42,8 @@ fn told(path: &str, fields: &str, content: &str) -> String {
 }
 
 fn chunked(path: &str, fields: &str, content: &str) -> String {
-    let mut request = format!(
-        "PUT {path} HTTP/1.1\r\nHost: api\r\nConnection: close\r\n{fields}Transfer-Encoding: chunked\r\n\r\n"
-    );
+    let mut request =
+        format!("PUT {path} HTTP/1.1\r\nHost: api\r\nConnection: close\r\n{fields}Transfer-Encoding: chunked\r\n\r\n");
     for chunk in content.as_bytes().chunks(700) {
         let text = str::from_utf8(chunk).unwrap();
         request.push_str(&format!("{:x}\r\n{text}\r\n", chunk.len()));
@@ -81,7 +80,9 @@ fn has(answer: &str, status: &str, words: &[&str]) {
 
 async fn last_story(gateway: &Gateway) -> Value {
     let mut admin = Client::new(gateway.admin.clone().unwrap());
-    admin.get("/api/stories?limit=1").await.json()["stories"][0].clone()
+    let listed = admin.get("/api/stories?limit=1").await.json();
+    let id = listed["stories"][0]["id"].as_str().unwrap();
+    admin.get(&format!("/api/stories/{id}")).await.json()
 }
 
 async fn metrics(gateway: &Gateway) -> String {
@@ -100,7 +101,12 @@ async fn content_over_the_bound_passes_as_it_came_and_the_answer_says_that_nothi
         has(
             &answer,
             "201",
-            &["tiebreak: applied; attempts=1; guarantee=D; id=\"", "; unprotected\r\n", "via: 1.1 tiebreak", "made"],
+            &[
+                "tiebreak: applied; attempts=1; guarantee=D; id=\"",
+                "; unprotected\r\n",
+                "via: 1.1 tiebreak",
+                "made",
+            ],
         );
         let received = origin.take().pop().unwrap();
         assert_eq!(received.line, "PUT /files/a HTTP/1.1");
@@ -108,12 +114,21 @@ async fn content_over_the_bound_passes_as_it_came_and_the_answer_says_that_nothi
         assert_eq!(field(&received, "via"), "1.1 tiebreak");
         assert!(field(&received, "forwarded").contains("host=\"api\""), "{received:?}");
         assert_eq!(
-            (field(&received, "x-own"), field(&received, "prefer"), field(&received, "tiebreak")),
+            (
+                field(&received, "x-own"),
+                field(&received, "prefer"),
+                field(&received, "tiebreak")
+            ),
             ("1", "return=minimal", "")
         );
     }
     let story = last_story(&gateway).await;
-    let whats: Vec<&str> = story["events"].as_array().unwrap().iter().map(|e| e["what"].as_str().unwrap()).collect();
+    let whats: Vec<&str> = story["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["what"].as_str().unwrap())
+        .collect();
     assert_eq!(whats, ["passed", "answered", "told"], "{story:#}");
     assert_eq!(story["events"][2]["unprotected"], true, "{story:#}");
     let metrics = metrics(&gateway).await;
@@ -134,11 +149,21 @@ async fn what_could_not_be_kept_in_passing_is_refused_and_nothing_is_sent() {
     let origin = Recorder::start(applies).await;
     let large = large();
     let cases = [
-        ("", "Idempotency-Key: \"8e03978e-40d5-43dd-bc93-6894a57f9324\"\r\n", "413", "its key could not be kept"),
+        (
+            "",
+            "Idempotency-Key: \"8e03978e-40d5-43dd-bc93-6894a57f9324\"\r\n",
+            "413",
+            "its key could not be kept",
+        ),
         ("key = \"derived\"\n", "", "413", "its key could not be kept"),
         ("least = \"C\"\n", "If-Match: \"v1\"\r\n", "412", "guarantee-too-weak"),
         ("unguarded = \"refuse\"\n", "", "428", "it names no version"),
-        ("virtual_tags = \"bytes\"\n", "If-Match: \"v1\"\r\n", "413", "could not be compared"),
+        (
+            "virtual_tags = \"bytes\"\n",
+            "If-Match: \"v1\"\r\n",
+            "413",
+            "could not be compared",
+        ),
     ];
     for (setting, fields, status, words) in cases {
         let gateway = gateway(&origin.authority, setting);
@@ -151,11 +176,19 @@ async fn what_could_not_be_kept_in_passing_is_refused_and_nothing_is_sent() {
     let gateway = gateway(&origin.authority, "unguarded = \"refuse\"\n");
     assert!(origin.take().is_empty());
     let request = told("/files/a", "If-Match: \"v0\"\r\n", &large);
-    has(&exchange(&gateway.authority, &[request.as_bytes()]).await, "201", &["unprotected"]);
+    has(
+        &exchange(&gateway.authority, &[request.as_bytes()]).await,
+        "201",
+        &["unprotected"],
+    );
     assert_eq!(field(&origin.take()[0], "if-match"), "\"v0\"");
     // Elsewhere the bound holds.
     let request = told("/other", "", &large);
-    has(&exchange(&gateway.authority, &[request.as_bytes()]).await, "413", &["too-large"]);
+    has(
+        &exchange(&gateway.authority, &[request.as_bytes()]).await,
+        "413",
+        &["too-large"],
+    );
     assert!(origin.take().is_empty());
 }
 
@@ -165,9 +198,17 @@ async fn refusals_and_doubts_are_told_as_what_they_are() {
     let gateway = gateway(&origin.authority, "");
     let large = large();
     let refused = exchange(&gateway.authority, &[told("/files/taken", "", &large).as_bytes()]).await;
-    has(&refused, "409", &["tiebreak: refused; attempts=1; guarantee=D", "unprotected", "taken"]);
+    has(
+        &refused,
+        "409",
+        &["tiebreak: refused; attempts=1; guarantee=D", "unprotected", "taken"],
+    );
     let doubtful = exchange(&gateway.authority, &[told("/files/unavailable", "", &large).as_bytes()]).await;
-    has(&doubtful, "503", &["tiebreak: in-doubt; attempts=1", "unprotected", "x-should-retry: false"]);
+    has(
+        &doubtful,
+        "503",
+        &["tiebreak: in-doubt; attempts=1", "unprotected", "x-should-retry: false"],
+    );
     assert!(!doubtful.contains("retry-after"), "{doubtful}");
 }
 
@@ -175,7 +216,11 @@ async fn refusals_and_doubts_are_told_as_what_they_are() {
 async fn read_some(stream: &mut TcpStream, at_least: usize) -> String {
     let mut all = Vec::new();
     while all.len() < at_least {
-        assert!(stream.read_buf(&mut all).await.unwrap() > 0, "it ended after {} bytes", all.len());
+        assert!(
+            stream.read_buf(&mut all).await.unwrap() > 0,
+            "it ended after {} bytes",
+            all.len()
+        );
     }
     String::from_utf8(all).unwrap()
 }
@@ -187,7 +232,10 @@ async fn what_is_found_to_be_over_while_it_comes_is_held_no_longer() {
     let mut client = TcpStream::connect(&gateway.authority).await.unwrap();
     let first = "a".repeat(2000);
     let head = "PUT /files/a HTTP/1.1\r\nHost: api\r\nTransfer-Encoding: chunked\r\n\r\n";
-    client.write_all(format!("{head}7d0\r\n{first}\r\n").as_bytes()).await.unwrap();
+    client
+        .write_all(format!("{head}7d0\r\n{first}\r\n").as_bytes())
+        .await
+        .unwrap();
     // The origin has all that came, before there is more.
     let (mut held, _) = origin.accept().await.unwrap();
     let begun = read_some(&mut held, 2000).await;
@@ -203,7 +251,11 @@ async fn what_is_found_to_be_over_while_it_comes_is_held_no_longer() {
     let mut answer = vec![0; 4096];
     let n = client.read(&mut answer).await.unwrap();
     let answer = String::from_utf8_lossy(&answer[..n]);
-    has(&answer, "504", &["in-doubt", "unprotected", "read the resource before you send it again"]);
+    has(
+        &answer,
+        "504",
+        &["in-doubt", "unprotected", "read the resource before you send it again"],
+    );
     assert_eq!(last_story(&gateway).await["events"][1]["what"], "lost");
     // It was sent once.
     let mut second = std::pin::pin!(origin.accept());
@@ -216,7 +268,10 @@ async fn a_client_that_leaves_in_the_middle_leaves_nothing_whole_behind() {
     let gateway = gateway(&origin.local_addr().unwrap().to_string(), "");
     let mut client = TcpStream::connect(&gateway.authority).await.unwrap();
     let head = "PUT /files/a HTTP/1.1\r\nHost: api\r\nContent-Length: 5000\r\n\r\n";
-    client.write_all(format!("{head}{}", "a".repeat(2000)).as_bytes()).await.unwrap();
+    client
+        .write_all(format!("{head}{}", "a".repeat(2000)).as_bytes())
+        .await
+        .unwrap();
     let (mut held, _) = origin.accept().await.unwrap();
     read_some(&mut held, 2000).await;
     drop(client);
@@ -224,5 +279,8 @@ async fn a_client_that_leaves_in_the_middle_leaves_nothing_whole_behind() {
     let _ended = held.read_to_end(&mut rest).await;
     gateway.reaches("tiebreak_running", 0).await;
     let story = last_story(&gateway).await;
-    assert_eq!((&story["events"][1]["what"], &story["events"][2]["outcome"]), (&"lost".into(), &"in-doubt".into()));
+    assert_eq!(
+        (&story["events"][1]["what"], &story["events"][2]["outcome"]),
+        (&"lost".into(), &"in-doubt".into())
+    );
 }
