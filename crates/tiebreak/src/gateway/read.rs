@@ -108,7 +108,12 @@ pub(super) fn pass_on(gateway: &Gateway, reader: Option<Reader>, response: Respo
             reader.note(read, None);
             Response::from_parts(head, Content::Streamed(body))
         }
-        _ => Response::from_parts(head, Content::Streamed(body)),
+        reader => {
+            if let Some(reader) = reader.filter(|_| head.status == StatusCode::OK) {
+                reader.shown();
+            }
+            Response::from_parts(head, Content::Streamed(body))
+        }
     }
 }
 
@@ -179,16 +184,27 @@ impl Reader {
         }
     }
 
+    fn read(&self, variant: Variant) -> Read {
+        Read {
+            caller: self.route.caller(&self.gateway.callers, &self.asked, &self.peer),
+            target: self.route.upstream.target(&self.target),
+            variant,
+            connection: self.connection,
+        }
+    }
+
+    /// The target was served in a form that is no base.
+    pub(super) fn shown(self) {
+        let read = self.read(Variant::default());
+        let now = self.gateway.engine.clock().now();
+        self.gateway.engine.reads().note_shown(read, now);
+    }
+
     pub(super) fn note(self, served: Served, content: Option<Bytes>) {
         if served.status == StatusCode::NOT_MODIFIED && served.etag.is_none() {
             return; // it says only that nothing was served
         }
-        let read = Read {
-            caller: self.route.caller(&self.gateway.callers, &self.asked, &self.peer),
-            target: self.route.upstream.target(&self.target),
-            variant: served.variant,
-            connection: self.connection,
-        };
+        let read = self.read(served.variant);
         let now = self.gateway.engine.clock().now();
         let reads = self.gateway.engine.reads();
         let read = match (&content, &self.gateway.observer) {

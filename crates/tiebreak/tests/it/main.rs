@@ -38,6 +38,7 @@ mod peer;
 mod probe;
 mod recorder;
 mod relay;
+mod removed;
 mod scripted;
 mod search;
 mod shared;
