@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response as HttpResponse, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response as HttpResponse, StatusCode, Uri, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -43,6 +43,8 @@ pub enum ForwardError {
 pub struct HttpTransport {
     pool: SharedPool,
     connect_timeout: Duration,
+    /// The name under which answers say that they passed here.
+    via: Option<&'static str>,
 }
 
 impl Default for HttpTransport {
@@ -58,7 +60,16 @@ impl HttpTransport {
         HttpTransport {
             pool: Arc::new(Pool::new(origins)),
             connect_timeout: Duration::from_secs(5),
+            via: None,
         }
+    }
+
+    /// A gateway's: answers say in `Via` that they passed `name`, which got them in the version that the origin speaks (RFC 9110
+    /// §7.6.3).
+    #[must_use]
+    pub fn of_gateway(mut self, name: &'static str) -> HttpTransport {
+        self.via = Some(name);
+        self
     }
 
     /// Sends `request`, in the form that it has on the wire (origin-form target and a `Host` field), and streams the answer back.
@@ -107,6 +118,9 @@ impl HttpTransport {
         }
         if let Some(names) = trailer {
             head.headers.insert(header::TRAILER, names);
+        }
+        if let Some(name) = self.via {
+            add_via(&mut head.headers, head.version, name);
         }
         let lease = Lease {
             made: Some(made),
@@ -257,6 +271,18 @@ fn on_the_wire<B>(mut request: Request<B>) -> Request<B> {
     }
     *request.version_mut() = http::Version::HTTP_11;
     request
+}
+
+/// Says that a message that came as HTTP `version` has passed `name` (RFC 9110 §7.6.3).
+pub fn add_via(headers: &mut HeaderMap, version: Version, name: &str) {
+    let received = match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
+    };
+    if let Ok(value) = HeaderValue::from_str(&format!("{received} {name}")) {
+        headers.append(header::VIA, value);
+    }
 }
 
 /// The fields that concern one connection only (RFC 9110 §7.6.1).

@@ -137,6 +137,10 @@ impl Said {
                 let members = json!({ "status": status, "etag": etag, "bytes": bytes });
                 Said::new("answered", format!("the origin answers {status}"), members)
             }
+            Event::Passed => Said::plain(
+                "passed",
+                "its content is over the bound: it is streamed on as it comes, and nothing protects it",
+            ),
             Event::NotSent(why) => {
                 let text = format!("it did not reach the origin: {}", why.why());
                 Said::new("not-sent", text, json!({ "why": why.why() }))
@@ -234,6 +238,7 @@ fn answer(told: &Told) -> Said {
         "replayed": told.replayed,
         "rebased": told.rebased,
         "unguarded": told.unguarded,
+        "unprotected": told.unprotected,
         "problem": told.problem.map(|p| p.slug()),
         "detail": told.detail,
     });

@@ -1,6 +1,7 @@
 //! What goes back to the client.
 
 use std::collections::VecDeque;
+use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,6 +11,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use tiebreak_client::transport::http::Streamed;
 use tiebreak_core::problem::{Kind, MEDIA_TYPE, Problem};
+
+use super::stalled::Bounded;
 
 /// The content of an answer.
 #[derive(Debug)]
@@ -22,7 +25,12 @@ pub(super) enum Content {
     Resumed(VecDeque<Bytes>, Streamed),
     /// Streamed from the origin, and remembered once it is whole.
     Remembered(Box<Remembered<Streamed>>),
+    /// Cut where the origin pauses for too long.
+    Bounded(Box<Bounded>),
 }
+
+/// Why content is cut.
+pub(super) type Cut = Box<dyn Error + Send + Sync>;
 
 /// What is done with the copy; `None`: it is too large to be kept.
 type Done = Box<dyn FnOnce(Option<Bytes>) + Send>;
@@ -138,17 +146,18 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Remembered<B> {
 
 impl Body for Content {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Cut;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match self.get_mut() {
             Content::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
-            Content::Streamed(body) => Pin::new(body).poll_frame(cx),
+            Content::Streamed(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             Content::Resumed(first, rest) => match first.pop_front() {
                 Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
-                None => Pin::new(rest).poll_frame(cx),
+                None => Pin::new(rest).poll_frame(cx).map_err(Into::into),
             },
-            Content::Remembered(body) => Pin::new(&mut **body).poll_frame(cx),
+            Content::Remembered(body) => Pin::new(&mut **body).poll_frame(cx).map_err(Into::into),
+            Content::Bounded(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
@@ -158,6 +167,7 @@ impl Body for Content {
             Content::Streamed(body) => body.is_end_stream(),
             Content::Resumed(first, rest) => first.is_empty() && rest.is_end_stream(),
             Content::Remembered(body) => body.is_end_stream(),
+            Content::Bounded(body) => body.is_end_stream(),
         }
     }
 
@@ -167,6 +177,7 @@ impl Body for Content {
             Content::Streamed(body) => body.size_hint(),
             Content::Resumed(..) => SizeHint::default(),
             Content::Remembered(body) => body.size_hint(),
+            Content::Bounded(body) => body.size_hint(),
         }
     }
 }

@@ -240,7 +240,7 @@ fn tags(known: &Known, told: Option<&Value>) -> Markup {
             @if let Some(told) = told {
                 span.tag { "answered " (told["status"]) }
                 span.tag { a href="/terms/guarantee" { "guarantee " (told["guarantee"].as_str().unwrap_or_default()) } }
-                @for (name, words) in [("rebased", "merged"), ("replayed", "replayed"), ("unguarded", "unguarded")] {
+                @for (name, words) in [("rebased", "merged"), ("replayed", "replayed"), ("unguarded", "unguarded"), ("unprotected", "unprotected")] {
                     @if told[name] == true { span.tag { (words) } }
                 }
             }
