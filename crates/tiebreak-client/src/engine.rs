@@ -293,7 +293,7 @@ impl Engine {
             return self.reads.note(read, produced.etag.clone(), content, now);
         }
         let outcome = answer.report.outcome;
-        if outcome == Outcome::Applied && removes_target(&request.method) {
+        if matches!(outcome, Outcome::Applied | Outcome::Adopted) && removes_target(&request.method) {
             return self.reads.forget(&read);
         }
         let may_be_there = matches!(outcome, Outcome::Applied | Outcome::Accepted | Outcome::InDoubt);

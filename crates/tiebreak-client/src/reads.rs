@@ -93,6 +93,8 @@ struct Target {
     tags: VecDeque<(EntityTag, Option<Time>)>,
     /// Whether a tag came back after another had taken its place: then tags follow the content.
     recurring: bool,
+    /// When it was last served in a form of which nothing is remembered.
+    shown_at: Option<Time>,
 }
 
 /// Uses of a target that are this close together count as one, so that the order of uses stays short.
@@ -171,6 +173,17 @@ impl Reads {
         })
     }
 
+    /// The target was served in a form that is nobody's base, such as a picture: of that only the fact is remembered.
+    pub fn note_shown(&self, read: Read, now: Time) {
+        let mut state = self.lock();
+        let key = (read.caller, read.target);
+        let used = state.touch(&key);
+        let target = state.targets.entry(key).or_default();
+        target.used = used;
+        target.shown_at = Some(now);
+        state.evict(&self.limits, now);
+    }
+
     /// Remembers what a caller wrote: it knows that as well as what it read.
     pub fn note_sent(&self, read: Read, etag: Option<EntityTag>, content: Option<Representation>, now: Time) {
         self.remember(read, etag, content, now, true);
@@ -182,6 +195,7 @@ impl Reads {
         let mut state = self.lock();
         let State { targets, bytes, .. } = &mut *state;
         let mut drop_from = |found: &mut Target| {
+            found.shown_at = None;
             let before = found.bytes;
             let own = |served: &Served| served.connection.is_some() && served.connection == read.connection;
             while let Some(at) = found.reads.iter().position(own) {
@@ -283,6 +297,7 @@ impl Reads {
             complete: all && found.dropped_at.is_none_or(|at| at.after(self.limits.window) <= now),
             connections,
             recurring: found.recurring,
+            shown: found.shown_at.is_some_and(|at| at.until(now) <= self.limits.tags),
         };
         for read in found.reads.iter_mut().filter(|read| own(read)) {
             read.written_since = true;

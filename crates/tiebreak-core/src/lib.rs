@@ -31,6 +31,7 @@ pub mod request;
 pub mod response;
 pub mod signature;
 pub mod time;
+pub mod userinfo;
 pub mod validator;
 pub mod variant;
 pub mod verdict;

@@ -73,6 +73,8 @@ pub struct Report {
     pub rebased: bool,
     /// Whether no base guarded it, so that it may have overwritten another writer's change.
     pub unguarded: bool,
+    /// Whether it was streamed past all that protects writes, since its content is over the bound.
+    pub unprotected: bool,
     /// Until when the key is remembered; `None`: it has none, it is free again, or it is kept for ever.
     pub key_expires: Option<Time>,
 }
@@ -89,6 +91,7 @@ impl Report {
             class: None,
             rebased: false,
             unguarded: false,
+            unprotected: false,
             key_expires: None,
         }
     }
@@ -114,6 +117,9 @@ impl fmt::Display for Report {
         }
         if self.unguarded {
             f.write_str("; unguarded")?;
+        }
+        if self.unprotected {
+            f.write_str("; unprotected")?;
         }
         if let Some(at) = self.key_expires {
             // A date (RFC 9651 §3.3.7): seconds since 1970.

@@ -5,6 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
 
+use crate::userinfo;
+
 /// Any request whose method is not known to be safe, whole and in memory.
 ///
 /// Hop-by-hop fields (RFC 9110 §7.6.1) and inbound `Tiebreak` fields have been removed by the door it came through.
@@ -34,7 +36,7 @@ pub struct Target(Uri, String);
 
 /// Why a string is no target URI.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("read `{text}` as a target URI: {why}; write it like http://host/path")]
+#[error("read `{shown}` as a target URI: {why}; write it like http://host/path", shown = userinfo::hidden(text))]
 pub struct TargetError {
     text: String,
     why: &'static str,
@@ -44,7 +46,7 @@ impl Target {
     /// Parses an absolute `http` or `https` URI.
     ///
     /// # Errors
-    /// If it is malformed, relative, or of another scheme.
+    /// If it is malformed, relative, of another scheme, or holds a user name.
     pub fn parse(text: &str) -> Result<Target, TargetError> {
         let fail = |why| TargetError {
             text: text.to_owned(),
@@ -57,12 +59,17 @@ impl Target {
     /// Takes a URI that is absolute already.
     ///
     /// # Errors
-    /// If it is relative or of another scheme.
+    /// If it is relative, of another scheme, or holds a user name: such a URI must not be sent (RFC 9110 §4.2.4).
     pub fn from_uri(uri: Uri) -> Result<Target, TargetError> {
         let text = uri.to_string();
         let why = match uri.scheme_str() {
-            Some("http" | "https") if uri.authority().is_some() => return Ok(Target(uri, text)),
-            Some("http" | "https") => "it names no host",
+            Some("http" | "https") => match uri.authority() {
+                Some(authority) if authority.as_str().contains('@') => {
+                    "it holds a user name; send credentials in the Authorization field instead"
+                }
+                Some(_) => return Ok(Target(uri, text)),
+                None => "it names no host",
+            },
             Some(_) => "its scheme is neither http nor https",
             None => "it has no scheme",
         };

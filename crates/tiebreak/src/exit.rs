@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use tiebreak_core::userinfo;
+
 /// A command that serves or reports could not do its work.
 pub(crate) const FAILED: u8 = 1;
 /// Bad usage or input.
@@ -21,8 +23,11 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// Passwords in URLs are left out of `why`.
     pub(crate) fn new(code: u8, why: impl Into<String>) -> Failure {
-        Failure { code, why: why.into() }
+        let why: String = why.into();
+        let why = userinfo::hidden(&why).into_owned();
+        Failure { code, why }
     }
 
     /// The same with another exit code.

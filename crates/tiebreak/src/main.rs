@@ -52,7 +52,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("TIEBREAK_LOG").unwrap_or_else(|_| "warn".into()))
         .with_writer(std::io::stderr)
@@ -66,5 +66,17 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Probe(args) => probe::run(&args),
         Command::Dialects(args) => dialects_cmd::run(args),
+    }
+}
+
+/// Ends with what is wrong with the arguments; where they hold a URL, without the password in it.
+fn refuse(error: &clap::Error) -> ! {
+    let told = error.render().to_string();
+    match tiebreak_core::userinfo::hidden(&told) {
+        std::borrow::Cow::Borrowed(_) => error.exit(),
+        std::borrow::Cow::Owned(told) => {
+            eprint!("{told}");
+            std::process::exit(error.exit_code())
+        }
     }
 }

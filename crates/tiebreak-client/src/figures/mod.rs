@@ -43,11 +43,13 @@ pub enum Step {
     Replayed,
     /// A write ended in doubt.
     Doubted,
+    /// A write over the bound on content was streamed on unprotected.
+    Passed,
 }
 
 impl Step {
     /// Every step.
-    pub const ALL: [Step; 8] = [
+    pub const ALL: [Step; 9] = [
         Step::Sent,
         Step::Lost,
         Step::Fetched,
@@ -56,6 +58,7 @@ impl Step {
         Step::Joined,
         Step::Replayed,
         Step::Doubted,
+        Step::Passed,
     ];
 
     /// The word used in reports.
@@ -70,6 +73,37 @@ impl Step {
             Step::Joined => "joined",
             Step::Replayed => "replayed",
             Step::Doubted => "doubted",
+            Step::Passed => "passed",
+        }
+    }
+}
+
+/// Something that a door did at one of its bounds, of which there is no write to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtBound {
+    /// A connection was not served: as many were open as the gateway takes.
+    Connections,
+    /// A connection was not served: as many were open from its address as the gateway takes.
+    ConnectionsOfAddress,
+    /// The answer to a read was cut: the origin sent no more of its content for too long.
+    ReadStalled,
+}
+
+impl AtBound {
+    /// Every one.
+    pub const ALL: [AtBound; 3] = [
+        AtBound::Connections,
+        AtBound::ConnectionsOfAddress,
+        AtBound::ReadStalled,
+    ];
+
+    /// The word used in reports: the setting that holds the bound.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AtBound::Connections => "max_connections",
+            AtBound::ConnectionsOfAddress => "max_connections_per_address",
+            AtBound::ReadStalled => "read_idle_timeout",
         }
     }
 }
@@ -97,6 +131,7 @@ pub struct Figures {
     /// How often origins answered a write with each status, from 100.
     answered: Vec<AtomicU64>,
     problems: Vec<AtomicU64>,
+    bounds: [AtomicU64; AtBound::ALL.len()],
     rest: Mutex<Rest>,
 }
 
@@ -118,6 +153,7 @@ impl Default for Figures {
             steps: Default::default(),
             answered: zeros(500),
             problems: zeros(Kind::ALL.len()),
+            bounds: Default::default(),
             rest: Mutex::default(),
         }
     }
@@ -151,6 +187,17 @@ impl Figures {
     /// A request was refused of which no more is known than why.
     pub fn turned_away(&self, problem: Kind) {
         self.problems[place(Kind::ALL, &problem)].fetch_add(1, Relaxed);
+    }
+
+    /// A bound was met by something that is no write.
+    pub fn at_bound(&self, bound: AtBound) {
+        self.bounds[bound as usize].fetch_add(1, Relaxed);
+    }
+
+    /// How often each of these bounds was met since the start.
+    #[must_use]
+    pub fn bounds(&self) -> [(AtBound, u64); AtBound::ALL.len()] {
+        std::array::from_fn(|n| (AtBound::ALL[n], self.bounds[n].load(Relaxed)))
     }
 
     /// A verdict of this class was given.

@@ -52,6 +52,8 @@ pub enum Event {
         /// Bytes of content.
         bytes: u32,
     },
+    /// Its content is over the bound: it was streamed on, and nothing of it is recorded.
+    Passed,
     /// It never reached the origin.
     NotSent(NotSent),
     /// Nobody knows what became of the attempt.
@@ -131,6 +133,8 @@ pub struct Told {
     pub rebased: bool,
     /// Whether no base guarded it.
     pub unguarded: bool,
+    /// Whether it was streamed past all that protects writes.
+    pub unprotected: bool,
     /// Our own problem, where the answer is not the origin's.
     pub problem: Option<Kind>,
     /// That problem's words.
@@ -159,6 +163,7 @@ impl Event {
             | Event::Known(_)
             | Event::Queued
             | Event::LaneFull
+            | Event::Passed
             | Event::NotSent(_)
             | Event::Lost(_)
             | Event::Fetching

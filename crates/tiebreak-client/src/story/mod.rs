@@ -23,12 +23,13 @@ use tiebreak_core::exchange::Answer;
 use tiebreak_core::record::WriteId;
 use tiebreak_core::time::Time;
 
-pub use conceal::Conceal;
+pub use conceal::{CONCEALED, Conceal};
 pub use event::{Event, Judged, Told};
 pub(crate) use recorder::Recorder;
 use shelf::Shelf;
 
 use crate::figures::Figures;
+use crate::transport::http::ForwardError;
 
 /// Bounds of what is remembered.
 #[derive(Debug, Clone)]
@@ -160,7 +161,19 @@ impl Watch {
     }
 
     /// A door has refused a request before there was an exchange, with this answer: that is all of its story.
-    pub fn refused(self: &Arc<Self>, request: &Refused<'_>, answer: &Answer) {
+    pub fn refused(self: &Arc<Self>, request: &AtDoor<'_>, answer: &Answer) {
+        self.open(request).answered(request.at, answer);
+    }
+
+    /// A door streams a write on without an exchange.
+    #[must_use]
+    pub fn passing(self: &Arc<Self>, request: &AtDoor<'_>) -> Passing {
+        let recorder = self.open(request);
+        recorder.passed();
+        Passing(recorder)
+    }
+
+    fn open(self: &Arc<Self>, request: &AtDoor<'_>) -> Recorder {
         let subject = Subject {
             id: request.id,
             method: request.method.to_owned(),
@@ -168,10 +181,10 @@ impl Watch {
             anonymous: request.anonymous,
             keyed: request.keyed,
             lanes: Vec::new(),
-            bytes: 0,
+            bytes: request.bytes,
             at: request.at,
         };
-        Recorder::new(Arc::clone(self), self.shelf.open(subject)).answered(request.at, answer);
+        Recorder::new(Arc::clone(self), self.shelf.open(subject))
     }
 
     fn end(&self, answer: &Answer, at: Time, took: Duration) {
@@ -179,9 +192,9 @@ impl Watch {
     }
 }
 
-/// What a door knows of a request that it refuses.
+/// What a door knows of a request for which it begins no exchange.
 #[derive(Debug)]
-pub struct Refused<'a> {
+pub struct AtDoor<'a> {
     /// The id under which its answer names it.
     pub id: WriteId,
     /// The method.
@@ -192,8 +205,22 @@ pub struct Refused<'a> {
     pub anonymous: bool,
     /// Whether it brought an idempotency key.
     pub keyed: bool,
+    /// Bytes of content, as far as they are known.
+    pub bytes: usize,
     /// When it came.
     pub at: Time,
+}
+
+/// The story of a write that a door streams on.
+#[derive(Debug)]
+pub struct Passing(Recorder);
+
+impl Passing {
+    /// What came of it (status and entity tag, if the origin answered), and what its client is told.
+    pub fn ended(self, came: &Result<(u16, Option<Box<str>>), ForwardError>, answer: &Answer, at: Time) {
+        self.0.came_back(came);
+        self.0.answered(at, answer);
+    }
 }
 
 /// What an engine knows when a write comes.

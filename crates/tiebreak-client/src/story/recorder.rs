@@ -16,6 +16,7 @@ use super::Watch;
 use super::event::{Event, Judged, Told};
 use super::shelf::{Open, lock};
 use crate::figures::Step;
+use crate::transport::http::ForwardError;
 
 /// At most so many pointers of each side of a merge are kept.
 const POINTERS: usize = 50;
@@ -61,6 +62,32 @@ impl Recorder {
         } else {
             story.dropped += 1;
         }
+    }
+
+    /// A door streams it on, without an exchange.
+    pub(super) fn passed(&self) {
+        self.watch.figures.step(Step::Passed);
+        self.note(Event::Passed);
+    }
+
+    /// What came of streaming it on.
+    pub(super) fn came_back(&self, came: &Result<(u16, Option<Box<str>>), ForwardError>) {
+        self.note(match came {
+            Ok((status, etag)) => {
+                self.watch.figures.answered(*status);
+                let etag = etag.clone();
+                Event::Answered {
+                    status: *status,
+                    etag,
+                    bytes: 0,
+                }
+            }
+            Err(ForwardError::NotSent(why)) => Event::NotSent(*why),
+            Err(ForwardError::Unknown(why)) => {
+                self.watch.figures.step(Step::Lost);
+                Event::Lost(*why)
+            }
+        });
     }
 
     /// The exchange has decided what to do next; `answered`: on an answer to its attempt.
@@ -240,6 +267,7 @@ impl Recorder {
             replayed: answer.replayed,
             rebased: report.rebased,
             unguarded: report.unguarded,
+            unprotected: report.unprotected,
             problem: answer.problem.as_ref().map(|p| p.kind()),
             detail: answer.problem.as_ref().map(|p| p.detail().to_owned()),
         })));

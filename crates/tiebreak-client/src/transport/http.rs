@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response as HttpResponse, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response as HttpResponse, StatusCode, Uri, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -44,6 +44,19 @@ pub enum ForwardError {
 pub struct HttpTransport {
     pool: SharedPool,
     connect_timeout: Duration,
+    /// How answers say that they passed here.
+    via: Option<Via>,
+}
+
+/// The values of `Via` under one name, by the version of HTTP in which a message was received.
+#[derive(Debug, Clone, Copy)]
+pub struct Via {
+    /// `1.0 name`
+    pub http10: &'static str,
+    /// `1.1 name`
+    pub http11: &'static str,
+    /// `2 name`
+    pub http2: &'static str,
 }
 
 impl Default for HttpTransport {
@@ -59,7 +72,16 @@ impl HttpTransport {
         HttpTransport {
             pool: Arc::new(Pool::new(origins)),
             connect_timeout: Duration::from_secs(5),
+            via: None,
         }
+    }
+
+    /// A gateway's: answers say in `Via` that they passed it, which got them in the version that the origin speaks (RFC 9110
+    /// §7.6.3).
+    #[must_use]
+    pub fn of_gateway(mut self, via: Via) -> HttpTransport {
+        self.via = Some(via);
+        self
     }
 
     /// Sends `request`, in the form that it has on the wire (origin-form target and a `Host` field), and streams the answer back.
@@ -114,6 +136,9 @@ impl HttpTransport {
         }
         if let Some(names) = trailer {
             head.headers.insert(header::TRAILER, names);
+        }
+        if let Some(via) = &self.via {
+            add_via(&mut head.headers, head.version, via);
         }
         let lease = Lease {
             made: Some(made),
@@ -264,6 +289,16 @@ fn on_the_wire<B>(mut request: Request<B>) -> Request<B> {
     }
     *request.version_mut() = http::Version::HTTP_11;
     request
+}
+
+/// Says that a message that came as HTTP `version` has passed the hop that these values name (RFC 9110 §7.6.3).
+pub fn add_via(headers: &mut HeaderMap, version: Version, via: &Via) {
+    let value = match version {
+        Version::HTTP_10 => via.http10,
+        Version::HTTP_2 => via.http2,
+        _ => via.http11,
+    };
+    headers.append(header::VIA, HeaderValue::from_static(value));
 }
 
 /// Whether a field concerns one connection only (RFC 9110 §7.6.1).

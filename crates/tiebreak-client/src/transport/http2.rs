@@ -35,12 +35,6 @@ const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MOST_STREAMS;
 /// Bytes of an answer's head.
 const MAX_HEAD: u32 = 256 * 1024;
 
-/// While requests are on their way, the origin is asked so often whether it is still there (PING) …
-const ASKED_EVERY: Duration = Duration::from_secs(5);
-
-/// … and has so long to say so.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
-
 /// A connection that requests share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -57,8 +51,8 @@ pub(super) struct Stream {
 }
 
 impl Shared {
-    /// Opens the connection.
-    pub(super) async fn open<S>(stream: S) -> hyper::Result<Shared>
+    /// Opens the connection; see [`super::origins::OriginSettings::ping`].
+    pub(super) async fn open<S>(stream: S, ping: Duration) -> hyper::Result<Shared>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -71,8 +65,8 @@ impl Shared {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(STREAM_WINDOW as usize)
             .max_header_list_size(MAX_HEAD)
-            .keep_alive_interval(ASKED_EVERY)
-            .keep_alive_timeout(ANSWERS_WITHIN)
+            .keep_alive_interval(ping)
+            .keep_alive_timeout(ping)
             .handshake(TokioIo::new(stream))
             .await?;
         let streams = Streams::new();
@@ -205,7 +199,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_fresh_while_it_is_heard_from() {
         let (ours, mut theirs) = duplex(64 * 1024);
-        let shared = Shared::open(ours).await.expect("a connection");
+        let shared = Shared::open(ours, Duration::from_secs(60)).await.expect("a connection");
         advance(Duration::from_secs(2)).await;
         assert!(!shared.is_usable(Duration::from_secs(1)));
         assert!(shared.is_usable(Duration::from_secs(3)));

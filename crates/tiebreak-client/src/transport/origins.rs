@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use super::authority::Authority;
 use super::tls::OriginTls;
@@ -20,18 +21,34 @@ pub enum Http2 {
 }
 
 /// What is said of one origin.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct OriginSettings {
     /// See [`Http2`].
     pub http2: Http2,
+    /// While requests are on their way on an HTTP/2 connection, the origin is asked so often whether it is still there (PING),
+    /// and has as long to say so.
+    pub ping: Duration,
     /// How TLS is spoken, where it is not as with any other.
     pub tls: Option<Arc<OriginTls>>,
 }
 
+impl Default for OriginSettings {
+    fn default() -> OriginSettings {
+        OriginSettings {
+            http2: Http2::default(),
+            ping: PING,
+            tls: None,
+        }
+    }
+}
+
+/// See [`OriginSettings::ping`].
+pub const PING: Duration = Duration::from_secs(5);
+
 impl OriginSettings {
     fn is_like(&self, other: &OriginSettings) -> bool {
         let files = |settings: &OriginSettings| settings.tls.as_ref().map(|tls| tls.files.clone());
-        self.http2 == other.http2 && files(self) == files(other)
+        self.http2 == other.http2 && self.ping == other.ping && files(self) == files(other)
     }
 }
 
@@ -64,6 +81,11 @@ impl Origins {
     pub(super) fn http2(&self, to: &Authority) -> Http2 {
         let current = self.known.read().unwrap_or_else(PoisonError::into_inner);
         current.get(to).map(|settings| settings.http2).unwrap_or_default()
+    }
+
+    pub(super) fn ping(&self, to: &Authority) -> Duration {
+        let current = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        current.get(to).map_or(PING, |settings| settings.ping)
     }
 
     /// Notes that this origin answered 417 to an expectation.

@@ -254,18 +254,18 @@ async fn connect(to: &Authority, origins: &Origins, http2: Http2) -> Result<Conn
             .await
             .map_err(|_| NotSent::Tls)?;
         let agreed = stream.get_ref().1.alpn_protocol() == Some(tls::H2);
-        handshake(stream, agreed).await
+        handshake(stream, agreed, origins.ping(to)).await
     } else {
-        handshake(stream, http2 == Http2::Prior).await
+        handshake(stream, http2 == Http2::Prior, origins.ping(to)).await
     }
 }
 
-async fn handshake<S>(stream: S, http2: bool) -> Result<Connected, NotSent>
+async fn handshake<S>(stream: S, http2: bool, ping: Duration) -> Result<Connected, NotSent>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     if http2 {
-        let opened = Shared::open(stream).await;
+        let opened = Shared::open(stream, ping).await;
         return opened.map(Connected::Http2).map_err(|_| NotSent::ClosedBeforeSend);
     }
     let (sender, connection) = http1::Builder::new()

@@ -62,6 +62,8 @@ pub struct Candidates {
     pub connections: Connections,
     /// Whether a tag of this target was seen to come back.
     pub recurring: bool,
+    /// Whether the target was shown to this caller in a form of which nothing is remembered, such as a picture.
+    pub shown: bool,
 }
 
 impl Default for Candidates {
@@ -72,6 +74,7 @@ impl Default for Candidates {
             complete: true,
             connections: Connections::Unknown,
             recurring: false,
+            shown: false,
         }
     }
 }

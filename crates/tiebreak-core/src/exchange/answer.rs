@@ -101,6 +101,7 @@ impl Answer {
             class: settlement.class,
             rebased: false,
             unguarded: false,
+            unprotected: false,
             key_expires: record.claim.key.and(record.claim.expires),
         };
         Answer {

@@ -340,7 +340,7 @@ pub(super) fn cut(response: &Response) -> Problem {
 }
 
 /// Our own preference is not the origin's business (RFC 7240 §2).
-fn strip_preference(headers: &mut HeaderMap) {
+pub fn strip_preference(headers: &mut HeaderMap) {
     let own = |v: &HeaderValue| v.to_str().is_ok_and(|v| v.to_ascii_lowercase().contains("tiebreak"));
     if !headers.get_all("prefer").iter().any(own) {
         return;

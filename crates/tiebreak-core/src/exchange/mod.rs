@@ -43,6 +43,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use answer::Answer;
+pub use deliver::strip_preference;
 pub use effect::{
     Carried, DoubtMark, Effect, Entry, Input, LaneExit, LaneView, LedgerFailure, Outgoing, Registrant, Step,
 };

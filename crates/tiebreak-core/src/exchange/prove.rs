@@ -204,7 +204,7 @@ impl Exchange {
     /// Whether this caller was shown the target: then an origin that says now that it is not there does not merely hide it.
     fn was_read(&self) -> bool {
         let shown = |served: &Served| !served.sent && (served.content.is_some() || served.etag.is_some());
-        self.context.candidates.served.iter().any(shown)
+        self.context.candidates.shown || self.context.candidates.served.iter().any(shown)
     }
 
     fn compare(&self, current: &Carried) -> Finding {

@@ -41,6 +41,7 @@ impl Exchange {
                 .map(|r| r.1.class),
             rebased: outcome == Outcome::Applied && plan.is_some_and(|p| p.rebased),
             unguarded: plan.is_some_and(|p| p.unguarded),
+            unprotected: false,
             key_expires: None,
         }
     }

@@ -28,6 +28,7 @@ async fn counts(State(desk): State<Arc<Desk>>) -> Json<Value> {
     let steps = figures.steps().into_iter().map(|(s, n)| (s.as_str().to_owned(), n));
     let statuses = figures.statuses().into_iter().map(|(s, n)| (s.to_string(), n));
     let problems = figures.problems().into_iter().map(|(k, n)| (k.slug().to_owned(), n));
+    let bounds = figures.bounds().into_iter().map(|(b, n)| (b.as_str().to_owned(), n));
     Json(json!({
         "since": desk.started.0,
         "writes": writes,
@@ -37,6 +38,7 @@ async fn counts(State(desk): State<Arc<Desk>>) -> Json<Value> {
         "statuses": object(statuses),
         "problems": object(problems),
         "steps": object(steps),
+        "bounds": object(bounds),
     }))
 }
 

@@ -37,6 +37,7 @@ async fn ready(State(desk): State<Arc<Desk>>) -> Response {
         "stopping": stopping,
         "ledger": match ledger { Ok(()) => "takes claims".to_owned(), Err(why) => format!("failed to {why}") },
         "upstream": desk.upstream,
+        "connections_refused": desk.connections_refused(),
     });
     (status, Json(told)).into_response()
 }

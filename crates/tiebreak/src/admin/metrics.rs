@@ -15,7 +15,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use tiebreak_client::figures::{Latency, Step, Tally};
+use tiebreak_client::figures::{AtBound, Latency, Step, Tally};
 use tiebreak_client::lanes::LaneLoad;
 use tiebreak_core::problem::Kind;
 use tiebreak_core::verdict::Class;
@@ -40,6 +40,7 @@ async fn metrics(State(desk): State<Arc<Desk>>) -> Response {
         steps: figures.steps().to_vec(),
         statuses: figures.statuses(),
         problems: figures.problems(),
+        bounds: figures.bounds().to_vec(),
         latency: figures.latency(),
         lanes: desk.engine.lanes().load(),
         ledger: desk.engine.ledger().stats().await.ok(),
@@ -63,6 +64,7 @@ struct Snapshot {
     steps: Vec<(Step, u64)>,
     statuses: Vec<(u16, u64)>,
     problems: Vec<(Kind, u64)>,
+    bounds: Vec<(AtBound, u64)>,
     latency: Latency,
     lanes: LaneLoad,
     /// `None`: the ledger cannot be read.
@@ -101,6 +103,11 @@ impl Collector for Snapshot {
         let mut family = encoder.encode_descriptor("problems", help, None, MetricType::Counter)?;
         for (kind, count) in &self.problems {
             counter(family.encode_family(&[("type", kind.slug())])?, *count)?;
+        }
+        let help = "Connections refused and answers to reads cut at a bound, by the setting that holds it";
+        let mut family = encoder.encode_descriptor("at_bound", help, None, MetricType::Counter)?;
+        for (bound, count) in &self.bounds {
+            counter(family.encode_family(&[("bound", bound.as_str())])?, *count)?;
         }
         self.encode_latency(&mut encoder)?;
         let mut gauge = |name: &str, help: &str, value: u64| {

@@ -44,6 +44,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use tiebreak_client::Engine;
+use tiebreak_client::figures::AtBound;
 use tiebreak_client::story::Watch;
 use tiebreak_core::judge::Judge;
 use tiebreak_core::time::Time;
@@ -94,6 +95,15 @@ impl Desk {
             explaining: Arc::new(Semaphore::new(1)),
             live: live::Live::default(),
         }
+    }
+}
+
+impl Desk {
+    /// How many connections were not served since the start, since as many were open as are allowed.
+    fn connections_refused(&self) -> u64 {
+        let bounds = self.watch.figures().bounds().into_iter();
+        let connections = bounds.filter(|(bound, _)| *bound != AtBound::ReadStalled);
+        connections.map(|(_, count)| count).sum()
     }
 }
 

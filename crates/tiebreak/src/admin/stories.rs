@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value, json};
 use tiebreak_client::story::{Event, Judged, Story, Told};
+use tiebreak_core::record::Held;
 use tiebreak_core::verdict::Confidence;
 
+use crate::console::page::count_of;
 /// A story.
 pub(crate) fn story(story: &Story) -> Value {
     let subject = &story.subject;
@@ -100,16 +102,25 @@ impl Said {
                 Said::new("turn", text, json!({ "etag": etag }))
             }
             Event::Claimed { attempt, fence, held } => {
-                let holding = held.as_ref().map_or_else(String::new, |h| format!(", holding {h}"));
+                let holding = held
+                    .as_deref()
+                    .map_or_else(String::new, |held| match Held::parse(held) {
+                        Some(Held { validator, .. }) => format!(", holding {}", Held { validator, new: false }),
+                        None => format!(", holding {held}"),
+                    });
                 let text = format!("its claim for attempt {attempt} is durable{holding}");
                 let members = json!({ "attempt": attempt, "fence": fence, "held": held });
                 Said::new("claimed", text, members)
             }
             Event::Merged(fields) => {
                 let text = match (fields.ours.len(), fields.theirs.len()) {
-                    (0, theirs) => format!("put onto a newer version, in which {theirs} fields had changed"),
+                    (0, theirs) => {
+                        let theirs = count_of(theirs as u64, "field", "fields");
+                        format!("put onto a newer version, in which {theirs} had changed")
+                    }
                     (ours, theirs) => {
-                        format!("{ours} changed fields merged with {theirs} that others changed meanwhile")
+                        let ours = count_of(ours as u64, "changed field", "changed fields");
+                        format!("{ours} merged with {theirs} that others changed meanwhile")
                     }
                 };
                 Said::new("merged", text, json!({ "ours": fields.ours, "theirs": fields.theirs }))
@@ -126,6 +137,10 @@ impl Said {
                 let members = json!({ "status": status, "etag": etag, "bytes": bytes });
                 Said::new("answered", format!("the origin answers {status}"), members)
             }
+            Event::Passed => Said::plain(
+                "passed",
+                "its content is over the bound: it is streamed on as it comes, and nothing protects it",
+            ),
             Event::NotSent(why) => {
                 let text = format!("it did not reach the origin: {}", why.why());
                 Said::new("not-sent", text, json!({ "why": why.why() }))
@@ -223,6 +238,7 @@ fn answer(told: &Told) -> Said {
         "replayed": told.replayed,
         "rebased": told.rebased,
         "unguarded": told.unguarded,
+        "unprotected": told.unprotected,
         "problem": told.problem.map(|p| p.slug()),
         "detail": told.detail,
     });

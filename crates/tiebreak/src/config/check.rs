@@ -14,7 +14,7 @@ use super::Config;
 use super::fault::{Faults, Wrong};
 use super::lane::Part;
 use super::reading::{nearest, tell_size};
-use super::route::{Principal, Route};
+use super::route::{OverBound, Principal, Route};
 use super::upstream::Upstream;
 
 /// Finds what contradicts itself.
@@ -32,6 +32,7 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
         virtual_tags(route, faults);
         lanes(route, faults);
         memory(config, route, faults);
+        over_bound(config, route, faults);
     }
     let used = |name: &str| {
         config.server.values.upstream.as_deref() == Some(name) || config.routes.iter().any(|r| r.upstream == name)
@@ -120,11 +121,14 @@ fn one_way_each(config: &Config, faults: &mut Faults) {
         let values = &upstream.settings.values;
         let other = config.upstreams[..at].iter().map(|u| &u.settings.values).find(|other| {
             let same = matches!((&other.remote, &values.remote), (Some(a), Some(b)) if a.is_beside(b));
-            same && (other.tls_files() != values.tls_files() || other.http2 != values.http2)
+            same && (other.tls_files() != values.tls_files()
+                || other.http2 != values.http2
+                || other.http2_ping != values.http2_ping)
         });
         if other.is_some() {
-            let wrong = Wrong::new("another upstream with the same host and port is spoken with in another way")
-                .with("give both the same `http2`, `ca`, `client_cert` and `client_key`, or use two host names");
+            let wrong = Wrong::new("another upstream with the same host and port is spoken with in another way").with(
+                "give both the same `http2`, `http2_ping`, `ca`, `client_cert` and `client_key`, or use two host names",
+            );
             faults.mistake(upstream.at.clone(), format!("upstream {:?}", upstream.name), wrong);
         }
     }
@@ -398,4 +402,30 @@ fn memory(config: &Config, route: &Route, faults: &mut Faults) {
         .with("raise `memory`, or lower `max_content`");
         faults.mistake(route.settings.at("max_content"), of(route, "max_content"), wrong);
     }
+}
+
+/// Passing what is over the bound, where each such write is refused all the same.
+fn over_bound(config: &Config, route: &Route, faults: &mut Faults) {
+    let settings = &route.settings;
+    if settings.values.over_bound == OverBound::Refuse {
+        return;
+    }
+    let policy = &settings.values.policy;
+    let without_effect = |why: &str| Wrong::new(format!("it has no effect: {why}"));
+    let wrong = if config.upstream(&route.upstream).is_embedded() {
+        without_effect("the embedded origin takes whole documents: there is nothing to stream on to")
+            .with("take it out, or raise `max_content`")
+    } else if policy.least < Guarantee::D {
+        without_effect(&format!(
+            "what passes has guarantee D, and least = {:?} refuses that",
+            policy.least.as_str()
+        ))
+        .with("take one of them out")
+    } else if matches!(policy.keys.rule, KeyRule::Required | KeyRule::Derived) {
+        without_effect("what passes is not recorded, so keys cannot be kept, and here each write has one")
+            .with("take it out, or set key = \"accepted\"")
+    } else {
+        return;
+    };
+    faults.warning(settings.at("over_bound"), of(route, "over_bound"), wrong);
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use tiebreak_core::userinfo;
+
 use super::node::{At, Node};
 
 /// Whether a file with it can be used.
@@ -160,14 +162,13 @@ impl fmt::Display for Told<'_> {
         if let (Some(file), Some((_, (line, column)))) = (self.file, &place) {
             write!(f, "{}:{line}:{column}: ", file.display())?;
         }
-        writeln!(f, "{weight}{field}{}", fault.what)?;
+        writeln!(f, "{weight}{field}{}", userinfo::hidden(&fault.what))?;
         if let Some((at, (line, column))) = place {
-            let shown = self.text.lines().nth(line - 1).unwrap_or_default();
+            let shown = userinfo::hidden(self.text.lines().nth(line - 1).unwrap_or_default());
             let number = line.to_string();
-            let width = self
-                .text
-                .get(at.clone())
-                .map_or(1, |t| t.lines().next().unwrap_or_default().chars().count());
+            let width = self.text.get(at.clone()).map_or(1, |t| {
+                userinfo::hidden(t.lines().next().unwrap_or_default()).chars().count()
+            });
             let marks = "^".repeat(width.max(1));
             writeln!(f, " {number} | {shown}")?;
             writeln!(f, " {:w$} | {:c$}{marks}", "", "", w = number.len(), c = column - 1)?;

@@ -41,7 +41,7 @@ use std::sync::Arc;
 pub(crate) use command::{ConfigArgs, run};
 pub(crate) use lane::{Named, names as lane_names};
 pub(crate) use node::{Node, Value};
-pub(crate) use route::{Principal, Route};
+pub(crate) use route::{OverBound, Principal, Route};
 pub(crate) use server::Server;
 pub(crate) use setting::{Flag, Layered};
 pub(crate) use upstream::{MAIN, Upstream};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
-use http::header::HeaderName;
+use http::header::{self, HeaderName};
+use http::{HeaderMap, Method};
 use tiebreak_core::guarantee::Guarantee;
 use tiebreak_core::json;
 use tiebreak_core::merge::{RuleError, Together};
@@ -44,6 +44,44 @@ pub(crate) struct RouteSettings {
     pub(crate) principal: Option<Principal>,
     /// At most so many bytes of content in one write.
     pub(crate) max_content: usize,
+    /// What is done with a write that has more.
+    pub(crate) over_bound: OverBound,
+    /// How long an answer to a read may pause.
+    pub(crate) read_idle: ReadIdle,
+}
+
+/// How long the origin may send nothing more of the content of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadIdle {
+    /// Five minutes where the answer says how long it is; another may be a stream of events, in which silence is no fault.
+    Auto,
+    /// So long, whatever the answer.
+    Limit(Duration),
+    /// As long as the client has patience.
+    Off,
+}
+
+impl ReadIdle {
+    /// The bound on an answer with these fields.
+    pub(crate) fn limit(self, headers: &HeaderMap) -> Option<Duration> {
+        match self {
+            ReadIdle::Auto => headers.contains_key(header::CONTENT_LENGTH).then_some(READ_IDLE),
+            ReadIdle::Limit(limit) => Some(limit),
+            ReadIdle::Off => None,
+        }
+    }
+}
+
+/// See [`ReadIdle::Auto`].
+const READ_IDLE: Duration = Duration::from_secs(5 * 60);
+
+/// What is done with a write whose content is over the bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OverBound {
+    /// 413.
+    Refuse,
+    /// It is streamed on unprotected.
+    Pass,
 }
 
 impl Default for RouteSettings {
@@ -53,6 +91,8 @@ impl Default for RouteSettings {
             lanes: Vec::new(),
             principal: None,
             max_content: 16 << 20,
+            over_bound: OverBound::Refuse,
+            read_idle: ReadIdle::Auto,
         }
     }
 }
@@ -102,6 +142,7 @@ const ON_OVERLAP: [(&str, OnOverlap); 3] = [
     ("ours", OnOverlap::Ours),
     ("theirs", OnOverlap::Theirs),
 ];
+const OVER_BOUND: [(&str, OverBound); 2] = [("refuse", OverBound::Refuse), ("pass", OverBound::Pass)];
 const KEY: [(&str, KeyRule); 4] = [
     ("required", KeyRule::Required),
     ("accepted", KeyRule::Accepted),
@@ -281,6 +322,32 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
         },
         |r| Some(show_duration(r.policy.attempt_timeout)),
     ),
+    setting(
+        "read_idle_timeout",
+        |r, node| {
+            r.read_idle = match &node.value {
+                Value::Text(text) if text == "auto" => ReadIdle::Auto,
+                Value::Text(text) if text == "off" => ReadIdle::Off,
+                _ => match node.duration()? {
+                    d if d.is_zero() => {
+                        return Err(Wrong::expected(
+                            "a duration longer than nothing, \"auto\" or \"off\"",
+                            node,
+                        ));
+                    }
+                    d => ReadIdle::Limit(d),
+                },
+            };
+            Ok(())
+        },
+        |r| {
+            Some(match r.read_idle {
+                ReadIdle::Auto => show_text("auto"),
+                ReadIdle::Limit(limit) => show_duration(limit),
+                ReadIdle::Off => show_text("off"),
+            })
+        },
+    ),
     setting("backoff", read_backoff, |r| {
         let (first, longest) = r.policy.backoff;
         Some(format!("[{}, {}]", show_duration(first), show_duration(longest)))
@@ -313,6 +380,11 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
         "max_content",
         |r, node| node.size(1..=MOST_CONTENT).map(|n| r.max_content = n),
         |r| Some(show_size(r.max_content as u64)),
+    ),
+    setting(
+        "over_bound",
+        |r, node| node.word(&OVER_BOUND).map(|word| r.over_bound = word),
+        |r| Some(show_word(&OVER_BOUND, r.over_bound)),
     ),
     setting(
         "follow_202",
@@ -454,4 +526,19 @@ fn read_backoff(r: &mut RouteSettings, node: &Node) -> Result<(), Wrong> {
     }
     r.policy.backoff = (shortest, most);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_itself_only_an_answer_that_says_its_length_is_bounded() {
+        let known = HeaderMap::from_iter([(header::CONTENT_LENGTH, http::HeaderValue::from_static("9"))]);
+        let (open, limit) = (HeaderMap::new(), Duration::from_secs(1));
+        assert_eq!(ReadIdle::Auto.limit(&known), Some(READ_IDLE));
+        assert_eq!(ReadIdle::Auto.limit(&open), None);
+        assert_eq!(ReadIdle::Limit(limit).limit(&open), Some(limit));
+        assert_eq!(ReadIdle::Off.limit(&known), None);
+    }
 }

@@ -626,6 +626,7 @@ principal = "X-User"
         # client_key is not set                  # default
         preserve_host = false                    # default
         http2 = false                            # default
+        http2_ping = "5s"                        # default
 
         # where no route says anything else
         [defaults]
@@ -653,12 +654,14 @@ principal = "X-User"
         attempts = 3                             # file.toml:10
         patience = "2s"                          # --patience
         attempt_timeout = "30s"                  # default
+        read_idle_timeout = "auto"               # default
         backoff = ["50ms", "5s"]                 # default
         late_after = "700ms"                     # --late-after
         remember = "24h"                         # default
         keep_content = "256KiB"                  # default
         expect_over = "1MiB"                     # default
         max_content = "16MiB"                    # default
+        over_bound = "refuse"                    # default
         follow_202 = false                       # default
         hand_off = false                         # default
         hand_off_wait = "5m"                     # default
@@ -849,7 +852,7 @@ upstream = "other"
             file.toml:9:12: upstream "other": another upstream with the same host and port is spoken with in another way
              9 | [upstreams.other]
                |            ^^^^^
-               give both the same `http2`, `ca`, `client_cert` and `client_key`, or use two host names
+               give both the same `http2`, `http2_ping`, `ca`, `client_cert` and `client_key`, or use two host names
         "#]],
     );
 }
@@ -928,7 +931,7 @@ upstream = "other"
             file.toml:12:12: upstream "other": another upstream with the same host and port is spoken with in another way
              12 | [upstreams.other]
                 |            ^^^^^
-               give both the same `http2`, `ca`, `client_cert` and `client_key`, or use two host names
+               give both the same `http2`, `http2_ping`, `ca`, `client_cert` and `client_key`, or use two host names
         "#]],
     );
 }
@@ -956,6 +959,35 @@ fn a_ledger_in_a_database_is_set_in_the_file() {
             file.toml:1:16: ledger_lease: expected a duration from "2s" to "10m", found "1s"
              1 | ledger_lease = "1s"
                |                ^^^^
+        "#]],
+    );
+}
+
+#[test]
+fn letting_pass_what_is_refused_all_the_same_is_told() {
+    check(
+        r#"upstream = "http://api.example.com"
+[[route]]
+path = "/a"
+over_bound = "pass"
+least = "C"
+[[route]]
+path = "/b"
+over_bound = "pass"
+key = "required"
+[[route]]
+path = "/c"
+over_bound = "pass"
+"#,
+        expect![[r#"
+            file.toml:4:1: warning: route "/a": over_bound: it has no effect: what passes has guarantee D, and least = "C" refuses that
+             4 | over_bound = "pass"
+               | ^^^^^^^^^^
+               take one of them out
+            file.toml:8:1: warning: route "/b": over_bound: it has no effect: what passes is not recorded, so keys cannot be kept, and here each write has one
+             8 | over_bound = "pass"
+               | ^^^^^^^^^^
+               take it out, or set key = "accepted"
         "#]],
     );
 }

@@ -1,13 +1,14 @@
 //! The origins that the gateway stands in front of.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use tiebreak_client::transport::origins::Http2;
+use tiebreak_client::transport::origins::{Http2, PING};
 use tiebreak_client::transport::tls::TlsFiles;
 
 use super::fault::Wrong;
 use super::node::{Node, Value};
-use super::reading::show_text;
+use super::reading::{show_duration, show_text};
 use super::setting::{Layered, Setting};
 use crate::gateway::Remote;
 
@@ -18,7 +19,7 @@ pub(crate) const MAIN: &str = "";
 pub(crate) type UpstreamName = String;
 
 /// One origin.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct UpstreamSettings {
     /// Where it is; `None`: the embedded origin.
     pub(crate) remote: Option<Remote>,
@@ -32,6 +33,22 @@ pub(crate) struct UpstreamSettings {
     pub(crate) preserve_host: bool,
     /// Whether HTTP/2 is spoken with it.
     pub(crate) http2: Http2,
+    /// How often it is asked on HTTP/2 whether it is still there, and how long it has to say so.
+    pub(crate) http2_ping: Duration,
+}
+
+impl Default for UpstreamSettings {
+    fn default() -> UpstreamSettings {
+        UpstreamSettings {
+            remote: None,
+            ca: None,
+            client_cert: None,
+            client_key: None,
+            preserve_host: false,
+            http2: Http2::default(),
+            http2_ping: PING,
+        }
+    }
 }
 
 impl UpstreamSettings {
@@ -138,5 +155,16 @@ pub(crate) const SETTINGS: &[Setting<UpstreamSettings>] = &[
                 Http2::Prior => show_text(PRIOR),
             })
         },
+    ),
+    setting(
+        "http2_ping",
+        |u, node| match node.duration()? {
+            d if d < Duration::from_millis(10) => Err(Wrong::expected("a duration of 10ms or more", node)),
+            d => {
+                u.http2_ping = d;
+                Ok(())
+            }
+        },
+        |u| Some(show_duration(u.http2_ping)),
     ),
 ];

@@ -30,7 +30,9 @@ pub(super) struct Gateway {
 impl Gateway {
     pub(super) fn at(url: &str, token: Option<&Path>) -> Result<Gateway, Failure> {
         let valid = url.parse::<Uri>().is_ok_and(|u| {
-            matches!(u.scheme_str(), Some("http" | "https")) && u.authority().is_some() && u.path() == "/"
+            matches!(u.scheme_str(), Some("http" | "https"))
+                && u.authority().is_some_and(|a| !a.as_str().contains('@'))
+                && u.path() == "/"
         });
         if !valid {
             let why = format!("use --admin {url}: write it like http://127.0.0.1:4091");

@@ -94,7 +94,11 @@ pub(crate) fn run(args: ExplainArgs) -> ExitCode {
         // Whoever reads the output has seen enough (`| head`).
         Err(Failure::Io(_, error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "tiebreak explain: failed to {failure}");
+            let _ = writeln!(
+                io::stderr(),
+                "tiebreak explain: failed to {}",
+                tiebreak_core::userinfo::hidden(&failure.to_string())
+            );
             ExitCode::from(2)
         }
     }

@@ -1,6 +1,7 @@
 //! What goes back to the client.
 
 use std::collections::VecDeque;
+use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -11,6 +12,8 @@ use http_body_util::Full;
 use http_body_util::combinators::UnsyncBoxBody;
 use tiebreak_client::transport::http::Streamed;
 use tiebreak_core::problem::{Kind, MEDIA_TYPE, Problem};
+
+use super::stalled::Bounded;
 
 /// The content of an answer.
 #[derive(Debug)]
@@ -23,7 +26,12 @@ pub(super) enum Content {
     Resumed(VecDeque<Bytes>, Streamed),
     /// Streamed from the origin, and [`Remembered`] once it is whole.
     Remembered(UnsyncBoxBody<Bytes, hyper::Error>),
+    /// Cut where the origin pauses for too long.
+    Bounded(Box<Bounded>),
 }
+
+/// Why content is cut.
+pub(super) type Cut = Box<dyn Error + Send + Sync>;
 
 /// Streamed content of which a copy is kept, for `F`; that gets `None` if it is too large to be kept.
 pub(super) struct Remembered<B, F> {
@@ -130,17 +138,18 @@ impl<B: Body<Data = Bytes> + Unpin, F: FnOnce(Option<Bytes>) + Unpin> Body for R
 
 impl Body for Content {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Cut;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match self.get_mut() {
             Content::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
-            Content::Streamed(body) => Pin::new(body).poll_frame(cx),
+            Content::Streamed(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             Content::Resumed(first, rest) => match first.pop_front() {
                 Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
-                None => Pin::new(rest).poll_frame(cx),
+                None => Pin::new(rest).poll_frame(cx).map_err(Into::into),
             },
-            Content::Remembered(body) => Pin::new(body).poll_frame(cx),
+            Content::Remembered(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Content::Bounded(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }
 
@@ -150,6 +159,7 @@ impl Body for Content {
             Content::Streamed(body) => body.is_end_stream(),
             Content::Resumed(first, rest) => first.is_empty() && rest.is_end_stream(),
             Content::Remembered(body) => body.is_end_stream(),
+            Content::Bounded(body) => body.is_end_stream(),
         }
     }
 
@@ -159,6 +169,7 @@ impl Body for Content {
             Content::Streamed(body) => body.size_hint(),
             Content::Resumed(..) => SizeHint::default(),
             Content::Remembered(body) => body.size_hint(),
+            Content::Bounded(body) => body.size_hint(),
         }
     }
 }

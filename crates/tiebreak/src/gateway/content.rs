@@ -15,7 +15,15 @@ use tokio::time::{Instant, timeout_at};
 use super::route::Gateway;
 
 /// Content that takes no longer than this may come as slowly as it likes.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
+
+/// The content of a write.
+pub(super) enum Taken {
+    /// All of it, and the memory that it takes.
+    Whole(Bytes, OwnedSemaphorePermit),
+    /// More than the bound: what was read of it, with its memory, and the rest.
+    Over(Bytes, OwnedSemaphorePermit, Incoming),
+}
 
 /// Reads the content of a request, and holds the memory that it takes. Whatever can be refused without the content has been
 /// refused before: asking for it is what tells a client that waits for `100 Continue` to send it.
@@ -24,28 +32,38 @@ pub(super) async fn take_in(
     max: usize,
     headers: &HeaderMap,
     body: Incoming,
-) -> Result<(Bytes, OwnedSemaphorePermit), Problem> {
+) -> Result<Taken, Problem> {
     let length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|n| n > max) {
-        return Err(too_large(max));
-    }
     // Content of unknown length counts as the longest that is accepted.
-    let expected = if body.is_end_stream() { 0 } else { length.unwrap_or(max) };
+    let over = length.is_some_and(|n| n > max);
+    let expected = match length {
+        _ if body.is_end_stream() || over => 0,
+        Some(length) => length,
+        None => max,
+    };
     let Ok(memory) = Arc::clone(&gateway.memory).try_acquire_many_owned(u32::try_from(expected).unwrap_or(u32::MAX))
     else {
         return Err(busy(
             "too much content is waiting already; nothing was sent, try again later",
         ));
     };
-    if body.is_end_stream() {
-        return Ok((Bytes::new(), memory));
+    if over {
+        // Not read: whether it is wanted is to be decided first.
+        return Ok(Taken::Over(Bytes::new(), memory, body));
     }
-    Ok((read(gateway, max, body).await?, memory))
+    if body.is_end_stream() {
+        return Ok(Taken::Whole(Bytes::new(), memory));
+    }
+    Ok(match read(gateway, max, body).await? {
+        (all, None) => Taken::Whole(all, memory),
+        (first, Some(rest)) => Taken::Over(first, memory, rest),
+    })
 }
 
-async fn read(gateway: &Gateway, max: usize, mut body: Incoming) -> Result<Bytes, Problem> {
+/// All of the content; or, if it is more than `max`, what was read of it and the rest.
+async fn read(gateway: &Gateway, max: usize, mut body: Incoming) -> Result<(Bytes, Option<Incoming>), Problem> {
     let begun = Instant::now();
     let (stall, rate) = (gateway.limits.stall_timeout, gateway.limits.min_rate);
     let (mut first, mut all) = (Bytes::new(), BytesMut::new());
@@ -68,9 +86,7 @@ async fn read(gateway: &Gateway, max: usize, mut body: Incoming) -> Result<Bytes
         };
         // Trailers of a write are left out (RFC 9110 §6.5.1 allows it): they come after what was to be decided upon.
         let Ok(data) = frame.into_data() else { continue };
-        if so_far + data.len() > max {
-            return Err(too_large(max));
-        }
+        let over = so_far + data.len() > max;
         match (first.is_empty(), all.is_empty()) {
             (true, true) => first = data,
             (false, true) => {
@@ -79,11 +95,19 @@ async fn read(gateway: &Gateway, max: usize, mut body: Incoming) -> Result<Bytes
             }
             _ => all.extend_from_slice(&data),
         }
+        if over {
+            return Ok((taken(first, all), Some(body)));
+        }
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
+    Ok((taken(first, all), None))
 }
 
-fn too_large(limit: usize) -> Problem {
+fn taken(first: Bytes, all: BytesMut) -> Bytes {
+    if all.is_empty() { first } else { all.freeze() }
+}
+
+/// There is more than the bound, and it may not pass.
+pub(super) fn too_large(limit: usize) -> Problem {
     Problem::new(
         Kind::TooLarge,
         format!("the content of a write may have at most {limit} bytes here; nothing was sent"),

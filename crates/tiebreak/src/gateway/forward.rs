@@ -9,7 +9,6 @@ use tiebreak_client::transport::content::OutBody;
 use tiebreak_client::transport::http::{ForwardError, Streamed};
 use tiebreak_core::problem::{Kind, Problem};
 
-use super::forwarding::add_via;
 use super::route::Gateway;
 use super::upstream::Remote;
 
@@ -66,8 +65,5 @@ where
         OutBody::Streamed(body.boxed_unsync())
     };
     let sent = gateway.readers[worker].forward_to(&remote.authority, Request::from_parts(head, body));
-    let mut response = sent.await.map_err(Unanswered::Failed)?;
-    let version = response.version();
-    add_via(response.headers_mut(), version);
-    Ok(response)
+    sent.await.map_err(Unanswered::Failed)
 }

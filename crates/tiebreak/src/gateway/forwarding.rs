@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
+use tiebreak_client::transport::http::{Via, add_via};
+
 use super::listen::Identity;
 
 /// Who is at the other end of a connection.
@@ -69,7 +71,7 @@ impl Forwarding {
             }
             headers.insert(FORWARDED_PROTO, HeaderValue::from_static(peer.scheme()));
         }
-        add_via(headers, version);
+        add_via(headers, version, &VIA);
     }
 }
 
@@ -122,15 +124,12 @@ impl Peer {
     }
 }
 
-/// Says that a gateway was passed, which got the message as HTTP `version`.
-pub(super) fn add_via(headers: &mut HeaderMap, version: Version) {
-    let value = match version {
-        Version::HTTP_10 => "1.0 tiebreak",
-        Version::HTTP_2 => "2 tiebreak",
-        _ => "1.1 tiebreak",
-    };
-    headers.append(header::VIA, HeaderValue::from_static(value));
-}
+/// How this gateway names itself in `Via` (by a pseudonym, RFC 9110 §7.6.3).
+pub(super) const VIA: Via = Via {
+    http10: "1.0 tiebreak",
+    http11: "1.1 tiebreak",
+    http2: "2 tiebreak",
+};
 
 #[cfg(test)]
 mod tests {

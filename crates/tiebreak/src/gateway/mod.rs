@@ -15,10 +15,12 @@
 //! | `tagged` | reads to whose answers the route gives an entity tag |
 //! | `content` | the content of a write, taken in within bounds |
 //! | `write` | writes: through the engine |
+//! | `unprotected` | writes over the bound on content, where the route lets them pass |
 //! | `upstream` | the origin: over HTTP, or embedded |
 //! | `forward` | sends a request on, and streams the answer back |
 //! | `observe` | `--observe`: writes pass as they come, and what would have been done is reported |
 //! | `body` | what goes back to the client |
+//! | `stalled` | answers that are cut since their origin stops in the middle |
 //! | `timers` | time limits that cost nothing while they hold |
 
 mod args;
@@ -37,8 +39,10 @@ mod reload;
 mod route;
 mod routing;
 mod serve;
+mod stalled;
 mod tagged;
 mod timers;
+mod unprotected;
 mod upstream;
 mod write;
 

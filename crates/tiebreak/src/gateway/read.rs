@@ -20,6 +20,7 @@ use super::forward;
 use super::forwarding::Peer;
 use super::route::{Connection, Gateway};
 use super::routing::Route;
+use super::stalled;
 use super::tagged::Tagged;
 use super::upstream::{Remote, Upstream};
 
@@ -67,6 +68,7 @@ async fn over_http(
 ) -> Response<Content> {
     let reader = Reader::of(gateway, route, &request, &connection);
     let (mut head, body) = request.into_parts();
+    let asked = head.uri.clone();
     let policy = &route.config.policy;
     let tagged = match gateway.observer {
         None => Tagged::ask(policy, &mut head),
@@ -82,18 +84,25 @@ async fn over_http(
             return problem(&Problem::new(Kind::OriginTimeout, detail));
         }
     };
-    match tagged {
+    let answer = match tagged {
         Some(tagged) => tagged.answer(gateway, policy, reader, response).await,
         None => pass_on(gateway, reader, response),
-    }
+    };
+    stalled::bound(gateway, route, connection.worker, asked, answer)
 }
 
 /// Streams the answer of an origin back.
 pub(super) fn pass_on(gateway: &Gateway, reader: Option<Reader>, response: Response<Streamed>) -> Response<Content> {
     let (head, body) = response.into_parts();
-    let Some(reader) = reader.filter(|_| tells_a_base(head.status, &head.headers)) else {
+    let Some(reader) = reader else {
         return Response::from_parts(head, Content::Streamed(body));
     };
+    if !tells_a_base(head.status, &head.headers) {
+        if head.status == StatusCode::OK {
+            reader.shown();
+        }
+        return Response::from_parts(head, Content::Streamed(body));
+    }
     let read = reader.served(head.status, &head.headers);
     if read.keeps {
         let limit = gateway.engine.options().reads.content;
@@ -175,16 +184,27 @@ impl Reader {
         }
     }
 
+    fn read(&self, variant: Variant) -> Read {
+        Read {
+            caller: self.route.caller(&self.gateway.callers, &self.asked, &self.peer),
+            target: self.route.upstream.target(&self.target),
+            variant,
+            connection: self.connection,
+        }
+    }
+
+    /// The target was served in a form that is no base.
+    pub(super) fn shown(self) {
+        let read = self.read(Variant::default());
+        let now = self.gateway.engine.clock().now();
+        self.gateway.engine.reads().note_shown(read, now);
+    }
+
     pub(super) fn note(self, served: Served, content: Option<Bytes>) {
         if served.status == StatusCode::NOT_MODIFIED && served.etag.is_none() {
             return; // it says only that nothing was served
         }
-        let read = Read {
-            caller: self.route.caller(&self.gateway.callers, &self.asked, &self.peer),
-            target: self.route.upstream.target(&self.target),
-            variant: served.variant,
-            connection: self.connection,
-        };
+        let read = self.read(served.variant);
         let now = self.gateway.engine.clock().now();
         let reads = self.gateway.engine.reads();
         let read = match (&content, &self.gateway.observer) {

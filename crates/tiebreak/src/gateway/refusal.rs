@@ -4,7 +4,7 @@
 use http::{HeaderValue, Method, Response, header};
 use tiebreak_client::Answer;
 use tiebreak_client::service::into_response;
-use tiebreak_client::story::Refused;
+use tiebreak_client::story::AtDoor;
 use tiebreak_core::method::is_safe;
 use tiebreak_core::outcome::Report;
 use tiebreak_core::problem::{Kind, Problem};
@@ -44,12 +44,13 @@ impl Gateway {
                 .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if let Some(watch) = &self.engine.options().watch {
-            let refused = Refused {
+            let refused = AtDoor {
                 id,
                 method: asked.method.as_str(),
                 target: asked.target,
                 anonymous: asked.anonymous,
                 keyed: asked.keyed,
+                bytes: 0,
                 at: self.engine.clock().now(),
             };
             watch.refused(&refused, &answer);

@@ -95,9 +95,13 @@ impl Tagged {
                 "the origin's answer to this read was cut",
             )),
             Ok(Collected::Open(first, rest)) => {
-                if let Some(reader) = reader.filter(|_| could_be_base(head.status, &head.headers)) {
-                    let read = reader.served(head.status, &head.headers);
-                    reader.note(read, None);
+                match reader {
+                    Some(reader) if could_be_base(head.status, &head.headers) => {
+                        let read = reader.served(head.status, &head.headers);
+                        reader.note(read, None);
+                    }
+                    Some(reader) => reader.shown(),
+                    None => {}
                 }
                 self.untagged(Response::from_parts(head, Content::Resumed(first, rest)))
             }
@@ -105,11 +109,15 @@ impl Tagged {
                 let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
                 let representation = Representation::new(content_type.unwrap_or_default(), content.clone());
                 let tag = policy.virtual_tag(&representation);
-                if let Some(reader) = reader.filter(|_| could_be_base(head.status, &head.headers)) {
-                    // As the origin gave it: the tag is known from the content.
-                    let read = reader.served(head.status, &head.headers);
-                    let kept = read.keeps.then(|| content.clone());
-                    reader.note(read, kept);
+                match reader {
+                    Some(reader) if could_be_base(head.status, &head.headers) => {
+                        // As the origin gave it: the tag is known from the content.
+                        let read = reader.served(head.status, &head.headers);
+                        let kept = read.keeps.then(|| content.clone());
+                        reader.note(read, kept);
+                    }
+                    Some(reader) => reader.shown(),
+                    None => {}
                 }
                 if let Some(value) = tag.as_ref().and_then(|t| HeaderValue::from_str(&t.to_string()).ok()) {
                     head.headers.insert(header::ETAG, value);

@@ -15,6 +15,7 @@ use tiebreak_core::delivery::Delivery;
 use tiebreak_core::response::Response;
 use tiebreak_origin::Origin;
 
+use super::forwarding::VIA;
 use crate::config::Config;
 
 /// Where requests go.
@@ -172,6 +173,7 @@ pub(super) fn own_settings(config: &Config) -> Result<HashMap<Authority, OriginS
         let Some(remote) = &settings.remote else { continue };
         let own = OriginSettings {
             http2: settings.http2,
+            ping: settings.http2_ping,
             tls: match files == TlsFiles::default() {
                 true => None,
                 false => Some(Arc::new(OriginTls::open(files)?)),
@@ -220,7 +222,7 @@ pub(super) struct GatewayTransport {
 impl GatewayTransport {
     pub(super) fn new(embedded: Option<Arc<Origin>>, origins: Arc<Origins>) -> GatewayTransport {
         GatewayTransport {
-            http: HttpTransport::new(origins),
+            http: HttpTransport::new(origins).of_gateway(VIA),
             embedded: embedded.map(EmbeddedTransport),
         }
     }

@@ -15,12 +15,11 @@ use tiebreak_core::request::{Target, WriteRequest};
 use tokio::sync::oneshot;
 
 use super::body::{Content, problem, whole};
-use super::content::{self, busy};
-use super::forwarding::add_via;
+use super::content::{self, Taken, busy};
 use super::refusal::Asked;
 use super::route::{Connection, Gateway, Running};
 use super::routing::Route;
-use super::upstream::Upstream;
+use super::unprotected::{self, Over};
 
 const PREFERENCE: &str = "tiebreak=rebase";
 
@@ -63,7 +62,16 @@ pub(super) async fn perform(
     }
     let max_content = route.config.settings.values.max_content;
     let (content, memory) = match content::take_in(&gateway, max_content, &head.headers, body).await {
-        Ok(taken) => taken,
+        Ok(Taken::Whole(content, memory)) => (content, memory),
+        Ok(Taken::Over(first, memory, rest)) => {
+            let remote = match unprotected::may_pass(&route, &head) {
+                Ok(remote) => remote,
+                Err(refusal) => return refuse(target.as_str(), refusal),
+            };
+            let over = Over { first, rest };
+            let from = (caller, connection.clone());
+            return unprotected::pass(&gateway, &route, remote, (head, target, over), from, (memory, place)).await;
+        }
         Err(refusal) => return refuse(target.as_str(), refusal),
     };
     let prefers = prefers_rebase(&head.headers);
@@ -140,12 +148,18 @@ fn respond(route: &Route, answer: Answer, prefers: bool) -> Response<Content> {
     let mut response = into_response(answer).map(|content| whole(if bodiless { Bytes::new() } else { content }));
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
+    bring_here(route, headers);
     if prefers && applied {
         headers.append(
             HeaderName::from_static("preference-applied"),
             HeaderValue::from_static(PREFERENCE),
         );
     }
+    response
+}
+
+/// Addresses in an answer to a write that name the origin name this gateway instead.
+pub(super) fn bring_here(route: &Route, headers: &mut HeaderMap) {
     let operation = ["operation-location", "azure-asyncoperation"].map(HeaderName::from_static);
     for name in [header::LOCATION, header::CONTENT_LOCATION]
         .into_iter()
@@ -158,10 +172,6 @@ fn respond(route: &Route, answer: Answer, prefers: bool) -> Response<Content> {
             headers.insert(name, value);
         }
     }
-    if matches!(route.upstream, Upstream::Http(_)) {
-        add_via(headers, http::Version::HTTP_11);
-    }
-    response
 }
 
 /// Counts one exchange for as long as it runs.

@@ -5,6 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tiebreak_core::method::acts_on_target;
 use tiebreak_core::request::Target;
+use tiebreak_core::userinfo;
 
 /// What stands for itself in a path segment (RFC 3986 §2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -38,8 +39,7 @@ impl Place {
 
     /// Reads the value of `--to`: a URL, or a path at the embedded origin.
     pub(super) fn to(text: &str) -> Result<Place, String> {
-        // What stands before an @ may be a password.
-        let shown = text.rsplit_once('@').map_or(text, |_| "(not shown)");
+        let shown = userinfo::hidden(text);
         let fail = |why: &str| format!("use --to {shown}: {why}; write it like https://api.example.com/contacts");
         let local = text.starts_with('/');
         let whole = if local {
@@ -114,9 +114,6 @@ impl Place {
                 target.authority()
             ));
         }
-        if target.authority().contains('@') {
-            return Err("use a `url` that holds a user name; send credentials in a field instead".into());
-        }
         let own = format!(
             "{}://{}",
             target.uri().scheme_str().unwrap_or_default(),
@@ -174,7 +171,8 @@ fn has_port(authority: &http::uri::Authority) -> bool {
 fn plain(text: &str) -> Result<(), String> {
     match text.chars().find(|c| *c == '#' || !c.is_ascii_graphic()) {
         Some(c) => Err(format!(
-            "read `{text}` as a target URI: it holds {c:?}; write such characters percent-encoded"
+            "read `{}` as a target URI: it holds {c:?}; write such characters percent-encoded",
+            userinfo::hidden(text)
         )),
         None => Ok(()),
     }

@@ -163,6 +163,76 @@ async fn connections_are_bounded_and_the_next_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn refused_connections_are_counted_and_told() {
+    let origin = Recorder::start().await;
+    for bound in ["max_connections", "max_connections_per_address"] {
+        let flag = format!("--{}", bound.replace('_', "-"));
+        let mut gateway = in_front_of(&origin, &[&flag, "1", "--admin", "127.0.0.1:0"]).await;
+        let mut first = Client::new(&gateway.authority);
+        assert_eq!(first.get("/x").await.status, 204);
+        for _ in 0..2 {
+            let refused = exchange(&gateway.authority, &[b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"]).await;
+            said(&refused, "503", "busy", "connect");
+        }
+        let told = gateway.hear("connections are refused").await;
+        assert!(
+            told.contains("count=1") && told.contains(&format!("{bound}=1")),
+            "{told}"
+        );
+        gateway
+            .reaches(&format!("tiebreak_at_bound_total{{bound=\"{bound}\"}}"), 2)
+            .await;
+        let ready = Client::new(gateway.admin.clone().unwrap()).get("/readyz").await;
+        assert_eq!(ready.json()["connections_refused"], 2, "{ready:?}");
+    }
+}
+
+/// An origin that begins an answer with this and says no more of it.
+async fn stalls(begun: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(begun.as_bytes()).await;
+            held.push(stream);
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_stops_in_the_middle_is_cut_and_never_ended() {
+    for begun in [
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n[1,",
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n[1,\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n[1,\r\n",
+    ] {
+        let url = stalls(begun).await;
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!("upstream = \"{url}\"\nledger = \"memory\"\n[defaults]\nread_idle_timeout = \"100ms\"\n");
+        std::fs::write(folder.path().join("t.toml"), config).unwrap();
+        let mut gateway = Gateway::start_in(folder, &["--config", "t.toml", "--admin", "127.0.0.1:0"]);
+        let mut stream = TcpStream::connect(&gateway.authority).await.unwrap();
+        stream
+            .write_all(b"GET /x?secret HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = Vec::new();
+        let ended = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.contains("[1,") || ended.is_err(), "{answer}");
+        assert!(!answer.contains("\r\n0\r\n"), "it looks whole: {answer}");
+        let told = gateway.hear("an answer was cut").await;
+        assert!(told.contains("path=\"/x\"") && !told.contains("secret"), "{told}");
+        gateway
+            .reaches("tiebreak_at_bound_total{bound=\"read_idle_timeout\"}", 1)
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_writes_of_one_caller_are_bounded() {
     // An origin that never answers keeps the first write on its way.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();

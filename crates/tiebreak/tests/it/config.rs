@@ -231,3 +231,58 @@ async fn reading_anew_drops_no_request() {
     );
     assert!(before > 0 && after > 0, "{before} {after}");
 }
+
+/// Whatever is wrong with a URL, the password in it is not repeated.
+#[test]
+fn passwords_in_urls_are_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let setting =
+        "upstream = \"http://me:hunter2@h\"\nno = \"http://me:hunter2@h\"\nlisten = \"http://me:hunter2@h\"\n";
+    write(
+        "t.toml",
+        &format!("{setting}[upstreams.x]\nurl = \"me:hunter2@h\"\nhttp2 = \"http://hunter2@h\"\n"),
+    );
+    write(
+        "in.ndjson",
+        "{\"url\":\"http://me:hunter2@h/x\",\"body\":{}}\n{\"url\":\"http://me:hunter2 é@h/x\",\"body\":{}}\n",
+    );
+    let url = "http://me:hunter2@127.0.0.1:1";
+    for command in [
+        &["serve", "--upstream", url][..],
+        &["serve", "--upstream", "me:hunter2@h"],
+        &["serve", "--listen", url],
+        &["serve", "--admin", url],
+        &["serve", "--admin", "off", "--ledger", "postgre://me:hunter2@h/db"],
+        &[
+            "serve",
+            "--admin",
+            "off",
+            "--ledger",
+            "postgres://me:hunter2@h:99999/db",
+        ],
+        &["serve", "--config", "t.toml"],
+        &["config", "check", "t.toml"],
+        &["config", "show", "--config", "t.toml"],
+        &["doubts", "list", "--admin", url],
+        &["doubts", "list", "--ledger", "postgres://me:hunter2@127.0.0.1:1/db"],
+        &["probe", url],
+        &["submit", "in.ndjson"],
+        &["submit", "in.ndjson", "--to", url],
+        &["explain", url],
+    ] {
+        let out = tiebreak(folder.path(), command);
+        let told = text(&out.stdout) + &text(&out.stderr);
+        assert_ne!(out.status.code(), Some(0), "{command:?}: {told}");
+        assert!(!told.contains("hunter2"), "{command:?}: {told}");
+    }
+    // What was said of the lines is in files, too.
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let known = ["t.toml", "in.ndjson"].iter().any(|name| path.ends_with(name));
+        assert!(
+            known || !String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains("hunter2"),
+            "{path:?}"
+        );
+    }
+}

@@ -137,6 +137,7 @@ async fn requests_share_one_connection_and_wait_for_their_places() {
     for (n, write) in writes.collect::<Vec<_>>().into_iter().enumerate() {
         let got = write.await.unwrap();
         assert_eq!((got.outcome(), &got.content[..]), ("applied", n.to_string().as_bytes()));
+        assert_eq!(got.field("via"), "2 tiebreak");
     }
     // A write takes a new connection where it has heard nothing for a second: on a busy machine there may be several.
     let connections = seen.connections.load(Ordering::Acquire);

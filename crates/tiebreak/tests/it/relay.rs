@@ -14,6 +14,8 @@ pub struct Relay {
     pub lose_after: Arc<AtomicI64>,
     /// Nothing passes, and nobody is told: what is on its way is lost.
     pub cut: Arc<AtomicBool>,
+    /// On so many connections, counted from the first, nothing passes any more, and they stay open: packets vanish.
+    pub frozen: Arc<AtomicU64>,
     /// So many milliseconds each part of an answer takes longer.
     pub delay: Arc<AtomicU64>,
 }
@@ -26,10 +28,18 @@ impl Relay {
         let lose = Arc::clone(&lose_after);
         let cut = Arc::new(AtomicBool::new(false));
         let no_more = Arc::clone(&cut);
+        let frozen = Arc::new(AtomicU64::new(0));
+        let freezes = Arc::clone(&frozen);
         let delay = Arc::new(AtomicU64::new(0));
         let later = Arc::clone(&delay);
         tokio::spawn(async move {
+            let mut number = 0;
             while let Ok((client, _)) = listener.accept().await {
+                let frozen = Frozen {
+                    until: Arc::clone(&freezes),
+                    number,
+                };
+                number += 1;
                 let (to, lose, cut) = (to.clone(), Arc::clone(&lose), Arc::clone(&no_more));
                 let delay = Arc::clone(&later);
                 tokio::spawn(async move {
@@ -37,7 +47,7 @@ impl Relay {
                         return;
                     }
                     if let Ok(server) = TcpStream::connect(to).await {
-                        relay(client, server, lose, cut, delay).await;
+                        relay(client, server, lose, cut, frozen, delay).await;
                     }
                 });
             }
@@ -46,7 +56,23 @@ impl Relay {
             authority,
             lose_after,
             cut,
+            frozen,
             delay,
+        }
+    }
+}
+
+/// Whether one connection is frozen.
+#[derive(Clone)]
+struct Frozen {
+    until: Arc<AtomicU64>,
+    number: u64,
+}
+
+impl Frozen {
+    async fn hold(&self) {
+        if self.number < self.until.load(Ordering::Acquire) {
+            std::future::pending::<()>().await;
         }
     }
 }
@@ -56,14 +82,16 @@ async fn relay(
     server: TcpStream,
     lose: Arc<AtomicI64>,
     cut: Arc<AtomicBool>,
+    frozen: Frozen,
     delay: Arc<AtomicU64>,
 ) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    let cut_up = Arc::clone(&cut);
+    let (cut_up, frozen_up) = (Arc::clone(&cut), frozen.clone());
     let up = tokio::spawn(async move {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(n @ 1..) = from_client.read(&mut buffer).await {
+            frozen_up.hold().await;
             if cut_up.load(Ordering::Acquire) || to_server.write_all(&buffer[..n]).await.is_err() {
                 break;
             }
@@ -72,6 +100,7 @@ async fn relay(
     });
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(n) = from_server.read(&mut buffer).await {
+        frozen.hold().await;
         if n == 0 {
             break;
         }

@@ -2,7 +2,7 @@
 // The drawing is there already; this reads it, once it is on the screen. Each change is made in one animation frame and reads no
 // layout.
 "use strict";
-requestAnimationFrame(() => setTimeout(() => {
+painted.then(() => {
   const svg = document.getElementById("map");
   const frame = svg.parentElement;
   const scene = svg.querySelector(".scene");
@@ -84,10 +84,12 @@ requestAnimationFrame(() => setTimeout(() => {
     view.y = y - (y - view.y) * (k / view.k);
     view.k = k; moved = true; ask();
   };
+  // As it is drawn before any script runs. Where nobody could read the whole, the style sheet shows its middle; here it is the
+  // part where one is.
+  const narrow = matchMedia("(max-width: 56rem), (max-height: 44rem)");
   const begin = () => {
-    fit();
-    // Smaller than this nobody can read it: show a part instead, with where one is in the middle.
-    if (view.k < 0.55) centre(here || bySlug.get("409"), 0.72);
+    if (narrow.matches) centre(here || { x: WIDTH / 2, y: HEIGHT / 2 }, 0.72);
+    else fit();
   };
   const show = (node) => {
     const x = node.x * view.k + view.x, y = node.y * view.k + view.y, edge = 60;
@@ -98,7 +100,7 @@ requestAnimationFrame(() => setTimeout(() => {
     size = { width: entry.contentRect.width, height: entry.contentRect.height };
     svg.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
     if (!known) { known = true; begin(); }
-  }).observe(svg);
+  }).observe(frame);
 
   // Neighbours.
   let lit = [], lighted = null;
@@ -287,4 +289,4 @@ requestAnimationFrame(() => setTimeout(() => {
     }
   });
   ask();
-}));
+});

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `address` | where to listen |
+//! | `full` | connections over a bound: counted and told |
 //! | `connection` | one connection: which HTTP it speaks |
 //! | `guard` | its bytes: heads held back until they are judged, slow clients given up |
 //! | `tls`, `identity` | TLS, with files that are read anew when they change; who a client is by its certificate |
@@ -12,6 +13,7 @@ mod address;
 mod chunks;
 mod connection;
 mod framing;
+mod full;
 mod guard;
 mod identity;
 mod tls;
@@ -29,6 +31,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::address::Address;
 use self::address::{Listener, Stream};
+use self::full::{Full, Refusals};
 pub(crate) use self::identity::Identity;
 pub(crate) use self::tls::{ClientAuth, Clients, Tls};
 use super::forwarding::Peer;
@@ -89,6 +92,7 @@ pub(super) async fn serve(listeners: Listeners, gateway: Arc<Gateway>, mut stop:
     let total = Arc::new(Semaphore::new(gateway.limits.max_connections));
     let places = Places::new(gateway.limits.max_connections_per_address);
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
+    let refusals = Refusals::default();
     let workers: Vec<Worker> = (0..gateway.workers()).map(|n| worker(n, &gateway, &stop)).collect();
     let (queue, mut accepted) = mpsc::channel(16);
     let accepting: Vec<_> = listeners
@@ -109,11 +113,12 @@ pub(super) async fn serve(listeners: Listeners, gateway: Arc<Gateway>, mut stop:
         };
         let place = match place(&total, &places, &stream) {
             Ok(place) => place,
-            Err(why) => {
+            Err(full) => {
+                refusals.refused(&gateway, full);
                 // Over TLS there is nobody yet to say it to.
                 if let (None, Ok(permit)) = (&gateway.tls, Arc::clone(&turned_away).try_acquire_owned()) {
                     tokio::spawn(async move {
-                        turn_away(stream, why).await;
+                        turn_away(stream, full.why()).await;
                         drop(permit);
                     });
                 }
@@ -160,14 +165,10 @@ async fn accept(listener: Listener, queue: mpsc::Sender<Stream>) {
     }
 }
 
-fn place(total: &Arc<Semaphore>, places: &Arc<Places<IpAddr>>, stream: &Stream) -> Result<Placed, &'static str> {
-    let _total = Arc::clone(total).try_acquire_owned().map_err(
-        |_| "as many clients are connected as this gateway takes; close idle connections, or try again later",
-    )?;
+fn place(total: &Arc<Semaphore>, places: &Arc<Places<IpAddr>>, stream: &Stream) -> Result<Placed, Full> {
+    let _total = Arc::clone(total).try_acquire_owned().map_err(|_| Full::All)?;
     let _address = match stream {
-        Stream::Tcp(_, from) => Some(places.take(*from).ok_or(
-            "as many connections from your address are open as this gateway takes; close some, or try again later",
-        )?),
+        Stream::Tcp(_, from) => Some(places.take(*from).ok_or(Full::Address(*from))?),
         Stream::Unix(_) => None,
     };
     Ok(Placed { _total, _address })

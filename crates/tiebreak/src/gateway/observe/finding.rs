@@ -215,6 +215,7 @@ impl Finding {
             | Event::LaneFull
             | Event::Turn(_)
             | Event::Claimed { .. }
+            | Event::Passed
             | Event::NotSent(_)
             | Event::Fetched { .. }
             | Event::Unreadable(_)
