@@ -54,6 +54,18 @@ pub enum LedgerError {
         /// The newest version that this build reads.
         known: u32,
     },
+    /// It is shared, and its tables were made by an older Tiebreak.
+    #[error(
+        "open the ledger {path}: its tables are of version {found}, this Tiebreak needs {needed}; bring them up to date with `tiebreak ledger migrate`"
+    )]
+    Older {
+        /// Where it is.
+        path: String,
+        /// The version found.
+        found: u32,
+        /// The version that this build needs.
+        needed: u32,
+    },
     /// It is not a ledger, or damaged.
     #[error("read the ledger: {0}; keep the file, restore a copy of it, or start with another --ledger")]
     Damaged(String),

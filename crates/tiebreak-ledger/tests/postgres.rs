@@ -10,5 +10,7 @@ mod check;
 mod cluster;
 #[path = "postgres/contract.rs"]
 mod contract;
+#[path = "postgres/held_up.rs"]
+mod held_up;
 #[path = "postgres/holdings.rs"]
 mod holdings;

@@ -38,6 +38,8 @@ pub enum Sabotage {
     NothingSuspect,
     /// The shared database grants claims of writes that are in doubt.
     DoubtsForgotten,
+    /// The shared database makes what a process has sent before it began the session that it uses now.
+    OldStatementsMade,
     /// The shared database forgets what it committed last when it stops.
     CommitsForgotten,
 }

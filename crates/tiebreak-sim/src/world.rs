@@ -8,6 +8,7 @@ use tiebreak_client::clock::Clock;
 use tiebreak_core::time::Time;
 use tiebreak_ledger::memory::MemoryLedger;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::dice::Dice;
@@ -28,6 +29,9 @@ const BEGIN: Time = Time(1_800_000_000_000);
 /// No run takes longer than this, in virtual time.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
+/// When no caller waits any more, a fleet gives back what it has taken within this.
+const REST: Duration = Duration::from_secs(30);
+
 /// What a run left.
 #[derive(Debug)]
 pub struct Run {
@@ -43,6 +47,8 @@ pub struct Run {
     pub ended: bool,
     /// What contradicts itself in the database in the end.
     pub contradictions: Vec<String>,
+    /// What is still taken in the database long after the last caller came to its end.
+    pub kept: Vec<String>,
 }
 
 /// Where the record of writes is kept.
@@ -92,14 +98,15 @@ pub fn run(scenario: &Scenario, seed: u64) -> Run {
 
 async fn live(scenario: Scenario, seed: u64) -> Run {
     let world = World::new(scenario, seed);
-    let mut helpers = vec![
+    let mut troubles = vec![
         tokio::spawn(outages(Arc::clone(&world))),
         tokio::spawn(around(Arc::clone(&world))),
     ];
+    let mut restarting = Vec::new();
     for host in 0..world.hosts.len() {
         world.start(host).await;
-        helpers.push(tokio::spawn(restarts(Arc::clone(&world), host)));
-        helpers.push(tokio::spawn(cuts(Arc::clone(&world), host)));
+        restarting.push(tokio::spawn(restarts(Arc::clone(&world), host)));
+        troubles.push(tokio::spawn(cuts(Arc::clone(&world), host)));
     }
     let mut tasks = Vec::new();
     for n in 0..world.scenario.writers {
@@ -111,11 +118,11 @@ async fn live(scenario: Scenario, seed: u64) -> Run {
         }
     };
     let ended = tokio::time::timeout(LONGEST, all).await.is_ok();
-    for helper in helpers {
-        helper.abort();
-    }
+    troubles.iter().for_each(JoinHandle::abort);
     // What is late still arrives.
     tokio::time::sleep(LATE * 2).await;
+    let kept = world.rests().await;
+    restarting.iter().for_each(JoinHandle::abort);
     for path in SHARED {
         if let Some(last) = world.wire.origin().fields(path) {
             world.trace.note(Event::Looked(path.to_owned(), last));
@@ -131,6 +138,7 @@ async fn live(scenario: Scenario, seed: u64) -> Run {
             Store::Own(_) => Vec::new(),
             Store::Shared(database, _) => database.tables().check(),
         },
+        kept,
     }
 }
 
@@ -180,6 +188,22 @@ impl World {
             scenario,
         };
         Arc::new(world)
+    }
+
+    /// Waits until nothing is taken in the database of a fleet, which everybody reaches again. Returns what still is after [`REST`].
+    async fn rests(&self) -> Vec<String> {
+        let Store::Shared(database, _) = &self.store else {
+            return Vec::new();
+        };
+        database.heal();
+        let begun = Instant::now();
+        loop {
+            let kept = database.tables().kept();
+            if kept.is_empty() || begun.elapsed() > REST {
+                return kept;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     pub(crate) fn lock_writes(&self) -> MutexGuard<'_, Vec<Write>> {

@@ -40,11 +40,11 @@ pub type PgLedger = SharedLedger<Postgres>;
 pub struct Postgres(Connector);
 
 impl PgLedger {
-    /// Opens the ledger at `address`, making or updating its tables, and puts in doubt what processes whose lease ran out
+    /// Opens the ledger at `address`, making its tables if there are none, and puts in doubt what processes whose lease ran out
     /// had claimed.
     ///
     /// # Errors
-    /// [`LedgerError::Newer`] or [`LedgerError::Damaged`] if the tables are not of this version, [`LedgerError::Unavailable`]
+    /// [`LedgerError::Newer`] or [`LedgerError::Older`] if the tables are not of this version, [`LedgerError::Unavailable`]
     /// if the database cannot be used.
     pub async fn open(address: Address, options: Options) -> Result<PgLedger, LedgerError> {
         let connector = Connector::new(address)?;
@@ -55,7 +55,7 @@ impl PgLedger {
                 .await
                 .map_err(late)??;
             let address = &connector.address;
-            schema::migrate(&client, &address.schema, &address.to_string()).await?;
+            schema::prepare(&client, &address.schema, &address.to_string()).await?;
             Ok(Postgres(connector))
         };
         SharedLedger::on_thread("ledger-pg", prepared, options).await
@@ -82,8 +82,8 @@ impl Database for Postgres {
     type Keeping = KeepSession;
     type Reading = ReadSession;
 
-    async fn writing(&self) -> Asked<Session> {
-        Session::begin(self.0.ready(None).await?).await
+    async fn writing(&self, owner: i64) -> Asked<Session> {
+        Session::begin(self.0.ready(None).await?, owner).await
     }
 
     async fn keeping(&self, hint: Arc<Notify>) -> Asked<KeepSession> {

@@ -6,12 +6,13 @@ use tiebreak_core::delivery::Unknown;
 use tiebreak_core::time::Time;
 use tokio_postgres::Client;
 
+use super::connect::Connected;
 use super::error::trouble;
 use crate::shared::{Asked, Keeping, Options};
 use crate::words::{CLAIMED, DOUBTED, unknown};
 
 /// A session of the keeper.
-pub struct KeepSession(pub(super) Client);
+pub struct KeepSession(pub(super) Connected);
 
 impl Keeping for KeepSession {
     fn is_closed(&self) -> bool {

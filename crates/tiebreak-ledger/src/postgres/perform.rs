@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tiebreak_core::record::{Claim, Record, WriteId};
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row};
 
 use super::arrays::{self, Amends, Asks, Claims, Doubts, Pairs, Passes, Resolves, Settles};
+use super::connect::Connected;
 use super::error::trouble;
 use super::row;
 use super::statements::{self, ONE_PLAN};
@@ -18,8 +19,11 @@ use crate::words::parse_resolver;
 
 /// A session of the writer.
 pub struct Session {
-    client: Client,
+    client: Connected,
     writing: statements::Writing,
+    owner: i64,
+    /// Which of its owner's.
+    number: i64,
 }
 
 impl Writing for Session {
@@ -27,9 +31,9 @@ impl Writing for Session {
         self.client.is_closed()
     }
 
-    async fn perform(&self, owner: i64, jobs: &[Job]) -> Asked<Done> {
+    async fn perform(&self, jobs: &[Job]) -> Asked<Done> {
         // A dozen statements on their way at once make a large future.
-        Box::pin(self.perform_together(owner, jobs)).await
+        Box::pin(self.perform_together(jobs)).await
     }
 
     async fn standing(&self, ids: &[WriteId]) -> Asked<HashMap<WriteId, Standing>> {
@@ -63,23 +67,32 @@ fn standing(row: &Row) -> Result<Standing, LedgerError> {
 }
 
 impl Session {
-    pub(super) async fn begin(client: Client) -> Asked<Session> {
+    pub(super) async fn begin(client: Connected, owner: i64) -> Asked<Session> {
         client.batch_execute(ONE_PLAN).await.map_err(trouble)?;
         let writing = statements::Writing::prepare(&client).await?;
-        Ok(Session { client, writing })
+        let begun = client.query_opt(&writing.succeed, &[&owner]).await.map_err(trouble)?;
+        Ok(Session {
+            // An owner that was declared dead has no row, and claims nothing.
+            number: begun.map_or(0, |row| row.get(0)),
+            client,
+            writing,
+            owner,
+        })
     }
 
-    async fn perform_together(&self, owner: i64, jobs: &[Job]) -> Asked<Done> {
-        let (client, writing) = (&self.client, &self.writing);
+    async fn perform_together(&self, jobs: &[Job]) -> Asked<Done> {
+        let (client, writing, owner) = (&*self.client, &self.writing, self.owner);
         let (claims, amends, retakes) = (Claims::of(jobs), Amends::of(jobs), Amends::retaken(jobs));
         let (settles, doubts, resolves) = (Settles::of(jobs), Doubts::of(jobs), Resolves::of(jobs));
         let (releases, back) = (Pairs::released(jobs), Pairs::back(jobs));
         let (asks, passes) = (Asks::of(jobs), Passes::of(jobs));
         let own: [&(dyn ToSql + Sync); 1] = [&owner];
+        let numbered: [&(dyn ToSql + Sync); 2] = [&owner, &self.number];
         // Polled in this order, hence sent in this order, each whether or not the one before it was answered.
         let (
             begun,
             alive,
+            current,
             redoubted,
             unclaimed,
             resolved,
@@ -96,6 +109,7 @@ impl Session {
             biased;
             client.batch_execute("BEGIN"),
             client.query(&writing.alive, &own),
+            client.query(&writing.current, &numbered),
             back.put_back(client, &writing.redoubt, owner),
             back.put_back(client, &writing.unclaim, owner),
             resolves.run(client, &writing.resolve),
@@ -115,6 +129,7 @@ impl Session {
             alive: !alive.map_err(trouble)?.is_empty(),
             ..Done::default()
         };
+        current.map_err(trouble)?;
         for put_back in [redoubted, unclaimed] {
             put_back?;
         }

@@ -3,8 +3,9 @@
 use tiebreak_core::key::KeyTrace;
 use tiebreak_core::record::{Record, Sought, WriteId};
 use tiebreak_core::time::Time;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
+use super::connect::Connected;
 use super::error::trouble;
 use super::row::millis;
 use super::{arrays, check, row, searching, statements};
@@ -15,12 +16,12 @@ use crate::{LedgerError, MAX_PAGE, Resolution, Stats};
 
 /// A session for readers.
 pub struct ReadSession {
-    pub(super) client: Client,
+    pub(super) client: Connected,
     pub(super) reading: statements::Reading,
 }
 
 impl ReadSession {
-    pub(super) async fn begin(client: Client) -> Asked<ReadSession> {
+    pub(super) async fn begin(client: Connected) -> Asked<ReadSession> {
         let reading = statements::Reading::prepare(&client).await?;
         Ok(ReadSession { client, reading })
     }

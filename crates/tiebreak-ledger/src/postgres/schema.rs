@@ -1,4 +1,5 @@
-//! The tables, and how an older database is brought up to them.
+//! The tables, and how an older database is brought up to them: when an operator says so, since gateways of the older version cannot
+//! connect anew from then on.
 //!
 //! One row per write, found by its id. `slot` holds the key for as long as the row holds it: what expired gives it up to
 //! its successor, which a unique index makes one step; another keeps a key that cannot be guessed one caller's. The other indexes are partial and small: what is claimed (by
@@ -11,8 +12,9 @@ use crate::LedgerError;
 use crate::shared::Trouble;
 
 /// The version of the tables below.
-pub(super) const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 2;
 
+/// Version 1.
 const TABLES: &str = "
 CREATE TABLE ledger (version integer NOT NULL);
 CREATE SEQUENCE fences;                       -- one for all gateways, so that fences grow across them
@@ -85,6 +87,11 @@ CREATE TABLE lane_waits (
 INSERT INTO ledger VALUES (1);
 ";
 
+/// Version 2: what a process has sent in an earlier session is not made any more.
+const SESSIONS: &str = "
+ALTER TABLE owners ADD COLUMN session bigint NOT NULL DEFAULT 0; -- the number of the last one in which it makes changes
+";
+
 /// The version of the tables in the schema that the session uses; 0 if there are none.
 pub(super) async fn version(client: &Client) -> Result<i32, Trouble> {
     let there = "SELECT to_regclass('ledger') IS NOT NULL AND to_regclass('writes') IS NOT NULL";
@@ -99,7 +106,7 @@ pub(super) async fn version(client: &Client) -> Result<i32, Trouble> {
     Ok(row.get(0))
 }
 
-/// Refuses tables that another Tiebreak has written.
+/// Refuses tables of another version.
 pub(super) fn check(found: i32, shown: &str) -> Result<(), LedgerError> {
     if found == VERSION {
         return Ok(());
@@ -111,9 +118,19 @@ pub(super) fn check(found: i32, shown: &str) -> Result<(), LedgerError> {
             known: VERSION.unsigned_abs(),
         });
     }
-    Err(LedgerError::Damaged(format!(
-        "the tables in {shown} are of version {found}, this Tiebreak needs {VERSION}; run `tiebreak ledger migrate`"
-    )))
+    Err(LedgerError::Older {
+        path: shown.to_owned(),
+        found: found.unsigned_abs(),
+        needed: VERSION.unsigned_abs(),
+    })
+}
+
+/// Makes the tables if there are none; refuses those of another version.
+pub(super) async fn prepare(client: &Client, schema: &str, shown: &str) -> Result<(), Trouble> {
+    match version(client).await? {
+        0 => migrate(client, schema, shown).await.map(drop),
+        found => check(found, shown).map_err(Trouble::Rule),
+    }
 }
 
 /// Makes the tables in `schema`, or brings those that are there up to date, in one transaction. Returns the version before.
@@ -131,10 +148,11 @@ pub(super) async fn migrate(client: &Client, schema: &str, shown: &str) -> Resul
     for version in found..VERSION {
         match version {
             0 => script.push_str(TABLES),
+            1 => script.push_str(SESSIONS),
             other => unreachable!("version {other} is not older than {VERSION}"),
         }
     }
-    script.push_str("COMMIT;");
+    script.push_str(&format!("UPDATE ledger SET version = {VERSION}; COMMIT;"));
     let done = client.batch_execute(&script).await;
     if let Err(error) = done {
         let _ended = client.batch_execute("ROLLBACK").await;

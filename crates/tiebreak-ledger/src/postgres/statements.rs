@@ -19,6 +19,14 @@ pub(super) const ONE_PLAN: &str =
 /// this lock. Without the row the statements below claim nothing.
 const ALIVE: &str = "SELECT owner FROM owners WHERE owner = $1 FOR KEY SHARE";
 
+/// A session of the writer begins: it waits for the lock above, hence for what the last session has begun.
+const SUCCEED: &str = "
+UPDATE owners SET session = session + 1 WHERE owner = (SELECT owner FROM owners WHERE owner = $1 FOR UPDATE)
+RETURNING session";
+
+/// Fails, and with it the whole transaction, in a session that was succeeded. The lock above is held: from here on it cannot be.
+const CURRENT: &str = "SELECT 1 / (session = $2)::int FROM owners WHERE owner = $1";
+
 /// What expired gives its key up first; the counts make sure of the order. Sorted by key, so that two gateways
 /// never wait for each other in a circle.
 const CLAIM: &str = "
@@ -185,7 +193,9 @@ fn standing() -> String {
 
 /// The statements of the writer, prepared in its session.
 pub(super) struct Writing {
+    pub(super) succeed: Statement,
     pub(super) alive: Statement,
+    pub(super) current: Statement,
     pub(super) claim: Statement,
     pub(super) amend: Statement,
     pub(super) settle: Statement,
@@ -205,7 +215,9 @@ impl Writing {
     pub(super) async fn prepare(client: &Client) -> Result<Writing, Trouble> {
         let prepare = async |text: &str| client.prepare(text).await.map_err(trouble);
         Ok(Writing {
+            succeed: prepare(SUCCEED).await?,
             alive: prepare(ALIVE).await?,
+            current: prepare(CURRENT).await?,
             claim: prepare(CLAIM).await?,
             amend: prepare(AMEND).await?,
             settle: prepare(SETTLE).await?,

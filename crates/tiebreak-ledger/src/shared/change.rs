@@ -116,6 +116,16 @@ impl Change {
         }
     }
 
+    /// The claim that it is about has this fence now.
+    pub(super) fn renumber(&mut self, now: Fence) {
+        match self {
+            Change::Amend(_, fence, ..) | Change::Settle(_, fence, ..) => *fence = now,
+            Change::Doubt(_, fence, ..) | Change::Release(_, fence, _) => *fence = now,
+            Change::Claim(..) | Change::Retake(..) | Change::Resolve(..) | Change::PutBack(..) => {}
+            Change::Ask(..) | Change::Pass { .. } => {}
+        }
+    }
+
     /// Answers with `error`, once.
     pub(super) fn fail(&mut self, error: LedgerError) {
         match self {

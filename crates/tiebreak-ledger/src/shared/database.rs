@@ -92,8 +92,9 @@ pub trait Database: Send + Sync + 'static {
     /// A session of readers.
     type Reading: Reading;
 
-    /// A new session for changes.
-    fn writing(&self) -> impl Future<Output = Asked<Self::Writing>> + Send;
+    /// A new session for the changes of `owner`. It succeeds the earlier ones of this owner: what they have sent and is not made
+    /// yet, is never made any more, so that no statement that was held up on its way takes what nobody knows of.
+    fn writing(&self, owner: i64) -> impl Future<Output = Asked<Self::Writing>> + Send;
 
     /// A new session to keep the process alive; `hint` is told when a lane may have been handed to somebody.
     fn keeping(&self, hint: Arc<Notify>) -> impl Future<Output = Asked<Self::Keeping>> + Send;
@@ -108,8 +109,8 @@ pub trait Writing: Send + Sync {
     fn is_closed(&self) -> bool;
 
     /// Makes `jobs`, which are about different subjects, in one transaction: endings first, then claims, then lanes that are given up, then
-    /// lanes that are asked for. An owner whose row is gone claims nothing.
-    fn perform(&self, owner: i64, jobs: &[Job]) -> impl Future<Output = Asked<Done>> + Send;
+    /// lanes that are asked for. An owner whose row is gone claims nothing, and a session that was succeeded changes nothing.
+    fn perform(&self, jobs: &[Job]) -> impl Future<Output = Asked<Done>> + Send;
 
     /// How the records with these ids stand.
     fn standing(&self, ids: &[WriteId]) -> impl Future<Output = Asked<HashMap<WriteId, Standing>>> + Send;

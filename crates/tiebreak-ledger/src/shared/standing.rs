@@ -23,6 +23,8 @@ pub(super) enum Answer {
     Granted(Fence),
     /// It was made; its answer was lost.
     Made,
+    /// It was not made: the claim has this fence now, given out to an amendment of this process whose answer was lost.
+    Under(Fence),
     /// It was not made, and nothing about this write's own record stands against it.
     Free,
     /// It was not made.
@@ -51,6 +53,8 @@ pub(super) fn explain(
     let claimed_here = standing.owner == Some(owner) && record.state == State::Claimed;
     let differs = |fence: &Fence| match record.fence == *fence {
         true => Answer::Refused(LedgerError::NotFound(id)),
+        // Whoever amended it was told that this is not known, and goes by the fence before.
+        false if claimed_here && ours == Some(*fence) && record.fence > *fence => Answer::Under(record.fence),
         false => Answer::Refused(LedgerError::Fenced(id)),
     };
     match change {
@@ -87,5 +91,69 @@ pub(super) fn explain(
         Change::Resolve(..) | Change::PutBack(..) | Change::Ask(..) | Change::Pass { .. } => {
             Answer::Refused(LedgerError::NotFound(id))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tiebreak_core::caller::CallerId;
+    use tiebreak_core::fingerprint::{Digest, Fingerprint};
+    use tiebreak_core::record::{Claim, WriteId};
+    use tiebreak_core::time::Time;
+
+    use super::*;
+
+    const ID: WriteId = WriteId([1; 16]);
+
+    /// It is claimed by process 7 under this fence.
+    fn claimed(fence: u64) -> Standing {
+        let claim = Claim {
+            id: ID,
+            key: None,
+            trace: None,
+            caller: CallerId(Digest([1; 32])),
+            fingerprint: Fingerprint(Digest([1; 32])),
+            method: "PUT".into(),
+            target: "/".into(),
+            lanes: vec![],
+            attempt: 2,
+            held: None,
+            at: Time(0),
+            expires: None,
+        };
+        let record = Record {
+            claim,
+            fence: Fence(fence),
+            state: State::Claimed,
+        };
+        Standing {
+            record,
+            owner: Some(7),
+            resolved_by: None,
+        }
+    }
+
+    /// Else the claim would be open for as long as its process lives.
+    #[test]
+    fn what_an_amendment_of_which_nobody_heard_did_is_taken_into_account() {
+        let release = Change::Release(ID, Fence(3), None);
+        let ours = Some(Fence(3));
+        let under = explain(&release, false, 7, ours, Some(&claimed(4)));
+        assert_eq!(under, Answer::Under(Fence(4)));
+    }
+
+    #[test]
+    fn an_old_fence_changes_nothing() {
+        let release = Change::Release(ID, Fence(3), None);
+        let fenced = Answer::Refused(LedgerError::Fenced(ID));
+        let heard = Some(Fence(4));
+        assert_eq!(explain(&release, false, 7, heard, Some(&claimed(4))), fenced);
+        assert_eq!(explain(&release, false, 7, None, Some(&claimed(4))), fenced);
+        let ours = Some(Fence(3));
+        assert_eq!(
+            explain(&release, false, 8, ours, Some(&claimed(4))),
+            fenced,
+            "another process has it"
+        );
     }
 }

@@ -127,6 +127,7 @@ impl<D: Database> Writer<D> {
         let owner = self.shared.tenure().owner;
         if owner != self.owner {
             self.owner = owner;
+            self.session = None;
             self.open.clear();
         }
     }
@@ -134,7 +135,10 @@ impl<D: Database> Writer<D> {
     async fn session(&mut self) -> Asked<()> {
         if self.session.as_ref().is_none_or(Writing::is_closed) {
             self.session = None;
-            self.session = Some(self.shared.database.writing().await?);
+            let session = self.shared.database.writing(self.owner);
+            // What the last session left unfinished may have to end first.
+            let session = tokio::time::timeout(SILENCE * 2, session).await;
+            self.session = Some(session.map_err(|_| Trouble::silent())??);
         }
         Ok(())
     }
@@ -152,7 +156,7 @@ impl<D: Database> Writer<D> {
                 ..Done::default()
             });
         }
-        let work = self.session_of()?.perform(self.owner, jobs);
+        let work = self.session_of()?.perform(jobs);
         tokio::time::timeout(SILENCE, work)
             .await
             .map_err(|_| Trouble::silent())?
@@ -330,6 +334,11 @@ impl<D: Database> Writer<D> {
                 (Change::Resolve(.., slot), Answer::Made) => {
                     let record = found.get(&id).map(|s| s.record.clone());
                     send(slot, record.ok_or(LedgerError::NotFound(id)));
+                }
+                (_, Answer::Under(fence)) => {
+                    self.open.entry(id).and_modify(|open| open.fence = fence);
+                    job.change.renumber(fence);
+                    again.push(job);
                 }
                 (change, Answer::Refused(error)) => {
                     if matches!(error, LedgerError::NotFound(_)) {

@@ -50,6 +50,10 @@ pub fn check(run: &Run) -> Vec<Violation> {
         promise: 3,
         what: format!("the database contradicts itself: {what}"),
     }));
+    found.extend(run.kept.iter().map(|what| Violation {
+        promise: 9,
+        what: format!("nobody writes any more, and {what}"),
+    }));
     if !run.ended {
         found.push(Violation {
             promise: 9,

@@ -148,6 +148,13 @@ impl SimDatabase {
         }
     }
 
+    /// It can be used again, from everywhere.
+    pub fn heal(&self) {
+        let mut reach = lock(&self.shared.reach);
+        reach.down = false;
+        reach.cut_off.clear();
+    }
+
     /// Nothing comes through between `host` and the database, until [`SimDatabase::join`].
     pub fn cut_off(&self, host: usize) {
         lock(&self.shared.reach).cut_off.insert(host);

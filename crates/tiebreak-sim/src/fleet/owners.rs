@@ -17,10 +17,26 @@ impl Tables {
             Owner {
                 lease_until,
                 late,
+                session: 0,
                 host,
             },
         );
         self.last_owner
+    }
+
+    /// A new session for the changes of `owner`; 0 if that is gone.
+    pub fn succeed(&mut self, owner: i64) -> u64 {
+        self.owners.get_mut(&owner).map_or(0, |owner| {
+            owner.session += 1;
+            owner.session
+        })
+    }
+
+    /// Whether what a session of `owner` has sent is still made: an owner that is gone changes nothing anyway.
+    #[must_use]
+    pub fn is_current(&self, owner: i64, session: u64) -> bool {
+        let succeeded = |owner: &Owner| owner.session > session;
+        self.sabotage == Sabotage::OldStatementsMade || !self.owners.get(&owner).is_some_and(succeeded)
     }
 
     /// Prolongs a lease, unless the owner is gone.
@@ -31,6 +47,7 @@ impl Tables {
             self.owners.entry(owner).or_insert(Owner {
                 lease_until,
                 late,
+                session: 0,
                 host,
             });
         }

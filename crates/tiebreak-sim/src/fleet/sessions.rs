@@ -13,15 +13,17 @@ use tiebreak_ledger::{LedgerError, Resolution, Stats};
 use tokio::sync::Notify;
 
 use super::link::{Link, SimDatabase};
-use super::tables::{Made, sent};
+use super::tables::{Made, Tables, sent};
 
 impl Database for SimDatabase {
-    type Writing = Link;
+    type Writing = WriteLink;
     type Keeping = Link;
     type Reading = Link;
 
-    async fn writing(&self) -> Asked<Link> {
-        self.connect().await
+    async fn writing(&self, owner: i64) -> Asked<WriteLink> {
+        let link = self.connect().await?;
+        let session = link.call(move |tables, _| tables.succeed(owner)).await?;
+        Ok(WriteLink { link, owner, session })
     }
 
     async fn keeping(&self, hint: Arc<Notify>) -> Asked<Link> {
@@ -34,32 +36,45 @@ impl Database for SimDatabase {
     }
 }
 
-impl Writing for Link {
+/// A session for the changes of one process.
+pub struct WriteLink {
+    link: Link,
+    owner: i64,
+    /// Which of that process.
+    session: u64,
+}
+
+impl Writing for WriteLink {
     fn is_closed(&self) -> bool {
-        Link::is_closed(self)
+        self.link.is_closed()
     }
 
-    async fn perform(&self, owner: i64, jobs: &[Job]) -> Asked<Done> {
-        let (jobs, database) = (sent(jobs), self.database.clone());
-        self.call(move |tables, now| {
+    async fn perform(&self, jobs: &[Job]) -> Asked<Done> {
+        let (jobs, database) = (sent(jobs), self.link.database.clone());
+        let (owner, session) = (self.owner, self.session);
+        let work = move |tables: &mut Tables, now| {
+            // Whoever sent it has begun another session, and waits for nothing in this one.
+            if !tables.is_current(owner, session) {
+                return Done::default();
+            }
             let Made { done, handed_over } = tables.perform(owner, &jobs, now);
             if handed_over {
                 database.notify();
             }
             done
-        })
-        .await
+        };
+        self.link.call(work).await
     }
 
     async fn standing(&self, ids: &[WriteId]) -> Asked<HashMap<WriteId, Standing>> {
         let ids = ids.to_vec();
-        self.call(move |tables, _| tables.standing(&ids)).await
+        self.link.call(move |tables, _| tables.standing(&ids)).await
     }
 
     async fn taken_by(&self, claims: &[&Claim]) -> Asked<Vec<Option<Record>>> {
         let sought: Vec<(Sought, Time)> = claims.iter().map(|c| (c.sought(), c.at)).collect();
-        self.call(move |tables, _| sought.iter().map(|(s, at)| tables.look_up(s, *at)).collect())
-            .await
+        let work = move |tables: &mut Tables, _| sought.iter().map(|(s, at)| tables.look_up(s, *at)).collect();
+        self.link.call(work).await
     }
 }
 

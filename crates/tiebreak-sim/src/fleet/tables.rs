@@ -36,6 +36,8 @@ pub(super) struct Row {
 pub(super) struct Owner {
     pub(super) lease_until: Time,
     pub(super) late: Duration,
+    /// The number of its last session for changes.
+    pub(super) session: u64,
     /// On which machine it runs; only the simulator knows.
     pub(super) host: usize,
 }
@@ -227,6 +229,25 @@ impl Tables {
             }
         }
         wrong
+    }
+
+    /// What is taken: claims, lanes, and places of those who wait for lanes. While nobody writes, there is nothing.
+    #[must_use]
+    pub fn kept(&self) -> Vec<String> {
+        let mut kept = Vec::new();
+        for row in self.rows.values().filter(|row| row.record.state == State::Claimed) {
+            kept.push(format!("{} is claimed by process {:?}", row.record.claim.id, row.owner));
+        }
+        for held in self.lanes.values().filter(|lane| lane.owner.is_some()) {
+            kept.push(format!(
+                "the lane of holding {:?} is held by process {:?}",
+                held.fence, held.owner
+            ));
+        }
+        for ((_, owner), ticket) in &self.waits {
+            kept.push(format!("process {owner} waits for a lane with ticket {ticket}"));
+        }
+        kept
     }
 
     /// What a process had claimed is in doubt.

@@ -52,8 +52,13 @@ fn a_doubt_that_is_forgotten_is_seen() {
 }
 
 #[test]
+fn what_an_old_statement_takes_is_seen() {
+    seen("fleet-tagless", Sabotage::OldStatementsMade);
+}
+
+#[test]
 fn a_commit_that_is_forgotten_is_seen() {
-    seen("fleet", Sabotage::CommitsForgotten);
+    seen("fleet-strangers", Sabotage::CommitsForgotten);
 }
 
 /// What the promises are about does happen.

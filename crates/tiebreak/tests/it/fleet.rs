@@ -135,7 +135,7 @@ async fn racing_edits_through_three_gateways_lose_nothing_and_keys_are_joined() 
     };
     assert!(said("check", &[]).contains("128 records, all in order"));
     assert!(said("stats", &["--json"]).contains("\"settled\":128,\"in_doubt\":0"));
-    assert!(said("migrate", &[]).contains("is of version 1 already"));
+    assert!(said("migrate", &[]).contains("is of version 2 already"));
     assert_eq!(said("purge", &[]), "0 records deleted\n");
     let lines = said("export", &[]);
     assert_eq!(lines.lines().count(), 128);
