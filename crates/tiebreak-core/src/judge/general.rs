@@ -460,7 +460,7 @@ fn asked_for(view: &View<'_, '_>, class: Class, remedy: Remedy, confidence: Conf
         ),
         _ => (
             demand.version.unwrap_or("if-match"),
-            "the request named a version, and another one stands",
+            "the version that the request named is not the current one",
         ),
     };
     let sent = view.asked.headers.get(place).and_then(|v| v.to_str().ok());
