@@ -4,7 +4,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 /// What stands for a value that is concealed.
-const CONCEALED: &str = "(concealed)";
+/// What stands for a concealed value.
+pub const CONCEALED: &str = "(concealed)";
 
 /// Words that speak of a secret, in the name of a query parameter or of a member.
 const WORDS: [&str; 15] = [

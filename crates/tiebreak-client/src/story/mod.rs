@@ -23,7 +23,7 @@ use tiebreak_core::exchange::Answer;
 use tiebreak_core::record::WriteId;
 use tiebreak_core::time::Time;
 
-pub use conceal::Conceal;
+pub use conceal::{CONCEALED, Conceal};
 pub use event::{Event, Judged, Told};
 pub(crate) use recorder::Recorder;
 use shelf::Shelf;

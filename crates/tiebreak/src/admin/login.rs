@@ -11,7 +11,7 @@ use maud::html;
 use serde::Deserialize;
 
 use super::guard::Guard;
-use crate::console::page::Page;
+use crate::console::page::{Page, code};
 
 /// `/login`.
 pub(super) fn routes(guard: Arc<Guard>) -> Router {
@@ -57,7 +57,7 @@ fn page(said: Option<&str>) -> Page<'static> {
                 input type="text" name="name" value="tiebreak" autocomplete="username" hidden;
                 label for="token" { "Token" }
                 input #token type="password" name="token" autocomplete="current-password" required autofocus aria-describedby="where";
-                p.soft #where { "It is in the file that " code { "--admin-token-file" } " names, on the machine where Tiebreak runs." }
+                p.hint #where { "It is in the file that " (code("--admin-token-file")) " names, on the machine where Tiebreak runs." }
                 p { button.primary type="submit" { "Sign in" } }
             }
         },

@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value, json};
 use tiebreak_client::story::{Event, Judged, Story, Told};
+use tiebreak_core::record::Held;
 use tiebreak_core::verdict::Confidence;
 
+use crate::console::page::count_of;
 /// A story.
 pub(crate) fn story(story: &Story) -> Value {
     let subject = &story.subject;
@@ -100,16 +102,25 @@ impl Said {
                 Said::new("turn", text, json!({ "etag": etag }))
             }
             Event::Claimed { attempt, fence, held } => {
-                let holding = held.as_ref().map_or_else(String::new, |h| format!(", holding {h}"));
+                let holding = held
+                    .as_deref()
+                    .map_or_else(String::new, |held| match Held::parse(held) {
+                        Some(Held { validator, .. }) => format!(", holding {}", Held { validator, new: false }),
+                        None => format!(", holding {held}"),
+                    });
                 let text = format!("its claim for attempt {attempt} is durable{holding}");
                 let members = json!({ "attempt": attempt, "fence": fence, "held": held });
                 Said::new("claimed", text, members)
             }
             Event::Merged(fields) => {
                 let text = match (fields.ours.len(), fields.theirs.len()) {
-                    (0, theirs) => format!("put onto a newer version, in which {theirs} fields had changed"),
+                    (0, theirs) => {
+                        let theirs = count_of(theirs as u64, "field", "fields");
+                        format!("put onto a newer version, in which {theirs} had changed")
+                    }
                     (ours, theirs) => {
-                        format!("{ours} changed fields merged with {theirs} that others changed meanwhile")
+                        let ours = count_of(ours as u64, "changed field", "changed fields");
+                        format!("{ours} merged with {theirs} that others changed meanwhile")
                     }
                 };
                 Said::new("merged", text, json!({ "ours": fields.ours, "theirs": fields.theirs }))

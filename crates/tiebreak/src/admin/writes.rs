@@ -78,7 +78,9 @@ impl Wanted {
                         .into(),
                 );
             };
-            let key = IdempotencyKey::new(key).map_err(|e| format!("failed to {e}"))?;
+            // As it stands in the field, or without its quotation marks; jobs have keys that no field could carry.
+            let key = IdempotencyKey::parse(key).or_else(|_| IdempotencyKey::new(key));
+            let key = key.map_err(|e| format!("failed to {e}"))?;
             let target = Target::parse(target).map_err(|e| format!("failed to {e}"))?;
             let method = method.to_ascii_uppercase();
             let scope = [target.authority(), method.as_str(), target.path()];

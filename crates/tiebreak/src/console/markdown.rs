@@ -3,6 +3,8 @@
 use maud::{Markup, PreEscaped};
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 
+use super::page::code;
+
 /// Renders `text`. A link to `name.md` leads to the page of that problem, any other is left as it is.
 pub(crate) fn render(text: &str) -> Markup {
     let mut out = String::with_capacity(text.len() * 3 / 2);
@@ -18,6 +20,7 @@ pub(crate) fn render(text: &str) -> Markup {
             Event::Start(Tag::CodeBlock(kind)),
         ],
         Event::End(TagEnd::CodeBlock) => vec![Event::End(TagEnd::CodeBlock), Event::Html("</div>".into())],
+        Event::Code(text) => vec![Event::InlineHtml(code(&text).into_string().into())],
         Event::Start(Tag::Link {
             link_type,
             dest_url,
@@ -62,6 +65,15 @@ mod tests {
         assert_eq!(
             html,
             "<a href=\"/terms/409\">a</a> <a href=\"/problems/stale\">b</a> <a href=\"/live\">c</a>"
+        );
+    }
+
+    #[test]
+    fn short_code_stays_in_one_line() {
+        let html = inline("`<a -i` `a long one that has to be broken`").into_string();
+        assert_eq!(
+            html,
+            "<code class=\"short\">&lt;a -i</code> <code>a long one that has to be broken</code>"
         );
     }
 

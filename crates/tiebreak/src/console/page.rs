@@ -85,6 +85,15 @@ impl IntoResponse for Page<'_> {
     }
 }
 
+/// So many characters of code fit into a line on a phone.
+const SHORT: usize = 20;
+
+/// Code within a text: what is short is not broken over two lines.
+pub(crate) fn code(text: &str) -> Markup {
+    let short = text.chars().count() <= SHORT;
+    html! { @if short { code.short { (text) } } @else { code { (text) } } }
+}
+
 /// A point in time; the script shows it in the reader's own time zone.
 pub(crate) fn moment(at: Time) -> Markup {
     let since = std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_millis(at.0));

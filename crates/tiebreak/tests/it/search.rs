@@ -56,8 +56,10 @@ async fn writes_are_found_by_what_one_knows_of_them() {
 
     let keyed = &all["writes"][2];
     let target = keyed["target"].as_str().unwrap();
-    let by_key = found(&mut console, &format!("key=order-17&method=PUT&target={target}")).await;
-    assert_eq!(by_key["writes"][0]["id"], keyed["id"], "{by_key:#}");
+    for key in ["order-17", "%22order-17%22"] {
+        let by_key = found(&mut console, &format!("key={key}&method=PUT&target={target}")).await;
+        assert_eq!(by_key["writes"][0]["id"], keyed["id"], "{by_key:#}");
+    }
     let other = found(&mut console, &format!("key=order-18&method=PUT&target={target}")).await;
     assert_eq!(other["writes"], json!([]));
     let id = keyed["id"].as_str().unwrap();

@@ -101,6 +101,7 @@ principal = "X-User"
         # volatile is not set                    # default
         # version is not set                     # default
         # natural_key is not set                 # default
+        # mark_reads is not set                  # default
         # lane is not set                        # default
         # principal is not set                   # default
         attempts = 3                             # file.toml:10

@@ -1,7 +1,7 @@
 // Plots that follow what happens: /api/live sends the last five minutes, then each second.
 "use strict";
 {
-  const SPAN = 300, BIN = 5, H = 180, LEFT = 44, RIGHT = 8, TOP = 10, BOTTOM = 24;
+  const SPAN = 300, BIN = 5, H = 180, LEFT = 56, RIGHT = 8, TOP = 10, BOTTOM = 24;
   // As wide as a plot is on the screen, so that its words are as large as any.
   let W = 600;
   const SVG = "http://www.w3.org/2000/svg";
@@ -48,7 +48,8 @@
     for (let at = now - SPAN; at <= now; at++) {
       const value = entry(at) ? pick(entry(at)) : gaps ? null : 0;
       if (value === null || value === undefined) { pen = gaps ? pen : "M"; continue; }
-      d += `${pen}${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
+      // One second alone is a dot.
+      d += `${pen}${x(at).toFixed(1)} ${y(value).toFixed(1)}${pen === "M" ? "h0" : ""}`;
       pen = "L";
     }
     svg.append(make("path", { class: `line ${name}`, d: d || "M0 0" }));

@@ -20,9 +20,14 @@ pub(crate) fn corner(terms: &Terms, at: usize) -> Markup {
     let rows = left.len().max(right.len()).max(1);
     let height = rows as f64 * STEP + 20.0;
     let middle = height / 2.0;
+    // A side where nothing is takes no room: on a phone the term itself would be out of sight.
+    let own = (width(term.title) / 2.0 + 10.0).round();
+    let from = if left.is_empty() { WIDTH / 2.0 - own } else { 0.0 };
+    let to = if right.is_empty() { WIDTH / 2.0 + own } else { WIDTH };
+    let half = left.is_empty() || right.is_empty();
     html! {
         div.wide tabindex="0" role="group" aria-label={"How " (term.title) " is connected"} {
-            svg.corner viewBox={"0 0 " (WIDTH) " " (height)} width=(WIDTH) height=(height) role="group" aria-label={(term.title) " and its neighbours"} {
+            svg.corner.half[half] viewBox={(from) " 0 " (to - from) " " (height)} width=(to - from) height=(height) role="group" aria-label={(term.title) " and its neighbours"} {
                 (arrow_heads())
                 @for (i, side) in [(0, &left), (1, &right)] {
                     @for (row, neighbour) in side.iter().enumerate() {

@@ -10,11 +10,14 @@ use axum::routing::get;
 use axum::{Form, Router};
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde_json::Value;
 use tiebreak_core::judge::Judge;
+use tiebreak_core::problem::{BASE, Kind};
 use tiebreak_core::verdict::{Class, Confidence, Evidence, Verdict};
 
 use crate::admin::Desk;
-use crate::console::page::{Page, sentence};
+use crate::console::page::{Page, code, sentence};
+use crate::console::problems;
 use crate::console::terms::Terms;
 use crate::explain::case::Case;
 use crate::explain::place::places;
@@ -82,7 +85,7 @@ async fn answer(State(desk): State<Arc<Desk>>, Form(mut asked): Form<Asked>) -> 
 fn page(asked: &Asked, told: Markup) -> Page<'static> {
     let content = html! {
         h1 { "Explain an answer" }
-        p.lead { "Paste the output of " code { "curl -i" } " or " code { "curl -v" } ", raw HTTP, a HAR file or JSON. It stays on this machine." }
+        p.lead { "Paste the output of " (code("curl -i")) " or " (code("curl -v")) ", raw HTTP, a HAR file or JSON. It stays on this machine." }
         (told)
         form.explain method="post" action="/explain" {
             label for="text" { "The answer" }
@@ -96,8 +99,8 @@ fn page(asked: &Asked, told: Markup) -> Page<'static> {
                     div { label for="path" { "Path or URL" } input #path name="path" size="28" placeholder="/items/7" value=(asked.path); }
                 }
             }
-            p {
-                button.primary type="submit" { "Explain" } " "
+            p.actions {
+                button.primary type="submit" { "Explain" }
                 button type="submit" name="example" value="1" formnovalidate { "Show me with the example" }
             }
         }
@@ -177,6 +180,7 @@ fn one(judge: &Judge, entry: Option<usize>, case: &Case, text: &str) -> Markup {
                 h3 { "Good to know" }
                 ul { @for note in &said.notes { li { (with_code(note)) } } }
             }
+            @if let Some(kind) = own_problem(case) { p.next { "What it means, and what to do: " a href={"/problems/" (kind.slug())} { (kind.title()) } } }
             @if let Some(term) = term_of(verdict.class) { p { "Read more: " a href={"/terms/" (term.slug)} { (term.title) } } }
         }
     }
@@ -224,7 +228,7 @@ fn evidence(verdict: &Verdict, text: &str) -> Markup {
 pub(super) fn with_code(text: &str) -> Markup {
     html! {
         @for (i, part) in text.split('`').enumerate() {
-            @if i % 2 == 1 { code { (part) } } @else { (part) }
+            @if i % 2 == 1 { (code(part)) } @else { (part) }
         }
     }
 }
@@ -269,6 +273,12 @@ fn sure(verdict: &Verdict) -> String {
         (None, Confidence::Medium) => "likely, by its wording".into(),
         (None, Confidence::Low) => "a guess".into(),
     }
+}
+
+/// Which of our own problems it is, if it is one.
+fn own_problem(case: &Case) -> Option<Kind> {
+    let document: Value = serde_json::from_slice(&case.response.content).ok()?;
+    problems::find(document["type"].as_str()?.strip_prefix(BASE)?)
 }
 
 /// The term that belongs to a class.
@@ -325,6 +335,19 @@ mod tests {
             shown.starts_with("a <mark title=\"Evidence 2\">&lt;mark&gt;<sup>2"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn our_own_problem_leads_to_its_page() {
+        let head = "HTTP/1.1 409 Conflict\nContent-Type: application/problem+json\n\n";
+        let html = explained(&format!(
+            "{head}{{\"type\":\"https://tiebreak.dev/problems/overlap\",\"status\":409}}"
+        ));
+        assert!(html.contains("href=\"/problems/overlap\""), "{html}");
+        let other = explained(&format!(
+            "{head}{{\"type\":\"https://a.example/overlap\",\"status\":409}}"
+        ));
+        assert!(!other.contains("/problems/"), "{other}");
     }
 
     #[test]

@@ -59,8 +59,8 @@ fn index() -> Response {
                             a.card href={"/terms/" (term.slug)} {
                                 span.card-title { (term.title) }
                                 span { (term.short) }
+                                (map::count(term))
                             }
-                            (map::count(term))
                         }
                     }
                 }

@@ -11,8 +11,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 use tiebreak_client::prover;
+use tiebreak_client::story::CONCEALED;
+use tiebreak_core::problem::Kind;
 use tiebreak_core::proof::Proof;
-use tiebreak_core::record::{Record, State, WriteId};
+use tiebreak_core::record::{Held, HeldValidator, Record, State, WriteId};
 use tiebreak_core::time::Time;
 use tiebreak_core::verdict::Class;
 use tiebreak_ledger::{Resolution, ResolvedBy};
@@ -20,7 +22,7 @@ use tiebreak_ledger::{Resolution, ResolvedBy};
 use super::explain::{term_of, with_code};
 use super::row::{path, refused_because};
 use crate::admin::{Desk, doubts, stories};
-use crate::console::page::{Page, moment, not_found, sentence};
+use crate::console::page::{Page, code, moment, not_found, sentence};
 use crate::console::problems;
 
 pub(super) fn routes() -> Router<Arc<Desk>> {
@@ -160,8 +162,9 @@ pub(super) fn content(known: &Known) -> Markup {
         div #story data-fresh[running(known)] {
             p.lead { (summary(known, told)) }
             (tags(known, told))
-            @if let Some(detail) = told.and_then(|t| t["detail"].as_str()) { p { (sentence(detail)) "." } }
+            @if let Some(detail) = told.and_then(|t| t["detail"].as_str()) { p { (with_code(&sentence(detail))) "." } }
             (what_to_do(told))
+            (check(known, told))
             (doubt(known))
             @for event in events.iter().filter(|e| e["what"] == "overlap") { (overlap(&event["conflicts"])) }
             section aria-labelledby="timeline" {
@@ -269,6 +272,18 @@ fn what_to_do(told: Option<&Value>) -> Markup {
     }
 }
 
+/// The way to a check that was not passed here, from wherever one reads this. A target with a concealed part leads nowhere.
+fn check(known: &Known, told: Option<&Value>) -> Markup {
+    let blocked = told.is_some_and(|t| t["problem"] == Kind::Blocked.slug());
+    let whole =
+        !known.target.contains(CONCEALED) && ["http://", "https://"].iter().any(|s| known.target.starts_with(s));
+    html! {
+        @if blocked && whole {
+            p { "See what is asked: " a href=(known.target) rel="noreferrer" { "open the page in this browser" } "." }
+        }
+    }
+}
+
 /// The three sides of an overlap: their member, their name, and what it means.
 const SIDES: [(&str, &str, &str); 3] = [
     ("base", "Base", "what it started from"),
@@ -328,10 +343,10 @@ fn doubt(known: &Known) -> Markup {
             dl.facts-list {
                 div { dt { "Why" } dd { (doubt.reason.why()) } }
                 div { dt { "Since" } dd { (moment(doubt.since)) } }
-                div { dt { "Guarded by" } dd { @match &claim.held { Some(held) => code { (held) }, None => "no version: it could be applied late" } } }
+                div { dt { "Guarded by" } dd { @match claim.held.as_deref() { Some(held) => (version(held)), None => "no version: it could be applied late" } } }
             }
             p { "It is not sent again. Its caller may repeat it, with the same key or the same content: then Tiebreak looks, with the caller's credentials at hand. " a href="/terms/in-doubt" { "What that means" } "." }
-            form method="post" action={(base) "/prove"} { p { button type="submit" { "Prove again" } " " span.soft { "Reads the target, changes nothing." } } }
+            form method="post" action={(base) "/prove"} { p.actions { button type="submit" { "Prove again" } span.soft { "Reads the target, changes nothing." } } }
             form.settle method="post" action={(base) "/settle"} {
                 fieldset {
                     legend { "You know what became of it?" }
@@ -395,6 +410,20 @@ fn step(event: &Value) -> Markup {
     }
 }
 
+/// What a claim holds, in words.
+fn version(held: &str) -> Markup {
+    let parsed = Held::parse(held);
+    let lacked = parsed.as_ref().is_some_and(|held| held.new);
+    html! {
+        @match parsed.map(|held| held.validator) {
+            Some(HeldValidator::Tag(tag)) => (code(&tag.to_string())),
+            Some(HeldValidator::Nothing) => "that there is none yet",
+            None => (code(held)),
+        }
+        @if lacked { span.soft { ", at which it lacked what this write wanted" } }
+    }
+}
+
 /// What the ledger holds.
 fn facts(known: &Known) -> Markup {
     html! {
@@ -411,7 +440,7 @@ fn facts(known: &Known) -> Markup {
                     None => { div { dt { "Ledger" } dd { "no record: it was never claimed, or is free again" } } }
                     Some(record) => {
                         div { dt { "Ledger" } dd { (state(&record.state)) ", fence " (record.fence.0) } }
-                        @if let Some(held) = &record.claim.held { div { dt { "Version held" } dd { code { (held) } } } }
+                        @if let Some(held) = &record.claim.held { div { dt { "Version held" } dd { (version(held)) } } }
                         @if let State::Settled(settled) = &record.state {
                             @if !settled.evidence.is_empty() { div { dt { "Deciding signal" } dd { (with_code(&settled.evidence)) } } }
                         }
@@ -496,6 +525,25 @@ mod tests {
             link(json!({"outcome": "applied", "class": "stale", "problem": null})),
             ""
         );
+    }
+
+    #[test]
+    fn a_check_can_be_opened_elsewhere() {
+        let page = |target: &str, problem: &str| {
+            let known = Known {
+                target: target.into(),
+                ..known(json!([]))
+            };
+            check(&known, Some(&json!({ "problem": problem }))).into_string()
+        };
+        let html = page("https://a.example/x?a=1&b=\"2", "blocked");
+        assert!(
+            html.contains("href=\"https://a.example/x?a=1&amp;b=&quot;2\" rel=\"noreferrer\""),
+            "{html}"
+        );
+        assert_eq!(page("https://a.example/x", "overlap"), "");
+        assert_eq!(page("https://a.example/x?token=(concealed)", "blocked"), "");
+        assert_eq!(page("javascript:alert(1)", "blocked"), "");
     }
 
     #[test]

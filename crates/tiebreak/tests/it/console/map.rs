@@ -72,6 +72,36 @@ async fn the_map_answers_the_pointer() {
     stage.was_quiet().await;
 }
 
+/// What the style sheet shows before the script is what the script goes on with; the list comes after the first paint.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_jumps_when_the_script_begins() {
+    let mut stage = Stage::start().await;
+    for (width, height) in [(320, 640), (700, 900), (1280, 900), (1280, 500)] {
+        stage.browser.width(width, height).await;
+        stage.open("/map").await;
+        let browser = &mut stage.browser;
+        browser.until("document.querySelector('.map-frame.live')").await;
+        browser
+            .until("getComputedStyle(document.querySelector('.group')).contentVisibility === 'auto'")
+            .await;
+        let script = "
+            const frame = document.querySelector('.map-frame'), svg = frame.querySelector('svg.map');
+            const at = () => ['409', 'lane', 'retry'].flatMap((slug) => {
+                const box = svg.querySelector(`a.node[data-slug='${slug}'] rect`).getBoundingClientRect();
+                return [box.x, box.y, box.width];
+            });
+            const lively = at();
+            frame.classList.remove('live');
+            svg.setAttribute('viewBox', '0 0 1500 988');
+            svg.querySelector('.scene').removeAttribute('transform');
+            const first = at();
+            return [Math.max(...lively.map((n, i) => Math.abs(n - first[i]))), lively, first];";
+        let told = browser.run(script, json!([])).await;
+        assert!(told[0].as_f64().unwrap() < 2.0, "{width} x {height}: {told}");
+    }
+    stage.was_quiet().await;
+}
+
 /// Every pointer move is answered well within a frame: what the handlers do, with the style and layout that follow.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_move_is_answered_within_a_frame() {
