@@ -3,20 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tiebreak_core::base::Candidates;
+use tiebreak_core::base::{Candidates, Served};
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::exchange::{Answer, Context, Exchange};
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::judge::Judge;
 use tiebreak_core::key::{IdempotencyKey, KeyDigest, KeyTrace};
 use tiebreak_core::lane::{LaneId, lanes_about};
+use tiebreak_core::mark::Mark;
 use tiebreak_core::merge::Representation;
 use tiebreak_core::method::removes_target;
 use tiebreak_core::outcome::{Outcome, Report};
 use tiebreak_core::policy::{KeyRule, Policy};
 use tiebreak_core::record::{Held, State, WriteId};
 use tiebreak_core::repeat::Likeness;
-use tiebreak_core::request::WriteRequest;
+use tiebreak_core::request::{Target, WriteRequest};
 use tiebreak_core::validator::EntityTag;
 use tiebreak_core::variant::Variant;
 use tiebreak_core::virtual_tag::is_virtual;
@@ -91,6 +92,8 @@ pub struct Submission {
     pub lanes: Vec<LaneId>,
     /// What applies to it, if not the engine's policy.
     pub policy: Option<Arc<Policy>>,
+    /// The mark by which the write says which of the versions that were served it was made from.
+    pub mark: Option<Mark>,
     /// The document that the edit was made from, where the caller says so itself.
     pub base: Option<Representation>,
     /// Whether to read the target before writing.
@@ -217,7 +220,8 @@ impl Engine {
             likeness: Likeness::of(caller, sender, fingerprint).filter(|_| policy.joins),
             fingerprint,
             lanes,
-            candidates: self.candidates(caller, resource.as_str(), submission.connection),
+            candidates: self.candidates(caller, &resource, submission.connection, submission.mark.as_ref()),
+            marked: submission.mark.is_some(),
             connection: submission.connection,
             policy: Arc::clone(&policy),
             base: submission.base,
@@ -279,9 +283,25 @@ impl Engine {
     }
 
     /// What this caller may have made its edit from. Where other gateways serve reads too, that is never known to be all.
-    fn candidates(&self, caller: CallerId, target: &str, connection: Option<u64>) -> Candidates {
-        let mut known = self.reads.candidates(caller, target, connection, self.clock.now());
+    fn candidates(
+        &self,
+        caller: CallerId,
+        target: &Target,
+        connection: Option<u64>,
+        mark: Option<&Mark>,
+    ) -> Candidates {
+        let now = self.clock.now();
+        let mut known = self.reads.candidates(caller, target.as_str(), connection, now);
         known.complete &= self.ledger.shared().is_none();
+        if let Some(mark) = mark {
+            let named = |served: &Served| {
+                let content = served.content.as_ref().filter(|_| !served.sent);
+                content.is_some_and(|content| Mark::of(served.etag.as_ref(), content) == *mark)
+            };
+            known.served.retain(named);
+            // It was one of them, whatever else was read.
+            known.complete = true;
+        }
         known
     }
 

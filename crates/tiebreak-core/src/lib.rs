@@ -15,6 +15,7 @@ pub mod json;
 pub mod judge;
 pub mod key;
 pub mod lane;
+pub mod mark;
 pub mod merge;
 pub mod method;
 pub mod monitor;

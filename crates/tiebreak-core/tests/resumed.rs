@@ -85,6 +85,7 @@ impl Rerun {
             connection: None,
             candidates: Candidates::default(),
             base: Some(Representation::new("application/json", BASE)),
+            marked: false,
             check_first: true,
             shared: false,
             seed: 1,

@@ -101,6 +101,8 @@ pub struct Context {
     pub connection: Option<u64>,
     /// The versions that were served to this caller for this target, before it wrote.
     pub candidates: Candidates,
+    /// Whether the write says itself which version it was made from, by a mark: `candidates` is that one, or empty if it is not known.
+    pub marked: bool,
     /// The document that the edit was made from, where the caller says so itself.
     pub base: Option<Representation>,
     /// Whether to read the target before writing (bulk jobs).

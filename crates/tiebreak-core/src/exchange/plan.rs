@@ -152,7 +152,7 @@ impl Exchange {
 
     fn decide(&self, current: Option<&Representation>) -> BaseDecision {
         let candidates = &self.context.candidates;
-        base::decide(&Question {
+        let decision = base::decide(&Question {
             edit: &self.edit,
             if_match: None,
             connection: self.context.connection,
@@ -161,7 +161,12 @@ impl Exchange {
             current,
             rules: &self.context.policy.merge,
             connections: candidates.connections,
-        })
+        });
+        match decision {
+            BaseDecision::Proven { base, .. } if self.context.marked => BaseDecision::Proven { base, how: How::Named },
+            BaseDecision::Absent if self.context.marked => BaseDecision::Unknown(BaseUnknown::Evicted),
+            decision => decision,
+        }
     }
 
     /// Plans from what was served to this caller; `None` if it read nothing through us.

@@ -213,6 +213,7 @@ impl Case {
             connection: Some(1),
             candidates: self.candidates(),
             base: None,
+            marked: false,
             check_first: self.check_first,
             shared: false,
             seed: 11,

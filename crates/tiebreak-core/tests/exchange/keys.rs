@@ -67,6 +67,7 @@ fn context(caller: CallerId, exclusive: bool) -> Context {
         connection: None,
         candidates: Candidates::default(),
         base: None,
+        marked: false,
         check_first: false,
         shared: false,
         seed: 1,

@@ -33,6 +33,7 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
         lanes(route, faults);
         memory(config, route, faults);
         over_bound(config, route, faults);
+        marks(route, faults);
     }
     let used = |name: &str| {
         config.server.values.upstream.as_deref() == Some(name) || config.routes.iter().any(|r| r.upstream == name)
@@ -428,4 +429,22 @@ fn over_bound(config: &Config, route: &Route, faults: &mut Faults) {
         return;
     };
     faults.warning(settings.at("over_bound"), of(route, "over_bound"), wrong);
+}
+
+/// Marks where versions are shown otherwise.
+fn marks(route: &Route, faults: &mut Faults) {
+    let settings = &route.settings;
+    if settings.values.mark_reads.is_none() {
+        return;
+    }
+    let policy = &settings.values.policy;
+    let mistake = if policy.virtual_tags != VirtualTags::Off {
+        Wrong::new("virtual_tags shows each version as an entity tag already, of what is not marked")
+            .with("set virtual_tags = \"off\", or take out `mark_reads`")
+    } else if policy.body_version.is_some() {
+        Wrong::new("the documents name their version themselves (`version`)").with("take out `mark_reads`")
+    } else {
+        return;
+    };
+    faults.mistake(settings.at("mark_reads"), of(route, "mark_reads"), mistake);
 }

@@ -46,6 +46,8 @@ pub(crate) struct RouteSettings {
     pub(crate) max_content: usize,
     /// What is done with a write that has more.
     pub(crate) over_bound: OverBound,
+    /// The member that names the version of each JSON object that is served; `None`: there is none.
+    pub(crate) mark_reads: Option<String>,
     /// How long an answer to a read may pause.
     pub(crate) read_idle: ReadIdle,
 }
@@ -92,6 +94,7 @@ impl Default for RouteSettings {
             principal: None,
             max_content: 16 << 20,
             over_bound: OverBound::Refuse,
+            mark_reads: None,
             read_idle: ReadIdle::Auto,
         }
     }
@@ -272,6 +275,17 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
     }),
     setting("version", read_version, show_version),
     setting("natural_key", read_natural_key, show_natural_key),
+    setting(
+        "mark_reads",
+        |r, node| match node.text()? {
+            "" => Err(Wrong::expected("the name of a member, such as \"_tiebreak\"", node)),
+            name => {
+                r.mark_reads = Some(name.to_owned());
+                Ok(())
+            }
+        },
+        |r| r.mark_reads.as_deref().map(show_text),
+    ),
     setting("lane", read_lanes, |r| {
         (!r.lanes.is_empty()).then(|| show_list(r.lanes.iter().map(LaneTemplate::as_str)))
     }),

@@ -649,6 +649,7 @@ principal = "X-User"
         # volatile is not set                    # default
         # version is not set                     # default
         # natural_key is not set                 # default
+        # mark_reads is not set                  # default
         # lane is not set                        # default
         # principal is not set                   # default
         attempts = 3                             # file.toml:10
@@ -988,6 +989,38 @@ over_bound = "pass"
              8 | over_bound = "pass"
                | ^^^^^^^^^^
                take it out, or set key = "accepted"
+        "#]],
+    );
+}
+
+#[test]
+fn versions_are_shown_in_one_way() {
+    check(
+        r#"upstream = "http://api.example.com"
+[[route]]
+path = "/a"
+mark_reads = "_base"
+virtual_tags = "json"
+[[route]]
+path = "/b"
+mark_reads = ""
+[[route]]
+path = "/c"
+mark_reads = "_base"
+version = "/_rev"
+"#,
+        expect![[r#"
+            file.toml:4:1: route "/a": mark_reads: virtual_tags shows each version as an entity tag already, of what is not marked
+             4 | mark_reads = "_base"
+               | ^^^^^^^^^^
+               set virtual_tags = "off", or take out `mark_reads`
+            file.toml:8:14: route "/b": mark_reads: expected the name of a member, such as "_tiebreak", found ""
+             8 | mark_reads = ""
+               |              ^^
+            file.toml:11:1: route "/c": mark_reads: the documents name their version themselves (`version`)
+             11 | mark_reads = "_base"
+                | ^^^^^^^^^^
+               take out `mark_reads`
         "#]],
     );
 }

@@ -13,6 +13,7 @@
 //! | `reload` | SIGHUP: the configuration is read anew |
 //! | `read` | safe methods: streamed through, and remembered |
 //! | `tagged` | reads to whose answers the route gives an entity tag |
+//! | `marked` | reads whose answers name their version in a member, and writes that bring it back |
 //! | `content` | the content of a write, taken in within bounds |
 //! | `write` | writes: through the engine |
 //! | `unprotected` | writes over the bound on content, where the route lets them pass |
@@ -32,6 +33,7 @@ mod forwarding;
 mod inbound;
 mod limits;
 mod listen;
+mod marked;
 mod observe;
 mod read;
 mod refusal;

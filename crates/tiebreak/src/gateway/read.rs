@@ -17,6 +17,7 @@ use tiebreak_core::variant::Variant;
 use super::body::{Content, Remembered, problem, whole};
 use super::forward;
 use super::forwarding::Peer;
+use super::marked::Marked;
 use super::route::{Connection, Gateway};
 use super::routing::Route;
 use super::stalled;
@@ -34,7 +35,8 @@ pub(super) async fn forward(
         Upstream::Http(remote) => over_http(gateway, &route, remote, request, connection).await,
         Upstream::Embedded(origin) => {
             let reader = Reader::of(gateway, &route, &request, &connection);
-            let (head, body) = request.into_parts();
+            let (mut head, body) = request.into_parts();
+            let marked = Marked::ask(&route, &mut head);
             let content = match Limited::new(body, route.config.settings.values.max_content)
                 .collect()
                 .await
@@ -47,7 +49,7 @@ pub(super) async fn forward(
                     ));
                 }
             };
-            let (head, content) = origin.handle(Request::from_parts(head, content)).await.into_parts();
+            let (mut head, content) = origin.handle(Request::from_parts(head, content)).await.into_parts();
             if let Some(reader) =
                 reader.filter(|r| r.wants(head.status, &head.headers) || head.status == StatusCode::NOT_MODIFIED)
             {
@@ -55,7 +57,15 @@ pub(super) async fn forward(
                 let served = reader.served(head.status, &head.headers);
                 reader.note(served, whole);
             }
-            Response::from_parts(head, whole(content))
+            match marked {
+                Some(marked) => {
+                    let content = marked.held(&mut head, content);
+                    let mut answer = Response::from_parts(head, content);
+                    marked.name_again(&mut answer);
+                    answer
+                }
+                None => Response::from_parts(head, whole(content)),
+            }
         }
     }
 }
@@ -71,9 +81,9 @@ async fn over_http(
     let (mut head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
     let policy = &route.config.policy;
-    let tagged = match gateway.observer {
-        None => Tagged::ask(policy, &mut head),
-        Some(_) => None, // nothing is altered
+    let (tagged, marked) = match gateway.observer {
+        None => (Tagged::ask(policy, &mut head), Marked::ask(route, &mut head)),
+        Some(_) => (None, None), // nothing is altered
     };
     let limit = route.config.policy.attempt_timeout;
     let sent = forward::send(gateway, remote, head, body, connection.worker);
@@ -85,9 +95,10 @@ async fn over_http(
             return problem(&Problem::new(Kind::OriginTimeout, detail));
         }
     };
-    let answer = match tagged {
-        Some(tagged) => tagged.answer(gateway, policy, reader, response).await,
-        None => pass_on(gateway, reader, response),
+    let answer = match (tagged, marked) {
+        (Some(tagged), _) => tagged.answer(gateway, policy, reader, response).await,
+        (None, Some(marked)) => marked.answer(gateway, policy, reader, response).await,
+        (None, None) => pass_on(gateway, reader, response),
     };
     stalled::bound(gateway, route, connection.worker, &path, answer)
 }

@@ -188,7 +188,7 @@ fn not_modified(head: &response::Parts) -> Response<Content> {
 }
 
 /// Whether an answer can be held until it is whole: a stream of events never is, and what has trailers keeps them.
-fn is_finite(headers: &HeaderMap) -> bool {
+pub(super) fn is_finite(headers: &HeaderMap) -> bool {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
@@ -206,13 +206,13 @@ fn is_finite(headers: &HeaderMap) -> bool {
 }
 
 /// What was read of an answer.
-enum Collected {
+pub(super) enum Collected {
     Whole(Bytes),
     /// The beginning, and where the rest comes from: it is longer than what is kept, or too slow.
     Open(VecDeque<Bytes>, Streamed),
 }
 
-async fn collect(mut body: Streamed, limit: usize, until: Instant) -> Result<Collected, hyper::Error> {
+pub(super) async fn collect(mut body: Streamed, limit: usize, until: Instant) -> Result<Collected, hyper::Error> {
     let (mut parts, mut length) = (VecDeque::new(), 0);
     loop {
         let Ok(frame) = timeout_at(until, body.frame()).await else {

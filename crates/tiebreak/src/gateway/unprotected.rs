@@ -41,6 +41,7 @@ use super::body::{Content, problem, whole};
 use super::content::{GRACE, too_large};
 use super::forward::{self, Unanswered};
 use super::limits::Place;
+use super::marked::is_json;
 use super::route::{Connection, Gateway};
 use super::routing::Route;
 use super::stalled;
@@ -84,6 +85,9 @@ pub(super) fn may_pass<'a>(route: &'a Route, head: &Parts) -> Result<&'a Remote,
     let keyed = IdempotencyKey::sent(&head.headers, &policy.keys)?.is_some();
     if keyed || policy.keys.rule == KeyRule::Derived {
         return refuse(Kind::TooLarge, "its key could not be kept");
+    }
+    if settings.mark_reads.is_some() && is_json(&head.headers) {
+        return refuse(Kind::TooLarge, "the mark of what was read could not be taken out of it");
     }
     if names_a_version && policy.virtual_tags != VirtualTags::Off {
         return refuse(Kind::TooLarge, "the tag that it names could not be compared");

@@ -12,10 +12,12 @@ use tiebreak_client::{Answer, Submission};
 use tiebreak_core::key::IdempotencyKey;
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::request::{Target, WriteRequest};
+use tiebreak_core::signature::is_signed;
 use tokio::sync::oneshot;
 
 use super::body::{Content, problem, whole};
 use super::content::{self, Taken, busy};
+use super::marked;
 use super::refusal::Asked;
 use super::route::{Connection, Gateway, Running};
 use super::routing::Route;
@@ -74,6 +76,15 @@ pub(super) async fn perform(
         }
         Err(refusal) => return refuse(target.as_str(), refusal),
     };
+    let (mut content, mut mark) = (content, None);
+    let marks = route.config.settings.values.mark_reads.as_deref();
+    if let Some(member) = marks.filter(|_| !is_signed(&head.headers, target.uri())) {
+        mark = match marked::unmark(member, &head.method, &head.headers, &mut content) {
+            Ok(mark) => mark,
+            Err(refusal) => return refuse(target.as_str(), refusal),
+        };
+        marked::name_as_origin(&mut head.headers);
+    }
     let prefers = prefers_rebase(&head.headers);
     if let Some(Ok(there)) = destination(&route, &head.headers) {
         head.headers.insert("destination", there);
@@ -97,6 +108,7 @@ pub(super) async fn perform(
         sender: connection.peer.address().map(|address| address.to_string()),
         lanes: route.lanes(head.uri.path(), &write),
         policy: Some(Arc::clone(&route.config.policy)),
+        mark,
         gone: Some(gone),
         ..Submission::default()
     };
@@ -142,7 +154,10 @@ fn prefers_rebase(headers: &HeaderMap) -> bool {
     headers.get_all("prefer").iter().any(asks)
 }
 
-fn respond(route: &Route, answer: Answer, prefers: bool) -> Response<Content> {
+fn respond(route: &Route, mut answer: Answer, prefers: bool) -> Response<Content> {
+    if let Some(member) = &route.config.settings.values.mark_reads {
+        marked::mark_answer(member, &mut answer);
+    }
     let applied = answer.honours_preference;
     let bodiless = answer.status == http::StatusCode::NO_CONTENT;
     let mut response = into_response(answer).map(|content| whole(if bodiless { Bytes::new() } else { content }));

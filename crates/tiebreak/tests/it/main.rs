@@ -29,6 +29,7 @@ mod keys;
 mod kinto;
 mod lost;
 mod many_callers;
+mod marked;
 mod observe;
 mod odd_answers;
 mod origin_http2;

@@ -214,3 +214,23 @@ async fn at_a_server_without_entity_tags() {
     let gateway = Gateway::start(&["--ledger", "memory", "--upstream", &upstream]);
     all(&gateway, &documents, 10).await;
 }
+
+/// With `mark_reads` each document names its version: over a pool of connections with one credential none is refused either.
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_server_without_entity_tags_whose_reads_are_marked() {
+    let origin = Scripted::start(Tags::None, false).await;
+    let documents = Documents {
+        folder: "/docs",
+        below: None,
+        versioned: true,
+    };
+    documents.plant(&origin.authority, "planter").await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "upstream = \"http://{}\"\nledger = \"memory\"\n[defaults]\nmark_reads = \"_tiebreak\"\n",
+        origin.authority
+    );
+    std::fs::write(folder.path().join("t.toml"), config).unwrap();
+    let gateway = Gateway::start_in(folder, &["--config", "t.toml"]);
+    all(&gateway, &documents, 10).await;
+}

@@ -1,0 +1,245 @@
+//! Routes with `mark_reads`: JSON objects are served with a member that names the version ([`tiebreak_core::mark`]), and what is written
+//! with it says what it was made from.
+//!
+//! A marked answer is a representation of its own: it has an entity tag of its own, from which that of the origin follows, no digest
+//! and no parts. What may not be transformed (`no-transform`, RFC 9110 §7.7) or is signed passes as it came.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, response};
+use tiebreak_client::Answer;
+use tiebreak_client::transport::http::Streamed;
+use tiebreak_core::mark::{Mark, marked_tag, without_marked};
+use tiebreak_core::merge::Representation;
+use tiebreak_core::policy::Policy;
+use tiebreak_core::problem::{Kind, Problem};
+use tiebreak_core::signature::is_signed;
+use tiebreak_core::validator::EntityTag;
+use tokio::time::Instant;
+
+use super::body::{Content, problem, whole};
+use super::read::{Reader, could_be_base, pass_on};
+use super::route::Gateway;
+use super::routing::Route;
+use super::tagged::{Collected, collect, is_finite};
+
+/// Fields in which clients name entity tags.
+const NAMING: [HeaderName; 2] = [header::IF_MATCH, header::IF_NONE_MATCH];
+
+/// What is said of the bytes of a representation, and not of its data (RFC 9530, and what came before it).
+const OF_BYTES: [&str; 5] = [
+    "content-digest",
+    "repr-digest",
+    "digest",
+    "content-md5",
+    "accept-ranges",
+];
+
+/// A read whose answer may be marked.
+pub(super) struct Marked {
+    member: String,
+    method: Method,
+    /// The tags of marked representations that its client has, as it names them.
+    has: Option<String>,
+}
+
+impl Marked {
+    /// Makes of a read one whose answer can be marked: of the whole representation, without content coding, and with the tags
+    /// that the origin knows. `None`: it passes as it came.
+    pub(super) fn ask(route: &Route, head: &mut Parts) -> Option<Marked> {
+        let member = route.config.settings.values.mark_reads.clone()?;
+        let reads = head.method == Method::GET || head.method == Method::HEAD;
+        if !reads || is_signed(&head.headers, &head.uri) || forbids(&head.headers) {
+            return None;
+        }
+        let headers = &mut head.headers;
+        let has = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
+        let has = has.filter(|tags| without_marked(tags).is_some()).map(str::to_owned);
+        name_as_origin(headers);
+        let part_of_marked = headers
+            .get(header::IF_RANGE)
+            .and_then(|v| without_marked(v.to_str().ok()?));
+        if part_of_marked.is_some() {
+            headers.remove(header::RANGE);
+            headers.remove(header::IF_RANGE);
+        }
+        if headers.contains_key(header::RANGE) {
+            return None; // a part is of the origin's own representation, and has its tag
+        }
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let method = std::mem::replace(&mut head.method, Method::GET);
+        Some(Marked { member, method, has })
+    }
+
+    /// The answer as the client gets it.
+    pub(super) async fn answer(
+        self,
+        gateway: &Gateway,
+        policy: &Policy,
+        reader: Option<Reader>,
+        response: Response<Streamed>,
+    ) -> Response<Content> {
+        if !may_be_marked(response.status(), response.headers()) || !is_finite(response.headers()) {
+            let mut answer = pass_on(gateway, reader, response);
+            self.name_again(&mut answer);
+            return self.without_content(answer);
+        }
+        let (mut head, body) = response.into_parts();
+        let limit = gateway.engine.options().reads.content;
+        let until = Instant::now() + policy.attempt_timeout;
+        match collect(body, limit, until).await {
+            Err(_) => problem(&Problem::new(
+                Kind::BadAnswer,
+                "the origin's answer to this read was cut",
+            )),
+            Ok(Collected::Open(first, rest)) => {
+                if let Some(reader) = reader {
+                    let read = reader.served(head.status, &head.headers);
+                    reader.note(read, None);
+                }
+                self.without_content(Response::from_parts(head, Content::Resumed(first, rest)))
+            }
+            Ok(Collected::Whole(content)) => {
+                if let Some(reader) = reader {
+                    let kept = reader.wants(head.status, &head.headers).then(|| content.clone());
+                    let read = reader.served(head.status, &head.headers);
+                    reader.note(read, kept);
+                }
+                let content = mark(&self.member, &mut head.headers, content);
+                self.without_content(Response::from_parts(head, whole(content)))
+            }
+        }
+    }
+
+    /// As [`Marked::answer`], for one that is in memory, and was remembered.
+    pub(super) fn held(&self, head: &mut response::Parts, content: Bytes) -> Content {
+        let content = if may_be_marked(head.status, &head.headers) {
+            mark(&self.member, &mut head.headers, content)
+        } else {
+            content
+        };
+        if self.method == Method::HEAD {
+            whole(Bytes::new())
+        } else {
+            whole(content)
+        }
+    }
+
+    /// A 304 names the tag under which its client has the representation.
+    pub(super) fn name_again<B>(&self, answer: &mut Response<B>) {
+        let (StatusCode::NOT_MODIFIED, Some(has)) = (answer.status(), &self.has) else {
+            return;
+        };
+        let tag = tag_in(answer.headers()).map(|tag| marked_tag(&tag).to_string());
+        if let Some(tag) = tag.filter(|tag| has.contains(tag.trim_start_matches("W/")))
+            && let Ok(tag) = HeaderValue::from_str(&tag)
+        {
+            answer.headers_mut().insert(header::ETAG, tag);
+        }
+    }
+
+    /// A HEAD was sent as GET, and is answered without the content (RFC 9110 §9.3.2).
+    fn without_content(&self, answer: Response<Content>) -> Response<Content> {
+        if self.method == Method::HEAD {
+            answer.map(|_| whole(Bytes::new()))
+        } else {
+            answer
+        }
+    }
+}
+
+/// Takes the marks out of a write. Gives back the one that names its base, unless it names a version otherwise.
+pub(super) fn unmark(
+    member: &str,
+    method: &Method,
+    headers: &HeaderMap,
+    content: &mut Bytes,
+) -> Result<Option<Mark>, Problem> {
+    if !is_json(headers) {
+        return Ok(None);
+    }
+    let taken = Mark::take_out(member, content).map_err(|error| {
+        let detail = format!(
+            "failed to {error}; nothing was sent; send the object without {member:?}, and the ETag as If-Match"
+        );
+        Problem::new(Kind::BadRequest, detail)
+    })?;
+    let Some((mark, clean)) = taken else { return Ok(None) };
+    *content = clean;
+    let names_state = headers.keys().any(|name| {
+        let names = [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_UNMODIFIED_SINCE];
+        names.contains(name)
+    });
+    Ok(mark.filter(|_| !names_state && *method != Method::POST))
+}
+
+/// Marks the answer to a write that holds the representation which it produced.
+pub(super) fn mark_answer(member: &str, answer: &mut Answer) {
+    let shows = |produced: &tiebreak_core::exchange::Carried| {
+        *produced.representation.content() == answer.content && !answer.replayed
+    };
+    if answer.produced.as_ref().is_some_and(shows) && !forbids(&answer.headers) && is_json(&answer.headers) {
+        let content = std::mem::take(&mut answer.content);
+        answer.content = mark(member, &mut answer.headers, content);
+    }
+}
+
+/// The content with its mark, and fields that fit it; or both as they were.
+fn mark(member: &str, headers: &mut HeaderMap, content: Bytes) -> Bytes {
+    let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+    let served = Representation::new(text(header::CONTENT_TYPE).unwrap_or_default(), content.clone());
+    let tag = tag_in(headers);
+    let Some(marked) = Mark::of(tag.as_ref(), &served).put_into(member, &content) else {
+        return content;
+    };
+    match tag.and_then(|tag| HeaderValue::from_str(&marked_tag(&tag).to_string()).ok()) {
+        Some(tag) => drop(headers.insert(header::ETAG, tag)),
+        None => drop(headers.remove(header::ETAG)),
+    }
+    for name in OF_BYTES {
+        headers.remove(name);
+    }
+    headers.remove(header::CONTENT_LENGTH);
+    marked
+}
+
+fn tag_in(headers: &HeaderMap) -> Option<EntityTag> {
+    EntityTag::parse(headers.get(header::ETAG)?.to_str().ok()?).ok()
+}
+
+/// Lets a request name entity tags as the origin knows them.
+pub(super) fn name_as_origin(headers: &mut HeaderMap) {
+    for name in NAMING {
+        let named = headers.get(&name).and_then(|v| without_marked(v.to_str().ok()?));
+        if let Some(Ok(value)) = named.map(|tags| HeaderValue::from_str(&tags)) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+fn may_be_marked(status: StatusCode, headers: &HeaderMap) -> bool {
+    could_be_base(status, headers)
+        && is_json(headers)
+        && !headers.contains_key(header::CONTENT_ENCODING)
+        && !headers.contains_key("signature")
+        && headers.get_all(header::VARY).iter().all(|v| v != "*")
+        && headers.get_all(header::ETAG).iter().count() == usize::from(tag_in(headers).is_some())
+        && !forbids(headers)
+}
+
+/// Whether the content is JSON of any type.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    let essence = kind.unwrap_or_default().split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    essence == "application/json" || essence.ends_with("+json")
+}
+
+/// `Cache-Control: no-transform` (RFC 9110 §7.7, RFC 9111 §5.2).
+fn forbids(headers: &HeaderMap) -> bool {
+    let says = |value: &HeaderValue| {
+        let named = |v: &str| v.split(',').any(|d| d.trim().eq_ignore_ascii_case("no-transform"));
+        value.to_str().is_ok_and(named)
+    };
+    headers.get_all(header::CACHE_CONTROL).iter().any(says)
+}

@@ -1,0 +1,196 @@
+//! Routes whose reads are marked: a write says what it was made from, whatever connection it comes over.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::gateway::Gateway;
+use crate::http::Client;
+use crate::recorder::{Received, Recorder};
+
+fn gateway(upstream: &str, more: &str) -> Gateway {
+    let folder = tempfile::tempdir().unwrap();
+    let config =
+        format!("{upstream}\nledger = \"memory\"\ndata = \"memory\"\n[defaults]\nmark_reads = \"_base\"\n{more}");
+    std::fs::write(folder.path().join("t.toml"), config).unwrap();
+    Gateway::start_in(folder, &["--config", "t.toml"])
+}
+
+/// Documents of an origin with entity tags, in several forms.
+fn answers(method: &str, path: &str) -> String {
+    let with = |fields: &str, content: &str| {
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n{fields}\r\n{content}",
+            content.len()
+        )
+    };
+    let json = "content-type: application/json\r\netag: \"v1\"\r\n";
+    match (method, path) {
+        ("GET", "/own") => with(json, r#"{"_base":"mine","a":1}"#),
+        ("GET", "/list") => with(json, "[1]"),
+        ("GET", "/fixed") => with(&format!("{json}cache-control: private, no-transform\r\n"), r#"{"a":1}"#),
+        ("GET", "/text") => with("content-type: text/plain\r\n", r#"{"a":1}"#),
+        ("GET", _) => with(
+            &format!("{json}content-digest: sha-256=:abc=:\r\naccept-ranges: bytes\r\n"),
+            r#"{"a": 1.50}"#,
+        ),
+        ("PUT", _) => with("content-type: application/json\r\netag: \"v2\"\r\n", r#"{"a":2}"#),
+        _ => "HTTP/1.1 204 No Content\r\n\r\n".into(),
+    }
+}
+
+fn field<'a>(received: &'a Received, name: &str) -> &'a str {
+    let found = received.fields.iter().find(|(n, _)| n == name);
+    found.map_or("", |(_, value)| value)
+}
+
+fn mark(document: &Value) -> &str {
+    let mark = document["_base"].as_str().unwrap();
+    assert!(mark.starts_with("tiebreak-base-"), "{document}");
+    mark
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marked_answer_is_a_representation_of_its_own() {
+    let origin = Recorder::start(answers).await;
+    let gateway = gateway(&format!("upstream = \"http://{}\"", origin.authority), "");
+    let mut client = Client::new(&gateway.authority);
+    let read = client.get("/doc").await;
+    mark(&read.json());
+    assert!(read.content.starts_with(br#"{"a": 1.50,"_base":""#), "{read:?}");
+    assert_eq!(
+        (read.field("etag"), read.field("content-digest")),
+        ("\"v1~tiebreak\"", "")
+    );
+    assert_eq!(read.field("accept-ranges"), "");
+    assert_eq!(read.field("content-length"), read.content.len().to_string());
+    assert_eq!(
+        client.get("/doc").await.content,
+        read.content,
+        "the same version has the same mark"
+    );
+    let head = client.send(Method::HEAD, "/doc", &[], "").await;
+    assert_eq!((head.field("etag"), head.content.len()), ("\"v1~tiebreak\"", 0));
+    // The origin knows its own tags only, and of a marked representation there are no parts.
+    origin.take();
+    let asked = [
+        ("if-none-match", "\"v1~tiebreak\", \"other\""),
+        ("range", "bytes=0-3"),
+        ("if-range", "\"v1~tiebreak\""),
+        ("accept-encoding", "gzip"),
+    ];
+    client.send(Method::GET, "/doc", &asked, "").await;
+    let received = origin.take().pop().unwrap();
+    assert_eq!(field(&received, "if-none-match"), "\"v1\", \"other\"");
+    assert_eq!((field(&received, "range"), field(&received, "if-range")), ("", ""));
+    assert_eq!(field(&received, "accept-encoding"), "identity");
+    // What is not Tiebreak's to alter passes as it came.
+    for (path, content) in [
+        ("/own", r#"{"_base":"mine","a":1}"#),
+        ("/list", "[1]"),
+        ("/fixed", r#"{"a":1}"#),
+        ("/text", r#"{"a":1}"#),
+    ] {
+        let read = client.get(path).await;
+        assert_eq!(&read.content[..], content.as_bytes(), "{path}");
+        assert!(!read.field("etag").contains('~'), "{path}: {read:?}");
+    }
+    let kept = client
+        .send(Method::GET, "/doc", &[("cache-control", "no-transform")], "")
+        .await;
+    assert_eq!(
+        (&kept.content[..], kept.field("etag")),
+        (&br#"{"a": 1.50}"#[..], "\"v1\"")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_has_no_mark_and_goes_out_under_the_version_that_it_names() {
+    let origin = Recorder::start(answers).await;
+    let gateway = gateway(&format!("upstream = \"http://{}\"", origin.authority), "");
+    let mut reader = Client::new(&gateway.authority);
+    let mut document = reader.get("/doc").await.json();
+    document["a"] = json!(2);
+    origin.take();
+    // Over another connection than the read.
+    let mut writer = Client::new(&gateway.authority);
+    let put = writer.put("/doc", &[], &document).await;
+    assert_eq!(put.outcome(), "applied", "{put:?}");
+    assert!(put.field("tiebreak").contains("guarantee=A"), "{put:?}");
+    assert_eq!(put.field("etag"), "\"v2~tiebreak\"");
+    let received = origin.take().pop().unwrap();
+    assert_eq!(field(&received, "if-match"), "\"v1\"");
+    assert_eq!(&received.content[..], br#"{"a":2}"#);
+    // The answer shows what was made, with its mark: it is the base of the next write.
+    let mut next = put.json();
+    assert_ne!(mark(&next), mark(&document));
+    next["a"] = json!(3);
+    reader.put("/doc", &[], &next).await;
+    let received = origin.take().pop().unwrap();
+    assert_eq!(
+        (field(&received, "if-match"), &received.content[..]),
+        ("\"v2\"", &br#"{"a":3}"#[..])
+    );
+    // A client's own condition is literal, under the tag that the origin knows.
+    let named = [("if-match", "\"v1~tiebreak\"")];
+    writer.put("/doc", &named, &document).await;
+    let received = origin.take().pop().unwrap();
+    assert_eq!((field(&received, "if-match"), received.content.len()), ("\"v1\"", 7));
+    // A new resource that is made from old ones has no mark either.
+    document["copies"] = json!([{"_base": mark(&document), "n": 1}]);
+    writer.post("/docs", &[], &document).await;
+    assert_eq!(
+        &origin.take().pop().unwrap().content[..],
+        br#"{"a":2,"copies":[{"n":1}]}"#
+    );
+    // A member of the same name that is no mark is its author's.
+    writer.put("/own", &[], &json!({"_base": "mine", "a": 2})).await;
+    assert_eq!(&origin.take().pop().unwrap().content[..], br#"{"_base":"mine","a":2}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_that_names_nothing_that_was_served_is_refused() {
+    let origin = Recorder::start(answers).await;
+    let gateway = gateway(&format!("upstream = \"http://{}\"", origin.authority), "");
+    let mut alice = Client::new(&gateway.authority).with("authorization", "Bearer alice");
+    let mut document = alice.get("/doc").await.json();
+    document["a"] = json!(2);
+    let forged = json!({"_base": "tiebreak-base-0123456789abcdef0123456789abcdef", "a": 2});
+    // What another caller was served is nothing to this one.
+    let mut bob = Client::new(&gateway.authority).with("authorization", "Bearer bob");
+    origin.take();
+    for (client, sent) in [(&mut alice, &forged), (&mut bob, &document)] {
+        let got = client.put("/doc", &[], sent).await;
+        assert_eq!((got.status.as_u16(), got.outcome()), (409, "not-sent"), "{got:?}");
+        assert!(
+            got.json()["type"].as_str().unwrap().ends_with("/base-unknown"),
+            "{got:?}"
+        );
+    }
+    let twice = format!("{{\"_base\":\"{0}\",\"_base\":\"{0}\"}}", mark(&document));
+    let kind = [("content-type", "application/json")];
+    let got = alice.send(Method::PUT, "/doc", &kind, twice).await;
+    assert_eq!((got.status.as_u16(), got.outcome()), (400, "not-sent"), "{got:?}");
+    assert!(origin.take().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_embedded_origin_too() {
+    let gateway = gateway("", "");
+    let (mut one, mut two) = (Client::new(&gateway.authority), Client::new(&gateway.authority));
+    one.put("/docs/1", &[], &json!({"a": 1, "b": 1})).await;
+    let read = one.get("/docs/1").await;
+    let (mut ours, mut theirs) = (read.json(), read.json());
+    let same = one
+        .send(Method::GET, "/docs/1", &[("if-none-match", read.field("etag"))], "")
+        .await;
+    assert_eq!((same.status.as_u16(), same.field("etag")), (304, read.field("etag")));
+    // Read by one, written by both over one connection: neither is lost.
+    theirs["b"] = json!(2);
+    assert_eq!(two.put("/docs/1", &[], &theirs).await.outcome(), "applied");
+    ours["a"] = json!(2);
+    let merged = two.put("/docs/1", &[], &ours).await;
+    assert_eq!(merged.outcome(), "applied", "{merged:?}");
+    let mut now = one.get("/docs/1").await.json();
+    now.as_object_mut().unwrap().remove("_base");
+    assert_eq!(now, json!({"a": 2, "b": 2}));
+}
