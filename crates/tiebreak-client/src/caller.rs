@@ -13,29 +13,43 @@ const CREDENTIALS: [&str; 6] = ["key", "token", "auth", "secret", "session", "co
 /// Fields with such a word that carry none.
 const NONE_OF_THEM: [&str; 3] = ["idempotency-key", "x-idempotency-key", "sec-websocket-key"];
 
-/// The fields of `headers` that carry the caller's credentials; empty for an anonymous caller.
+/// The fields of a request that carry its caller's credentials; none for an anonymous caller.
 ///
 /// `Authorization` speaks for itself. Without it everything counts that may be a credential: a public key of the application
 /// beside the session of a user must not make one caller of all users.
-#[must_use]
-pub fn credential_of(headers: &HeaderMap) -> HeaderMap {
-    let mut credential = HeaderMap::new();
-    if headers.contains_key(header::AUTHORIZATION) {
-        for value in headers.get_all(header::AUTHORIZATION) {
-            credential.append(header::AUTHORIZATION, value.clone());
+#[derive(Debug, Clone, Default)]
+pub struct Credential(HeaderMap);
+
+impl Credential {
+    /// That of a request with these fields, whose idempotency key is in `key_field`: a key is no credential, whatever its
+    /// field is called.
+    #[must_use]
+    pub fn of(headers: &HeaderMap, key_field: &HeaderName) -> Credential {
+        let alone = headers.contains_key(header::AUTHORIZATION);
+        let mut fields = HeaderMap::new();
+        for (name, value) in headers {
+            let counts = if alone {
+                name == header::AUTHORIZATION
+            } else {
+                may_be_credential(name)
+            };
+            if counts && name != key_field {
+                fields.append(name, value.clone());
+            }
         }
-        return credential;
+        Credential(fields)
     }
-    for (name, value) in headers {
-        if may_be_credential(name.as_str()) {
-            credential.append(name, value.clone());
-        }
-    }
-    credential
 }
 
-fn may_be_credential(name: &str) -> bool {
-    // Bytes by hand: of each request all names are looked at, and they are short.
+fn may_be_credential(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    // Of each request all names are looked at, and most are of these.
+    if matches!(
+        name,
+        "host" | "user-agent" | "accept" | "accept-encoding" | "content-type" | "forwarded" | "via"
+    ) {
+        return false;
+    }
     let has = |word: &&str| name.as_bytes().windows(word.len()).any(|part| part == word.as_bytes());
     CREDENTIALS.iter().any(has) && !NONE_OF_THEM.contains(&name)
 }
@@ -90,23 +104,21 @@ impl Callers {
         Callers::new(&secret)
     }
 
-    /// The caller of a request with these fields.
+    /// The caller with this credential.
     #[must_use]
-    pub fn of(&self, headers: &HeaderMap) -> CallerId {
-        let credential = credential_of(headers);
-        if credential.is_empty() {
+    pub fn of(&self, credential: &Credential) -> CallerId {
+        if credential.0.is_empty() {
             return CallerId::ANONYMOUS;
         }
-        CallerId(self.digest_fields(&fields_of(&credential)))
+        CallerId(self.digest_fields(&fields_of(credential)))
     }
 
-    /// The caller of a request with these fields whose client has shown a certificate with this identity: both count.
+    /// The caller with this credential whose client has shown a certificate with this identity: both count.
     #[must_use]
-    pub fn certified(&self, certificate: &[u8], headers: &HeaderMap) -> CallerId {
-        let credential = credential_of(headers);
+    pub fn certified(&self, certificate: &[u8], credential: &Credential) -> CallerId {
         // No field is named so: a certificate is never taken for a credential.
         let mark: (&str, &[u8]) = ("the certificate", certificate);
-        let fields: Vec<_> = std::iter::once(mark).chain(fields_of(&credential)).collect();
+        let fields: Vec<_> = std::iter::once(mark).chain(fields_of(credential)).collect();
         CallerId(self.digest_fields(&fields))
     }
 
@@ -160,9 +172,9 @@ impl Callers {
 }
 
 /// The fields of a credential, in an order that does not depend on the request, without what changes with each signature.
-fn fields_of(credential: &HeaderMap) -> Vec<(&str, &[u8])> {
-    let mut fields: Vec<(&str, &[u8])> = Vec::with_capacity(credential.len());
-    for (name, value) in credential {
+fn fields_of(credential: &Credential) -> Vec<(&str, &[u8])> {
+    let mut fields: Vec<(&str, &[u8])> = Vec::with_capacity(credential.0.len());
+    for (name, value) in &credential.0 {
         let text = value.to_str().ok().filter(|_| name == header::AUTHORIZATION);
         fields.push((
             name.as_str(),
@@ -177,12 +189,16 @@ fn fields_of(credential: &HeaderMap) -> Vec<(&str, &[u8])> {
 mod tests {
     use super::*;
 
+    fn credential(headers: &HeaderMap) -> Credential {
+        Credential::of(headers, &HeaderName::from_static("idempotency-key"))
+    }
+
     fn caller(fields: &[(&'static str, &'static str)]) -> CallerId {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        Callers::new(&[7; 32]).of(&headers)
+        Callers::new(&[7; 32]).of(&credential(&headers))
     }
 
     #[test]
@@ -232,7 +248,7 @@ mod tests {
             let headers = fields
                 .iter()
                 .map(|(n, v)| (n.parse().unwrap(), HeaderValue::from_static(v)));
-            callers.certified(certificate, &headers.collect())
+            callers.certified(certificate, &credential(&headers.collect()))
         };
         let bearer = [("authorization", "Bearer a")];
         let all = [

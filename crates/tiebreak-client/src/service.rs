@@ -15,7 +15,7 @@ use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::request::{Target, WriteRequest};
 use tokio::sync::oneshot;
 
-use crate::caller::{Callers, credential_of};
+use crate::caller::{Callers, Credential};
 use crate::engine::{Engine, Submission};
 
 /// Sends writes through an [`Engine`]; requests have absolute URIs. Safe methods are not for it: they get a 405, since there is
@@ -82,9 +82,7 @@ async fn perform(engine: &Engine, callers: &Callers, request: Request<Bytes>, go
             );
         }
     };
-    let mut credential = credential_of(&head.headers);
-    // A key is no credential, whatever the field is called.
-    credential.remove(&engine.options().policy.keys.field);
+    let credential = Credential::of(&head.headers, &engine.options().policy.keys.field);
     let submission = Submission {
         caller: Some(callers.of(&credential)),
         // All that comes this way is one program's.

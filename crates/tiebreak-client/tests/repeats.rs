@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
-use tiebreak_client::caller::Callers;
+use tiebreak_client::caller::{Callers, Credential};
 use tiebreak_client::clock::Clock;
 use tiebreak_client::transport::{Sending, Transport};
 use tiebreak_client::{Answer, Engine, EngineOptions, Submission};
@@ -120,7 +120,10 @@ impl House {
         }
         let (here, gone) = oneshot::channel();
         let submission = Submission {
-            caller: Some(self.callers.of(&headers)),
+            caller: Some(
+                self.callers
+                    .of(&Credential::of(&headers, &HeaderName::from_static("idempotency-key"))),
+            ),
             sender: sender.map(str::to_owned),
             gone: Some(gone),
             ..Submission::default()

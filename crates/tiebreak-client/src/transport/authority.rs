@@ -5,7 +5,7 @@ use std::fmt;
 use http::Uri;
 
 /// Scheme, host and port of an origin: the key of the connection pool.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Authority {
     /// Whether TLS is spoken.
     pub tls: bool,

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response as HttpResponse, StatusCode, Uri, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -43,8 +44,19 @@ pub enum ForwardError {
 pub struct HttpTransport {
     pool: SharedPool,
     connect_timeout: Duration,
-    /// The name under which answers say that they passed here.
-    via: Option<&'static str>,
+    /// How answers say that they passed here.
+    via: Option<Via>,
+}
+
+/// The values of `Via` under one name, by the version of HTTP in which a message was received.
+#[derive(Debug, Clone, Copy)]
+pub struct Via {
+    /// `1.0 name`
+    pub http10: &'static str,
+    /// `1.1 name`
+    pub http11: &'static str,
+    /// `2 name`
+    pub http2: &'static str,
 }
 
 impl Default for HttpTransport {
@@ -64,11 +76,11 @@ impl HttpTransport {
         }
     }
 
-    /// A gateway's: answers say in `Via` that they passed `name`, which got them in the version that the origin speaks (RFC 9110
+    /// A gateway's: answers say in `Via` that they passed it, which got them in the version that the origin speaks (RFC 9110
     /// §7.6.3).
     #[must_use]
-    pub fn of_gateway(mut self, name: &'static str) -> HttpTransport {
-        self.via = Some(name);
+    pub fn of_gateway(mut self, via: Via) -> HttpTransport {
+        self.via = Some(via);
         self
     }
 
@@ -79,11 +91,10 @@ impl HttpTransport {
     pub async fn forward_to(
         &self,
         to: &Arc<Authority>,
-        request: Request<OutBody>,
+        mut request: Request<OutBody>,
     ) -> Result<HttpResponse<Streamed>, ForwardError> {
         let fresh = !is_safe(request.method());
         let takes_trailers = request.headers().contains_key(header::TE);
-        let mut request = request;
         let mut rounds = 0;
         let (made, response) = loop {
             rounds += 1;
@@ -95,7 +106,14 @@ impl HttpTransport {
             // What an origin closes an HTTP/2 connection under, or refuses on it, it did not look at: a read is sent then.
             let spare = made.is_shared() && !fresh && rounds < ROUNDS && request.body().is_end_stream();
             let spare = spare.then(|| copy(&request));
-            match (made.send(request, to).await, spare) {
+            let sent = match &mut made {
+                Made::Http1(sender, _) => sender.try_send_request(request).await,
+                Made::Http2(stream) => {
+                    let scheme = if to.tls { Scheme::HTTPS } else { Scheme::HTTP };
+                    stream.send(request, scheme).await
+                }
+            };
+            match (sent, spare) {
                 (Ok(response), _) => break (made, response),
                 (Err(failed), spare) => match (failure(failed), spare) {
                     (ForwardError::NotSent(_), Some(spare)) => request = spare,
@@ -119,8 +137,8 @@ impl HttpTransport {
         if let Some(names) = trailer {
             head.headers.insert(header::TRAILER, names);
         }
-        if let Some(name) = self.via {
-            add_via(&mut head.headers, head.version, name);
+        if let Some(via) = &self.via {
+            add_via(&mut head.headers, head.version, via);
         }
         let lease = Lease {
             made: Some(made),
@@ -273,37 +291,36 @@ fn on_the_wire<B>(mut request: Request<B>) -> Request<B> {
     request
 }
 
-/// Says that a message that came as HTTP `version` has passed `name` (RFC 9110 §7.6.3).
-pub fn add_via(headers: &mut HeaderMap, version: Version, name: &str) {
-    let received = match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2",
-        _ => "1.1",
+/// Says that a message that came as HTTP `version` has passed the hop that these values name (RFC 9110 §7.6.3).
+pub fn add_via(headers: &mut HeaderMap, version: Version, via: &Via) {
+    let value = match version {
+        Version::HTTP_10 => via.http10,
+        Version::HTTP_2 => via.http2,
+        _ => via.http11,
     };
-    if let Ok(value) = HeaderValue::from_str(&format!("{received} {name}")) {
-        headers.append(header::VIA, value);
-    }
+    headers.append(header::VIA, HeaderValue::from_static(value));
 }
 
-/// The fields that concern one connection only (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("http2-settings"),
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::TRAILER,
-];
+/// Whether a field concerns one connection only (RFC 9110 §7.6.1).
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "http2-settings"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "trailer"
+    )
+}
 
 /// Removes the fields that concern one connection only, and those that `Connection` lists (RFC 9110 §7.6.1).
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // Most messages have none, and one look at each name costs less than eight searches.
-    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
-        return;
-    }
-    if headers.contains_key(header::CONNECTION) {
+    // Most messages have none.
+    let found: Vec<HeaderName> = headers.keys().filter(|name| is_hop_by_hop(name)).cloned().collect();
+    if found.contains(&header::CONNECTION) {
         let listed: Vec<String> = headers
             .get_all(header::CONNECTION)
             .iter()
@@ -315,7 +332,7 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name.as_str());
         }
     }
-    for name in &HOP_BY_HOP {
+    for name in found {
         headers.remove(name);
     }
 }

@@ -2,14 +2,10 @@
 //!
 //! Our own, since the pools at hand either repeat requests silently or hide whether one was serialised.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::uri::Scheme;
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tiebreak_core::delivery::NotSent;
@@ -37,7 +33,8 @@ const IDLE_PER_AUTHORITY: usize = 512;
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     origins: Arc<Origins>,
-    kept: Mutex<HashMap<Authority, Kept>>,
+    /// Few, as a rule one: that is found by comparing sooner than by hashing.
+    kept: Mutex<BTreeMap<Authority, Kept>>,
 }
 
 /// What is kept of one origin.
@@ -88,21 +85,6 @@ impl Made {
     /// Whether others send requests on the same connection.
     pub(super) fn is_shared(&self) -> bool {
         matches!(self, Made::Http2(_))
-    }
-
-    /// Sends a request that has the form of HTTP/1.1.
-    pub(super) async fn send(
-        &mut self,
-        request: Request<OutBody>,
-        to: &Authority,
-    ) -> Result<Response<Incoming>, TrySendError<Request<OutBody>>> {
-        match self {
-            Made::Http1(sender, _) => sender.try_send_request(request).await,
-            Made::Http2(stream) => {
-                let scheme = if to.tls { Scheme::HTTPS } else { Scheme::HTTP };
-                stream.send(request, scheme).await
-            }
-        }
     }
 }
 

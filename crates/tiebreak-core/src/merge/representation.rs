@@ -197,6 +197,10 @@ impl Kind {
     /// The kind of a `Content-Type` (RFC 9110 §8.3.1): `application/json`, `text/json`, `…+json` (RFC 6839), or a
     /// form; not if it claims a charset other than UTF-8.
     pub(crate) fn of(content_type: &str) -> Option<Kind> {
+        // What nearly all APIs send, letter for letter.
+        if content_type == "application/json" {
+            return Some(Kind::Json);
+        }
         let mut parts = content_type.split(';');
         let essence = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
         for parameter in parts {

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
+use http_body_util::combinators::UnsyncBoxBody;
 use tiebreak_client::transport::http::Streamed;
 use tiebreak_core::problem::{Kind, MEDIA_TYPE, Problem};
 
@@ -23,8 +24,8 @@ pub(super) enum Content {
     Streamed(Streamed),
     /// Streamed from the origin, after what was read of it already.
     Resumed(VecDeque<Bytes>, Streamed),
-    /// Streamed from the origin, and remembered once it is whole.
-    Remembered(Box<Remembered<Streamed>>),
+    /// Streamed from the origin, and [`Remembered`] once it is whole.
+    Remembered(UnsyncBoxBody<Bytes, hyper::Error>),
     /// Cut where the origin pauses for too long.
     Bounded(Box<Bounded>),
 }
@@ -32,22 +33,13 @@ pub(super) enum Content {
 /// Why content is cut.
 pub(super) type Cut = Box<dyn Error + Send + Sync>;
 
-/// What is done with the copy; `None`: it is too large to be kept.
-type Done = Box<dyn FnOnce(Option<Bytes>) + Send>;
-
-/// Streamed content of which a copy is kept.
-pub(super) struct Remembered<B> {
+/// Streamed content of which a copy is kept, for `F`; that gets `None` if it is too large to be kept.
+pub(super) struct Remembered<B, F> {
     inner: B,
     kept: Kept,
     limit: usize,
     /// What is done with the copy.
-    whole: Option<Done>,
-}
-
-impl<B> std::fmt::Debug for Remembered<B> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Remembered").finish_non_exhaustive()
-    }
+    whole: Option<F>,
 }
 
 #[derive(Debug)]
@@ -58,13 +50,13 @@ enum Kept {
     Many(BytesMut),
 }
 
-impl<B> Remembered<B> {
-    pub(super) fn new(inner: B, limit: usize, whole: impl FnOnce(Option<Bytes>) + Send + 'static) -> Remembered<B> {
+impl<B, F: FnOnce(Option<Bytes>)> Remembered<B, F> {
+    pub(super) fn new(inner: B, limit: usize, whole: F) -> Remembered<B, F> {
         Remembered {
             inner,
             kept: Kept::Nothing,
             limit,
-            whole: Some(Box::new(whole)),
+            whole: Some(whole),
         }
     }
 
@@ -111,7 +103,7 @@ impl<B> Remembered<B> {
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Remembered<B> {
+impl<B: Body<Data = Bytes> + Unpin, F: FnOnce(Option<Bytes>) + Unpin> Body for Remembered<B, F> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -156,7 +148,7 @@ impl Body for Content {
                 Some(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
                 None => Pin::new(rest).poll_frame(cx).map_err(Into::into),
             },
-            Content::Remembered(body) => Pin::new(&mut **body).poll_frame(cx).map_err(Into::into),
+            Content::Remembered(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             Content::Bounded(body) => Pin::new(&mut **body).poll_frame(cx),
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
-use tiebreak_client::transport::http::add_via;
+use tiebreak_client::transport::http::{Via, add_via};
 
 use super::listen::Identity;
 
@@ -71,7 +71,7 @@ impl Forwarding {
             }
             headers.insert(FORWARDED_PROTO, HeaderValue::from_static(peer.scheme()));
         }
-        add_via(headers, version, NAME);
+        add_via(headers, version, &VIA);
     }
 }
 
@@ -124,8 +124,12 @@ impl Peer {
     }
 }
 
-/// The name of this gateway in `Via` (a pseudonym, RFC 9110 §7.6.3).
-pub(super) const NAME: &str = "tiebreak";
+/// How this gateway names itself in `Via` (by a pseudonym, RFC 9110 §7.6.3).
+pub(super) const VIA: Via = Via {
+    http10: "1.0 tiebreak",
+    http11: "1.1 tiebreak",
+    http2: "2 tiebreak",
+};
 
 #[cfg(test)]
 mod tests {

@@ -101,8 +101,8 @@ impl Marked {
             }
             Ok(Collected::Whole(content)) => {
                 if let Some(reader) = reader {
-                    let kept = reader.wants(head.status, &head.headers).then(|| content.clone());
                     let read = reader.served(head.status, &head.headers);
+                    let kept = read.keeps.then(|| content.clone());
                     reader.note(read, kept);
                 }
                 let content = mark(&self.member, &mut head.headers, content);

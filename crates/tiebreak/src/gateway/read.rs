@@ -1,5 +1,6 @@
 //! Safe methods: streamed through untouched; what they served is remembered as a base for later writes.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -50,11 +51,9 @@ pub(super) async fn forward(
                 }
             };
             let (mut head, content) = origin.handle(Request::from_parts(head, content)).await.into_parts();
-            if let Some(reader) =
-                reader.filter(|r| r.wants(head.status, &head.headers) || head.status == StatusCode::NOT_MODIFIED)
-            {
-                let whole = (head.status == StatusCode::OK).then(|| content.clone());
+            if let Some(reader) = reader.filter(|_| tells_a_base(head.status, &head.headers)) {
                 let served = reader.served(head.status, &head.headers);
+                let whole = served.keeps.then(|| content.clone());
                 reader.note(served, whole);
             }
             match marked {
@@ -79,14 +78,14 @@ async fn over_http(
 ) -> Response<Content> {
     let reader = Reader::of(gateway, route, &request, &connection);
     let (mut head, body) = request.into_parts();
-    let path = head.uri.path().to_owned();
+    let asked = head.uri.clone();
     let policy = &route.config.policy;
     let (tagged, marked) = match gateway.observer {
         None => (Tagged::ask(policy, &mut head), Marked::ask(route, &mut head)),
         Some(_) => (None, None), // nothing is altered
     };
     let limit = route.config.policy.attempt_timeout;
-    let sent = forward::send(gateway, remote, head, body, connection.worker);
+    let sent = pin!(forward::send(gateway, remote, head, body, connection.worker));
     let response = match gateway.timers[connection.worker].within(limit, sent).await {
         Some(Ok(response)) => response,
         Some(Err(unanswered)) => return problem(&unanswered.problem("read")),
@@ -100,32 +99,35 @@ async fn over_http(
         (None, Some(marked)) => marked.answer(gateway, policy, reader, response).await,
         (None, None) => pass_on(gateway, reader, response),
     };
-    stalled::bound(gateway, route, connection.worker, &path, answer)
+    stalled::bound(gateway, route, connection.worker, asked, answer)
 }
 
 /// Streams the answer of an origin back.
 pub(super) fn pass_on(gateway: &Gateway, reader: Option<Reader>, response: Response<Streamed>) -> Response<Content> {
     let (head, body) = response.into_parts();
-    match reader {
-        Some(reader) if reader.wants(head.status, &head.headers) => {
-            let limit = gateway.engine.options().reads.content;
-            let read = reader.served(head.status, &head.headers);
-            let remembered = Remembered::new(body, limit, move |content| reader.note(read, content));
-            Response::from_parts(head, Content::Remembered(Box::new(remembered)))
+    let Some(reader) = reader else {
+        return Response::from_parts(head, Content::Streamed(body));
+    };
+    if !tells_a_base(head.status, &head.headers) {
+        if head.status == StatusCode::OK {
+            reader.shown();
         }
-        // A compressed or oddly negotiated representation cannot be kept, but it was served.
-        Some(reader) if head.status == StatusCode::NOT_MODIFIED || could_be_base(head.status, &head.headers) => {
-            let read = reader.served(head.status, &head.headers);
-            reader.note(read, None);
-            Response::from_parts(head, Content::Streamed(body))
-        }
-        reader => {
-            if let Some(reader) = reader.filter(|_| head.status == StatusCode::OK) {
-                reader.shown();
-            }
-            Response::from_parts(head, Content::Streamed(body))
-        }
+        return Response::from_parts(head, Content::Streamed(body));
     }
+    let read = reader.served(head.status, &head.headers);
+    if read.keeps {
+        let limit = gateway.engine.options().reads.content;
+        let remembered = Remembered::new(body, limit, move |content| reader.note(read, content));
+        return Response::from_parts(head, Content::Remembered(remembered.boxed_unsync()));
+    }
+    // A compressed or oddly negotiated representation cannot be kept, but it was served.
+    reader.note(read, None);
+    Response::from_parts(head, Content::Streamed(body))
+}
+
+/// Whether this answer holds or names what its reader may edit.
+fn tells_a_base(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::NOT_MODIFIED || could_be_base(status, headers)
 }
 
 /// Whether somebody could edit what this answer holds, and it could be merged.
@@ -140,6 +142,8 @@ pub(super) fn could_be_base(status: StatusCode, headers: &HeaderMap) -> bool {
 /// What of an answer is remembered with its content.
 pub(super) struct Served {
     status: StatusCode,
+    /// Whether the content can be kept as a base.
+    pub(super) keeps: bool,
     variant: Variant,
     etag: Option<EntityTag>,
     content_type: String,
@@ -177,19 +181,15 @@ impl Reader {
         })
     }
 
-    /// Whether the content of this answer can be kept as a base.
-    pub(super) fn wants(&self, status: StatusCode, headers: &HeaderMap) -> bool {
-        could_be_base(status, headers)
-            && !headers.contains_key(header::CONTENT_ENCODING)
-            && Variant::of(&self.asked, headers).is_some()
-    }
-
+    /// What this answer, of which [`could_be_base`] was asked, or a 304 gives its reader.
     pub(super) fn served(&self, status: StatusCode, headers: &HeaderMap) -> Served {
         let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
+        let variant = Variant::of(&self.asked, headers);
         Served {
             status,
+            keeps: status == StatusCode::OK && variant.is_some() && !headers.contains_key(header::CONTENT_ENCODING),
             // Of `Vary: *` only the tag is kept, which names what was served whatever chose it.
-            variant: Variant::of(&self.asked, headers).unwrap_or_default(),
+            variant: variant.unwrap_or_default(),
             etag: text(header::ETAG).and_then(|t| EntityTag::parse(t).ok()),
             content_type: text(header::CONTENT_TYPE).unwrap_or_default().to_owned(),
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, Method};
-use tiebreak_client::caller::{Callers, credential_of};
+use tiebreak_client::caller::{Callers, Credential};
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::lane::LaneId;
 use tiebreak_core::request::WriteRequest;
@@ -62,13 +62,11 @@ impl Route {
                 return callers.principal(name, headers.get_all(name));
             }
             (Some(Principal::Certificate), Some(certificate)) => {
-                return callers.certified(certificate.as_bytes(), &HeaderMap::new());
+                return callers.certified(certificate.as_bytes(), &Credential::default());
             }
             (Some(_) | None, _) => {}
         }
-        let mut credential = credential_of(headers);
-        // A key is no credential, whatever the field is called.
-        credential.remove(&self.config.policy.keys.field);
+        let credential = Credential::of(headers, &self.config.policy.keys.field);
         match peer.certificate() {
             Some(certificate) => callers.certified(certificate.as_bytes(), &credential),
             None => callers.of(&credential),

@@ -16,7 +16,7 @@ use tiebreak_origin::{Origin, OriginOptions};
 use tokio::sync::{Semaphore, watch};
 
 use super::args::ServeArgs;
-use super::forwarding::{Forwarding, NAME};
+use super::forwarding::{Forwarding, VIA};
 use super::limits::Places;
 use super::listen::{self, Address, Listeners, Tls};
 use super::observe::{ObservedTransport, Observer, Sink};
@@ -106,7 +106,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         engine: Arc::new(engine),
         routing: RwLock::new(Arc::new(Routing::of(&config, embedded.as_ref()))),
         readers: (0..threads())
-            .map(|_| HttpTransport::new(Arc::clone(&origins)).of_gateway(NAME))
+            .map(|_| HttpTransport::new(Arc::clone(&origins)).of_gateway(VIA))
             .collect(),
         timers: (0..threads()).map(|_| Timers::default()).collect(),
         writers: (0..threads().div_ceil(2)).map(|_| writer()).collect::<Result<_, _>>()?,

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::{Sleep, Timer};
 use tiebreak_client::figures::AtBound;
@@ -24,8 +24,8 @@ pub(super) struct Bounded {
     /// While it pauses.
     timer: Option<Pin<Box<dyn Sleep>>>,
     gateway: Arc<Gateway>,
-    /// What was asked for, without its query.
-    path: String,
+    /// What was asked for.
+    asked: Uri,
 }
 
 impl std::fmt::Debug for Bounded {
@@ -44,7 +44,7 @@ pub(super) fn bound(
     gateway: &Arc<Gateway>,
     route: &Route,
     worker: usize,
-    path: &str,
+    asked: Uri,
     answer: Response<Content>,
 ) -> Response<Content> {
     let limit = route.config.settings.values.read_idle.limit(answer.headers());
@@ -61,7 +61,7 @@ pub(super) fn bound(
             timers: gateway.timers[worker].clone(),
             timer: None,
             gateway: Arc::clone(gateway),
-            path: path.to_owned(),
+            asked,
         }))
     })
 }
@@ -87,7 +87,7 @@ impl Body for Bounded {
         }
         let ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(
-            path = this.path,
+            path = this.asked.path(),
             read_idle_timeout_ms = ms,
             "an answer was cut: the origin sent no more of it"
         );

@@ -112,8 +112,8 @@ impl Tagged {
                 match reader {
                     Some(reader) if could_be_base(head.status, &head.headers) => {
                         // As the origin gave it: the tag is known from the content.
-                        let kept = reader.wants(head.status, &head.headers).then(|| content.clone());
                         let read = reader.served(head.status, &head.headers);
+                        let kept = read.keeps.then(|| content.clone());
                         reader.note(read, kept);
                     }
                     Some(reader) => reader.shown(),

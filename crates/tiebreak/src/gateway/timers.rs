@@ -6,7 +6,7 @@
 //! instead of once a request.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -24,9 +24,9 @@ pub(super) struct Timers {
 }
 
 impl Timers {
-    /// What `work` comes to, or `None` if that takes longer than `limit`.
-    pub(super) async fn within<F: Future>(&self, limit: Duration, work: F) -> Option<F::Output> {
-        let mut work = pin!(work);
+    /// What `work` comes to, or `None` if that takes longer than `limit`. It is pinned already: work is large, and moving it in
+    /// here would copy it.
+    pub(super) async fn within<F: Future>(&self, limit: Duration, mut work: Pin<&mut F>) -> Option<F::Output> {
         let mut timer = None;
         poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
@@ -110,12 +110,13 @@ impl Drop for Lent {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::pin::pin;
 
     use super::*;
 
     async fn took(timers: &Timers, limit: u64) -> Duration {
         let from = Instant::now();
-        let none = timers.within(Duration::from_secs(limit), pending::<()>()).await;
+        let none = timers.within(Duration::from_secs(limit), pin!(pending::<()>())).await;
         assert!(none.is_none());
         from.elapsed()
     }
@@ -123,7 +124,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_timer_that_is_lent_again_keeps_the_later_deadline() {
         let timers = Timers::default();
-        assert_eq!(timers.within(Duration::from_secs(10), async { 7 }).await, Some(7));
+        assert_eq!(timers.within(Duration::from_secs(10), pin!(async { 7 })).await, Some(7));
         assert!(
             timers.idle.lock().unwrap().is_empty(),
             "what is done at once needs no timer"
@@ -143,7 +144,7 @@ mod tests {
         let timers = Timers::default();
         for _ in 0..5 {
             let work = tokio::time::sleep(Duration::from_secs(3));
-            assert!(timers.within(Duration::from_secs(10), work).await.is_some());
+            assert!(timers.within(Duration::from_secs(10), pin!(work)).await.is_some());
         }
         let took = took(&timers, 10).await;
         assert!(

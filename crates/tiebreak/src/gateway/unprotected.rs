@@ -132,10 +132,10 @@ pub(super) async fn pass(
     if !is_signed(&head.headers, wake.write.target.uri()) {
         strip_preference(&mut head.headers);
     }
-    let (shared, of, path, worker) = (
+    let (shared, of, asked, worker) = (
         Arc::clone(gateway),
         Arc::clone(route),
-        head.uri.path().to_owned(),
+        head.uri.clone(),
         connection.worker,
     );
     let (gateway, remote) = (Arc::clone(gateway), remote.clone());
@@ -157,7 +157,7 @@ pub(super) async fn pass(
     match task.await {
         Ok((answer, content)) => {
             let answer = into_response(answer).map(|ours| content.map_or_else(|| whole(ours), Content::Streamed));
-            stalled::bound(&shared, &of, worker, &path, answer)
+            stalled::bound(&shared, &of, worker, asked, answer)
         }
         Err(error) => {
             tracing::error!(%error, "a write that was streamed on ended in a panic");

@@ -15,7 +15,7 @@ use tiebreak_core::delivery::Delivery;
 use tiebreak_core::response::Response;
 use tiebreak_origin::Origin;
 
-use super::forwarding::NAME;
+use super::forwarding::VIA;
 use crate::config::Config;
 
 /// Where requests go.
@@ -222,7 +222,7 @@ pub(super) struct GatewayTransport {
 impl GatewayTransport {
     pub(super) fn new(embedded: Option<Arc<Origin>>, origins: Arc<Origins>) -> GatewayTransport {
         GatewayTransport {
-            http: HttpTransport::new(origins).of_gateway(NAME),
+            http: HttpTransport::new(origins).of_gateway(VIA),
             embedded: embedded.map(EmbeddedTransport),
         }
     }

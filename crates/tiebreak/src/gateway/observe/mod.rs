@@ -25,6 +25,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Request, Response, header};
 use http_body::Body;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tiebreak_client::reads::Read;
 use tiebreak_client::story::Watch;
@@ -131,7 +132,7 @@ fn returned(
     if empty {
         body.finish();
     }
-    Response::from_parts(head, Content::Remembered(Box::new(body)))
+    Response::from_parts(head, Content::Remembered(body.boxed_unsync()))
 }
 
 /// The exchange beside a forwarded write.
