@@ -14,3 +14,5 @@ mod contract;
 mod held_up;
 #[path = "postgres/holdings.rs"]
 mod holdings;
+#[path = "postgres/refused.rs"]
+mod refused;

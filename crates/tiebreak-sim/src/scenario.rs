@@ -206,6 +206,7 @@ const FLEET: Fleet = Fleet {
         late: 4,
         slow: 4,
         refused: 10,
+        failed: 3,
     },
     cuts: true,
     stops: 60,

@@ -18,6 +18,7 @@ use crate::fleet::tables::Tables;
 use crate::host::{Host, Up};
 use crate::ledger::{Register, SimLedger};
 use crate::origin::{Fields, Origin};
+use crate::sabotage::Sabotage;
 use crate::scenario::{Fleet, LATE, Scenario};
 use crate::trace::{Applied, Event, Trace};
 use crate::wire::Wire;
@@ -348,7 +349,12 @@ async fn outages(world: Arc<World>) {
                 // Not so often that nobody lives long enough to declare others dead.
                 tokio::time::sleep(world.dice.time(100..30_000)).await;
                 database.remember();
-                tokio::time::sleep(world.dice.time(1..100)).await;
+                // What is forgotten has to matter to somebody.
+                let most = match world.scenario.sabotage {
+                    Sabotage::CommitsForgotten => 1_500,
+                    _ => 100,
+                };
+                tokio::time::sleep(world.dice.time(1..most)).await;
                 database.stop();
                 tokio::time::sleep(world.dice.time(20..3_000)).await;
                 database.start();

@@ -1,5 +1,6 @@
 //! What the writer is asked to do, and where the answer goes.
 
+use tiebreak_core::delivery::Unknown;
 use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, WriteId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -69,6 +70,8 @@ pub struct Job {
     pub since: Instant,
     /// It was sent to the database once, and its answer was lost.
     pub tried: bool,
+    /// So often the database failed to make it for a reason of its own.
+    pub failures: u32,
 }
 
 impl Job {
@@ -77,6 +80,7 @@ impl Job {
             change,
             since: Instant::now(),
             tried: false,
+            failures: 0,
         }
     }
 }
@@ -114,6 +118,20 @@ impl Change {
             Change::Claim(..) | Change::Retake(..) | Change::Amend(..) | Change::Resolve(..) => false,
             Change::Ask(..) => false,
         }
+    }
+
+    /// What is made instead if the database does not make it whatever happens: a write of which more cannot be recorded is in doubt.
+    pub(super) fn instead(&self) -> Option<Change> {
+        let Change::Settle(id, fence, settlement, _) = self else {
+            return None;
+        };
+        let doubt = Doubt {
+            reason: Unknown::Crash,
+            attempts: settlement.attempts,
+            guarantee: settlement.guarantee,
+            since: settlement.at,
+        };
+        Some(Change::Doubt(*id, *fence, doubt, None))
     }
 
     /// The claim that it is about has this fence now.

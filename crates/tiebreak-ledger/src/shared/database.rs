@@ -48,6 +48,15 @@ impl Trouble {
         }
     }
 
+    /// Why, in words.
+    pub(crate) fn why(&self) -> String {
+        match self {
+            Trouble::Gone(why) | Trouble::Again(why) | Trouble::Refused(why) => why.clone(),
+            Trouble::Full => "no space is left".into(),
+            Trouble::Rule(error) => error.to_string(),
+        }
+    }
+
     /// Nothing was heard in time.
     pub(crate) fn silent() -> Trouble {
         Trouble::Gone("it did not answer in time".into())

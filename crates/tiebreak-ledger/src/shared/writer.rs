@@ -20,6 +20,9 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// So soon an unreachable database is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// A change that has to be made, and that the database fails to make for a reason of its own, is tried so often.
+const FAILURES: u32 = 5;
+
 /// So often at most the processor is left to others before a batch is made.
 const GATHERING: u32 = 16;
 
@@ -82,14 +85,14 @@ impl<D: Database> Writer<D> {
             if jobs.is_empty() {
                 return;
             }
-            let done = match self.session().await {
-                Ok(()) => {
-                    self.refuse_too_many(&mut jobs).await;
-                    self.perform(&jobs).await
-                }
-                Err(error) => Err(error),
-            };
-            match done {
+            if let Err(error) = self.session().await {
+                // Whatever the reason: it was asked for none of them.
+                trouble = Some(error.why());
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+            self.refuse_too_many(&mut jobs).await;
+            match self.perform(&jobs).await {
                 Ok(done) => {
                     jobs = self.answer(jobs, done).await;
                     trouble = None;
@@ -97,7 +100,7 @@ impl<D: Database> Writer<D> {
                 }
                 Err(Trouble::Again(_)) => {}
                 Err(Trouble::Gone(why)) => {
-                    jobs.iter_mut().for_each(|job| job.tried |= self.session.is_some());
+                    jobs.iter_mut().for_each(|job| job.tried = true);
                     self.session = None;
                     trouble = Some(why);
                 }
@@ -108,14 +111,11 @@ impl<D: Database> Writer<D> {
                     }
                     return;
                 }
+                Err(Trouble::Full) if jobs.iter().all(|j| !j.change.begins()) => {
+                    trouble = Some(Trouble::Full.why());
+                }
                 Err(other) => {
-                    let keep = matches!(other, Trouble::Full) && jobs.iter().all(|j| !j.change.begins());
-                    if !keep {
-                        let error = other.told();
-                        jobs.iter_mut().for_each(|job| job.change.fail(error.clone()));
-                        return;
-                    }
-                    trouble = Some("no space is left".into());
+                    jobs = jobs.into_iter().filter_map(|job| failed(job, &other)).collect();
                 }
             }
             tokio::time::sleep(AGAIN).await;
@@ -367,4 +367,22 @@ impl<D: Database> Writer<D> {
         let taken = taken.collect();
         Ok((found, taken))
     }
+}
+
+/// What is tried again of `job`, which the database did not make for this reason.
+fn failed(mut job: Job, why: &Trouble) -> Option<Job> {
+    job.failures += 1;
+    let must = job.change.must_be_made();
+    if must && job.failures < FAILURES {
+        return Some(job);
+    }
+    job.change.fail(why.clone().told());
+    let instead = job.change.instead();
+    if must && instead.is_none() {
+        tracing::error!(
+            why = why.why(),
+            "the database refuses a change for good; what it was to give back is kept until this process ends"
+        );
+    }
+    instead.map(Job::new)
 }

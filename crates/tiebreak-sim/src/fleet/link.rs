@@ -27,8 +27,10 @@ pub struct Storms {
     pub late: u64,
     /// It takes up to [`SLOW`].
     pub slow: u64,
-    /// It is refused, and changes nothing.
+    /// It is refused, and changes nothing: another transaction was in its way.
     pub refused: u64,
+    /// It fails there for a reason of the database's own, and changes nothing. New sessions fail so ten times as often.
+    pub failed: u64,
 }
 
 /// So long a slow database takes at most, in milliseconds.
@@ -75,6 +77,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn gone(why: &str) -> Trouble {
     Trouble::Gone(why.to_owned())
+}
+
+fn broken_inside() -> Trouble {
+    Trouble::Refused("an error of its own".into())
 }
 
 impl SimDatabase {
@@ -176,6 +182,9 @@ impl SimDatabase {
         if reach.down {
             return Err(gone("it refuses connections"));
         }
+        if dice.number(0..100) < self.shared.storms.failed {
+            return Err(broken_inside());
+        }
         Ok(Link {
             database: self.clone(),
             start: reach.starts,
@@ -230,6 +239,7 @@ enum Fate {
     Late,
     Slow,
     Refused,
+    Failed,
 }
 
 /// A session.
@@ -260,6 +270,7 @@ impl Link {
             (s.late, Fate::Late),
             (s.slow, Fate::Slow),
             (s.refused, Fate::Refused),
+            (s.failed, Fate::Failed),
         ];
         let mut thrown = self.database.shared.dice.number(0..1_000);
         for (share, fate) in table {
@@ -286,9 +297,14 @@ impl Link {
             Fate::Late | Fate::Slow => dice.time(0..SLOW),
             _ => Duration::ZERO,
         };
-        if fate == Fate::Refused {
+        let fails = match fate {
+            Fate::Refused => Some(Trouble::Again("two transactions were in each other's way".into())),
+            Fate::Failed => Some(broken_inside()),
+            _ => None,
+        };
+        if let Some(trouble) = fails {
             tokio::time::sleep(there + back).await;
-            return Err(Trouble::Again("two transactions were in each other's way".into()));
+            return Err(trouble);
         }
         let (answer, receiver) = oneshot::channel();
         let link = self.clone();

@@ -97,5 +97,5 @@ localise(document);
       for (const place of document.querySelectorAll("[data-of]")) show(place, counts[place.dataset.of]?.[place.dataset.value] ?? 0);
     } catch { /* it will be asked again */ }
   };
-  if (places.length) { ask(); setInterval(ask, 3000); }
+  if (places.length) painted.then(() => { ask(); setInterval(ask, 3000); });
 }
