@@ -6,7 +6,7 @@
 //! | `http` | requests out, answers back |
 //! | `content` | what goes out after a head, perhaps only once it is asked for |
 //! | `pool` | connections, kept for reuse |
-//! | `http2`, `streams`, `heard` | a connection that requests share: proofs, places, silence |
+//! | `http2`, `places`, `heard` | a connection that requests share: proofs, places, silence |
 //! | `tls`, `pem` | TLS, with files that are read anew when they change |
 
 pub mod authority;
@@ -16,8 +16,8 @@ pub mod http;
 mod http2;
 pub mod origins;
 pub mod pem;
+mod places;
 mod pool;
-mod streams;
 pub mod tls;
 
 use std::future::Future;
