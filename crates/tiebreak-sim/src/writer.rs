@@ -347,6 +347,11 @@ impl Writer {
 
     /// Somebody with another credential sends the same under the same key, which the ledger may know: once the write was claimed.
     async fn overhear(&self, asked: &Asked) {
+        let released = || {
+            let events = self.world.trace.events();
+            let of_it = |(_, event): &&(_, Event)| matches!(event, Event::Released(write, _) if *write == asked.number);
+            events.iter().filter(of_it).count()
+        };
         let claimed = |(_, event): &(_, Event)| match event {
             Event::Claimed(write, ..) => Some((*write, true)),
             Event::Released(write, _) => Some((*write, false)),
@@ -361,6 +366,7 @@ impl Writer {
         if last.is_none_or(|(_, kept)| !kept) {
             return;
         }
+        let before = released();
         let gate = self.world.gate(self.number).await;
         let engine = Arc::clone(&gate.engine);
         let mut request = asked.request.clone();
@@ -375,7 +381,9 @@ impl Writer {
             ..Submission::default()
         };
         let work = Box::pin(async move { engine.write(request, submission).await });
-        if let Some(answer) = self.world.inside(gate.host, gate.generation, work).await {
+        let answer = self.world.inside(gate.host, gate.generation, work).await;
+        // Released in the meantime, it is the stranger's own write that was performed.
+        if let Some(answer) = answer.filter(|_| released() == before) {
             let told = Self::told(asked.number, &answer);
             self.world.trace.note(Event::Overheard(told));
         }

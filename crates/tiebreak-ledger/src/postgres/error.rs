@@ -16,6 +16,8 @@ pub(super) fn trouble(error: tokio_postgres::Error) -> Trouble {
             Trouble::Again(said)
         }
         &SqlState::DISK_FULL => Trouble::Full,
+        // What no statement of ours comes to but the one that looks whether its session was succeeded.
+        &SqlState::DIVISION_BY_ZERO => Trouble::Gone("another session of this process has begun".into()),
         // A standby, or a primary that was made read-only.
         &SqlState::READ_ONLY_SQL_TRANSACTION => Trouble::Gone(said),
         code => match code.code().get(..2) {

@@ -82,8 +82,8 @@ impl Database for Postgres {
     type Keeping = KeepSession;
     type Reading = ReadSession;
 
-    async fn writing(&self, owner: i64) -> Asked<Session> {
-        Session::begin(self.0.ready(None).await?, owner).await
+    async fn writing(&self, owner: i64, number: i64) -> Asked<Session> {
+        Session::begin(self.0.ready(None).await?, owner, number).await
     }
 
     async fn keeping(&self, hint: Arc<Notify>) -> Asked<KeepSession> {

@@ -67,13 +67,16 @@ fn standing(row: &Row) -> Result<Standing, LedgerError> {
 }
 
 impl Session {
-    pub(super) async fn begin(client: Connected, owner: i64) -> Asked<Session> {
+    pub(super) async fn begin(client: Connected, owner: i64, number: i64) -> Asked<Session> {
         client.batch_execute(ONE_PLAN).await.map_err(trouble)?;
         let writing = statements::Writing::prepare(&client).await?;
-        let begun = client.query_opt(&writing.succeed, &[&owner]).await.map_err(trouble)?;
+        // Where there is no row any more, the owner was declared dead, and claims nothing.
+        client
+            .execute(&writing.succeed, &[&owner, &number])
+            .await
+            .map_err(trouble)?;
         Ok(Session {
-            // An owner that was declared dead has no row, and claims nothing.
-            number: begun.map_or(0, |row| row.get(0)),
+            number,
             client,
             writing,
             owner,

@@ -19,12 +19,14 @@ pub(super) const ONE_PLAN: &str =
 /// this lock. Without the row the statements below claim nothing.
 const ALIVE: &str = "SELECT owner FROM owners WHERE owner = $1 FOR KEY SHARE";
 
-/// A session of the writer begins: it waits for the lock above, hence for what the last session has begun.
+/// A session of the writer begins: it waits for the lock above, hence for what the last session has begun. Held up on its way until
+/// a later session has begun, it changes nothing.
 const SUCCEED: &str = "
-UPDATE owners SET session = session + 1 WHERE owner = (SELECT owner FROM owners WHERE owner = $1 FOR UPDATE)
-RETURNING session";
+UPDATE owners SET session = $2
+WHERE owner = (SELECT owner FROM owners WHERE owner = $1 FOR UPDATE) AND session < $2";
 
-/// Fails, and with it the whole transaction, in a session that was succeeded. The lock above is held: from here on it cannot be.
+/// Fails (by a division by zero), and with it the whole transaction, in a session that was succeeded. The lock above is held: from
+/// here on it cannot be.
 const CURRENT: &str = "SELECT 1 / (session = $2)::int FROM owners WHERE owner = $1";
 
 /// What expired gives its key up first; the counts make sure of the order. Sorted by key, so that two gateways

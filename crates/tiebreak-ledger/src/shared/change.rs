@@ -120,18 +120,23 @@ impl Change {
         }
     }
 
-    /// What is made instead if the database does not make it whatever happens: a write of which more cannot be recorded is in doubt.
-    pub(super) fn instead(&self) -> Option<Change> {
-        let Change::Settle(id, fence, settlement, _) = self else {
-            return None;
-        };
-        let doubt = Doubt {
-            reason: Unknown::Crash,
-            attempts: settlement.attempts,
-            guarantee: settlement.guarantee,
-            since: settlement.at,
-        };
-        Some(Change::Doubt(*id, *fence, doubt, None))
+    /// What is made instead if the database does not make it whatever happens: a write of which more cannot be recorded is in
+    /// doubt, and what was begun by an earlier try (`tried`) whose answer was lost is put back.
+    pub(super) fn instead(&self, tried: bool) -> Option<Change> {
+        match self {
+            Change::Claim(..) | Change::Retake(..) => tried.then(|| Change::PutBack(self.id(), None)),
+            Change::Settle(id, fence, settlement, _) => {
+                let doubt = Doubt {
+                    reason: Unknown::Crash,
+                    attempts: settlement.attempts,
+                    guarantee: settlement.guarantee,
+                    since: settlement.at,
+                };
+                Some(Change::Doubt(*id, *fence, doubt, None))
+            }
+            Change::Amend(..) | Change::Doubt(..) | Change::Release(..) | Change::Resolve(..) => None,
+            Change::PutBack(..) | Change::Ask(..) | Change::Pass { .. } => None,
+        }
     }
 
     /// The claim that it is about has this fence now.

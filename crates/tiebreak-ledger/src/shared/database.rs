@@ -101,9 +101,10 @@ pub trait Database: Send + Sync + 'static {
     /// A session of readers.
     type Reading: Reading;
 
-    /// A new session for the changes of `owner`. It succeeds the earlier ones of this owner: what they have sent and is not made
-    /// yet, is never made any more, so that no statement that was held up on its way takes what nobody knows of.
-    fn writing(&self, owner: i64) -> impl Future<Output = Asked<Self::Writing>> + Send;
+    /// A new session for the changes of `owner`, which counts the sessions that it asks for. It succeeds those with a lower
+    /// `number`: what they have sent and is not made yet, is never made any more, so that no statement that was held up on its
+    /// way takes what nobody knows of. One that was asked for earlier and begins only now, succeeds none that was asked for later.
+    fn writing(&self, owner: i64, number: i64) -> impl Future<Output = Asked<Self::Writing>> + Send;
 
     /// A new session to keep the process alive; `hint` is told when a lane may have been handed to somebody.
     fn keeping(&self, hint: Arc<Notify>) -> impl Future<Output = Asked<Self::Keeping>> + Send;
@@ -118,7 +119,8 @@ pub trait Writing: Send + Sync {
     fn is_closed(&self) -> bool;
 
     /// Makes `jobs`, which are about different subjects, in one transaction: endings first, then claims, then lanes that are given up, then
-    /// lanes that are asked for. An owner whose row is gone claims nothing, and a session that was succeeded changes nothing.
+    /// lanes that are asked for. An owner whose row is gone claims nothing, and a session that was succeeded is
+    /// [gone](Trouble::Gone) and changes nothing.
     fn perform(&self, jobs: &[Job]) -> impl Future<Output = Asked<Done>> + Send;
 
     /// How the records with these ids stand.

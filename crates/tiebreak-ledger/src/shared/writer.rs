@@ -29,6 +29,8 @@ const GATHERING: u32 = 16;
 pub(super) struct Writer<D: Database> {
     shared: Arc<Shared<D>>,
     session: Option<D::Writing>,
+    /// So many sessions were asked for.
+    sessions: i64,
     owner: i64,
     open: HashMap<WriteId, Open>,
 }
@@ -39,6 +41,7 @@ impl<D: Database> Writer<D> {
         Writer {
             shared,
             session: None,
+            sessions: 0,
             owner,
             open: HashMap::new(),
         }
@@ -135,7 +138,8 @@ impl<D: Database> Writer<D> {
     async fn session(&mut self) -> Asked<()> {
         if self.session.as_ref().is_none_or(Writing::is_closed) {
             self.session = None;
-            let session = self.shared.database.writing(self.owner);
+            self.sessions += 1;
+            let session = self.shared.database.writing(self.owner, self.sessions);
             // What the last session left unfinished may have to end first.
             let session = tokio::time::timeout(SILENCE * 2, session).await;
             self.session = Some(session.map_err(|_| Trouble::silent())??);
@@ -178,8 +182,10 @@ impl<D: Database> Writer<D> {
                 return false;
             }
             job.change.fail(error.clone());
-            if job.tried && job.change.begins() {
-                job.change = Change::PutBack(job.change.id(), None);
+            if !job.change.must_be_made()
+                && let Some(instead) = job.change.instead(job.tried)
+            {
+                job.change = instead;
             }
             closed || !job.change.must_be_made()
         };
@@ -212,8 +218,10 @@ impl<D: Database> Writer<D> {
     }
 
     async fn look_up(&self, claim: &Claim) -> Asked<Option<Record>> {
-        let mut found = self.session_of()?.taken_by(&[claim]).await?;
-        Ok(found.pop().flatten())
+        let sought = [claim];
+        let work = self.session_of()?.taken_by(&sought);
+        let found = tokio::time::timeout(SILENCE, work).await;
+        Ok(found.map_err(|_| Trouble::silent())??.pop().flatten())
     }
 
     /// Answers what was made. Returns what is to be tried again.
@@ -296,9 +304,18 @@ impl<D: Database> Writer<D> {
         if jobs.is_empty() {
             return jobs;
         }
-        let Ok((found, mut taken)) = self.look(&jobs).await else {
+        let looked = tokio::time::timeout(SILENCE, self.look(&jobs)).await;
+        let looked = looked.unwrap_or_else(|_| Err(Trouble::silent()));
+        let (found, mut taken) = match looked {
+            Ok(looked) => looked,
             // The same batch is made again, which then finds out.
-            return jobs;
+            Err(why) => {
+                if matches!(why, Trouble::Gone(_)) {
+                    self.session = None;
+                }
+                tokio::time::sleep(AGAIN).await;
+                return jobs;
+            }
         };
         let mut again = Vec::new();
         for mut job in jobs {
@@ -377,7 +394,7 @@ fn failed(mut job: Job, why: &Trouble) -> Option<Job> {
         return Some(job);
     }
     job.change.fail(why.clone().told());
-    let instead = job.change.instead();
+    let instead = job.change.instead(job.tried);
     if must && instead.is_none() {
         tracing::error!(
             why = why.why(),

@@ -4,22 +4,17 @@ use tiebreak_core::caller::CallerId;
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::guarantee::Guarantee;
 use tiebreak_core::outcome::Outcome;
-use tiebreak_core::record::{Claim, Settlement, WriteId};
+use tiebreak_core::record::{Claim, Fence, Settlement, WriteId};
 use tiebreak_core::time::Time;
 use tiebreak_ledger::postgres::{Address, Options, PgLedger};
-use tiebreak_ledger::{Claimed, Ledger};
+use tiebreak_ledger::{Claimed, Ledger, LedgerError};
 
 use crate::cluster::{Cluster, address};
 
 const ID: WriteId = WriteId([1; 16]);
 
-/// Else its key would be taken for as long as its process lives.
-#[tokio::test]
-async fn what_cannot_be_settled_is_in_doubt() {
-    let cluster = Cluster::start();
-    let address = Address::parse(&address(&cluster.authority(), "refused")).unwrap();
-    let ledger = PgLedger::open(address, Options::default()).await.unwrap();
-    let claim = Claim {
+fn claim() -> Claim {
+    Claim {
         id: ID,
         key: None,
         trace: None,
@@ -32,19 +27,11 @@ async fn what_cannot_be_settled_is_in_doubt() {
         held: None,
         at: Time(1_000),
         expires: None,
-    };
-    let Ok(Claimed::Granted(fence)) = ledger.claim(claim).await else {
-        panic!("nothing stands in its way");
-    };
-    cluster.sql(
-        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
-         $$ BEGIN RAISE EXCEPTION 'an error of its own' USING ERRCODE = 'internal_error'; END $$",
-    );
-    cluster.sql(
-        "CREATE TRIGGER fail BEFORE UPDATE ON refused.writes FOR EACH ROW WHEN (NEW.state = 'settled')
-         EXECUTE FUNCTION fail()",
-    );
-    let settlement = Settlement {
+    }
+}
+
+fn settlement() -> Settlement {
+    Settlement {
         outcome: Outcome::Applied,
         status: 201,
         fields: vec![],
@@ -55,8 +42,32 @@ async fn what_cannot_be_settled_is_in_doubt() {
         guarantee: Guarantee::D,
         attempts: 1,
         at: Time(2_000),
+    }
+}
+
+/// Makes the database fail where a row of this schema is updated and this holds.
+fn fails(cluster: &Cluster, schema: &str, when: &str) {
+    cluster.sql(&format!(
+        "CREATE FUNCTION {schema}.fail() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN RAISE EXCEPTION 'an error of its own' USING ERRCODE = 'internal_error'; END $$"
+    ));
+    cluster.sql(&format!(
+        "CREATE TRIGGER fail BEFORE UPDATE ON {schema}.writes FOR EACH ROW WHEN ({when})
+         EXECUTE FUNCTION {schema}.fail()"
+    ));
+}
+
+/// Else its key would be taken for as long as its process lives.
+#[tokio::test]
+async fn what_cannot_be_settled_is_in_doubt() {
+    let cluster = Cluster::start();
+    let address = Address::parse(&address(&cluster.authority(), "refused")).unwrap();
+    let ledger = PgLedger::open(address, Options::default()).await.unwrap();
+    let Ok(Claimed::Granted(fence)) = ledger.claim(claim()).await else {
+        panic!("nothing stands in its way");
     };
-    let told = ledger.settle(ID, fence, settlement).await.unwrap_err().to_string();
+    fails(&cluster, "refused", "NEW.state = 'settled'");
+    let told = ledger.settle(ID, fence, settlement()).await.unwrap_err().to_string();
     assert!(told.contains("an error of its own"), "{told}");
     // Closing makes what was submitted, and what is made instead.
     ledger.close().await.unwrap();
@@ -64,4 +75,19 @@ async fn what_cannot_be_settled_is_in_doubt() {
         cluster.sql("SELECT state, doubt_guarantee, owner IS NULL FROM refused.writes"),
         "doubted|D|t"
     );
+}
+
+/// As one is that was held up on its way: the gateway goes on in another.
+#[tokio::test]
+async fn a_session_that_was_succeeded_is_begun_again() {
+    let cluster = Cluster::start();
+    let address = Address::parse(&address(&cluster.authority(), "succeeded")).unwrap();
+    let ledger = PgLedger::open(address, Options::default()).await.unwrap();
+    let unknown = WriteId([9; 16]);
+    let nothing = ledger.release(unknown, Fence(1)).await;
+    assert_eq!(nothing, Err(LedgerError::NotFound(unknown)), "its session has begun");
+    cluster.sql("UPDATE succeeded.owners SET session = session + 1");
+    let granted = ledger.claim(claim()).await;
+    assert!(matches!(granted, Ok(Claimed::Granted(_))), "{granted:?}");
+    ledger.close().await.unwrap();
 }

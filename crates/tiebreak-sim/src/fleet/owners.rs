@@ -24,18 +24,17 @@ impl Tables {
         self.last_owner
     }
 
-    /// A new session for the changes of `owner`; 0 if that is gone.
-    pub fn succeed(&mut self, owner: i64) -> u64 {
-        self.owners.get_mut(&owner).map_or(0, |owner| {
-            owner.session += 1;
-            owner.session
-        })
+    /// A new session for the changes of `owner`, unless that is gone or a later one has begun.
+    pub fn succeed(&mut self, owner: i64, number: i64) {
+        if let Some(owner) = self.owners.get_mut(&owner) {
+            owner.session = owner.session.max(number);
+        }
     }
 
     /// Whether what a session of `owner` has sent is still made: an owner that is gone changes nothing anyway.
     #[must_use]
-    pub fn is_current(&self, owner: i64, session: u64) -> bool {
-        let succeeded = |owner: &Owner| owner.session > session;
+    pub fn is_current(&self, owner: i64, number: i64) -> bool {
+        let succeeded = |owner: &Owner| owner.session > number;
         self.sabotage == Sabotage::OldStatementsMade || !self.owners.get(&owner).is_some_and(succeeded)
     }
 

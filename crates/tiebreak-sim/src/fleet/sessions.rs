@@ -20,10 +20,10 @@ impl Database for SimDatabase {
     type Keeping = Link;
     type Reading = Link;
 
-    async fn writing(&self, owner: i64) -> Asked<WriteLink> {
+    async fn writing(&self, owner: i64, number: i64) -> Asked<WriteLink> {
         let link = self.connect().await?;
-        let session = link.call(move |tables, _| tables.succeed(owner)).await?;
-        Ok(WriteLink { link, owner, session })
+        link.call(move |tables, _| tables.succeed(owner, number)).await?;
+        Ok(WriteLink { link, owner, number })
     }
 
     async fn keeping(&self, hint: Arc<Notify>) -> Asked<Link> {
@@ -41,7 +41,7 @@ pub struct WriteLink {
     link: Link,
     owner: i64,
     /// Which of that process.
-    session: u64,
+    number: i64,
 }
 
 impl Writing for WriteLink {
@@ -51,19 +51,18 @@ impl Writing for WriteLink {
 
     async fn perform(&self, jobs: &[Job]) -> Asked<Done> {
         let (jobs, database) = (sent(jobs), self.link.database.clone());
-        let (owner, session) = (self.owner, self.session);
+        let (owner, number) = (self.owner, self.number);
         let work = move |tables: &mut Tables, now| {
-            // Whoever sent it has begun another session, and waits for nothing in this one.
-            if !tables.is_current(owner, session) {
-                return Done::default();
+            if !tables.is_current(owner, number) {
+                return Err(Trouble::Gone("another session of this process has begun".into()));
             }
             let Made { done, handed_over } = tables.perform(owner, &jobs, now);
             if handed_over {
                 database.notify();
             }
-            done
+            Ok(done)
         };
-        self.link.call(work).await
+        self.link.call(work).await?
     }
 
     async fn standing(&self, ids: &[WriteId]) -> Asked<HashMap<WriteId, Standing>> {

@@ -37,7 +37,7 @@ pub(super) struct Owner {
     pub(super) lease_until: Time,
     pub(super) late: Duration,
     /// The number of its last session for changes.
-    pub(super) session: u64,
+    pub(super) session: i64,
     /// On which machine it runs; only the simulator knows.
     pub(super) host: usize,
 }
