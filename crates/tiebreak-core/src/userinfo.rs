@@ -30,8 +30,9 @@ fn secret(line: &str) -> Option<Range<usize>> {
     let from = match before.find("://") {
         Some(scheme) => scheme + "://".len(),
         None => {
-            let word = before.rfind(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`'));
-            word.map_or(0, |n| n + 1)
+            let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`');
+            let end = before.char_indices().rev().find(|(_, c)| ends(*c));
+            end.map_or(0, |(n, c)| n + c.len_utf8())
         }
     };
     let is_secret = before[..from].ends_with("://") || before[from..].contains(':');
@@ -52,6 +53,8 @@ mod tests {
             ("upstream = \"u:p@h\" # ours", "upstream = \"…@h\" # ours"),
             ("use `http://u:p@h`: why", "use `http://…@h`: why"),
             ("http://u:p@h and http://u:q@h", "http://…@h"),
+            ("see\u{a0}u:p@h", "see\u{a0}…@h"),
+            ("see\u{3000}u:p@h", "see\u{3000}…@h"),
             ("a: http://h\nb: http://u:p@h\nc", "a: http://h\nb: http://…@h\nc"),
         ] {
             assert_eq!(hidden(text), shown);
