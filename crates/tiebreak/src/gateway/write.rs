@@ -77,9 +77,7 @@ pub(super) async fn perform(
         Err(refusal) => return refuse(target.as_str(), refusal),
     };
     let (mut content, mut mark) = (content, None);
-    // An observer marks no reads, and lets all pass as it comes.
     let marks = route.config.settings.values.mark_reads.as_deref();
-    let marks = marks.filter(|_| gateway.observer.is_none());
     let unmarked = marks.filter(|_| !is_signed(&head.headers, target.uri()));
     if let Some(member) = marks {
         let taken = match unmarked {

@@ -8,15 +8,11 @@ use crate::http::Client;
 use crate::recorder::{Received, Recorder};
 
 fn gateway(upstream: &str, more: &str) -> Gateway {
-    with_flags(upstream, more, &[])
-}
-
-fn with_flags(upstream: &str, more: &str, flags: &[&str]) -> Gateway {
     let folder = tempfile::tempdir().unwrap();
     let config =
         format!("{upstream}\nledger = \"memory\"\ndata = \"memory\"\n[defaults]\nmark_reads = \"_base\"\n{more}");
     std::fs::write(folder.path().join("t.toml"), config).unwrap();
-    Gateway::start_in(folder, &[&["--config", "t.toml"], flags].concat())
+    Gateway::start_in(folder, &["--config", "t.toml"])
 }
 
 /// Documents of an origin with entity tags, in several forms.
@@ -254,20 +250,6 @@ async fn a_mark_that_cannot_be_taken_out_is_refused() {
     client.send(Method::PUT, "/doc", &plain, "tiebreak-base-").await;
     let received: Vec<Vec<u8>> = origin.take().into_iter().map(|r| r.content).collect();
     assert_eq!(received, [&br#"{"a":2}"#[..], b"tiebreak-base-"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_observer_lets_all_pass() {
-    let origin = Recorder::start(answers).await;
-    let gateway = with_flags(
-        &format!("upstream = \"http://{}\"", origin.authority),
-        "",
-        &["--observe"],
-    );
-    let mut client = Client::new(&gateway.authority);
-    let coded = [("content-type", "application/json"), ("content-encoding", "gzip")];
-    client.send(Method::PUT, "/doc", &coded, "coded").await;
-    assert_eq!(&origin.take().pop().unwrap().content[..], b"coded");
 }
 
 #[tokio::test(flavor = "multi_thread")]
