@@ -33,7 +33,7 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
         lanes(route, faults);
         memory(config, route, faults);
         over_bound(config, route, faults);
-        marks(route, faults);
+        marks(config, route, faults);
     }
     let used = |name: &str| {
         config.server.values.upstream.as_deref() == Some(name) || config.routes.iter().any(|r| r.upstream == name)
@@ -439,17 +439,24 @@ fn over_bound(config: &Config, route: &Route, faults: &mut Faults) {
 }
 
 /// Marks where versions are shown otherwise.
-fn marks(route: &Route, faults: &mut Faults) {
+fn marks(config: &Config, route: &Route, faults: &mut Faults) {
     let settings = &route.settings;
     if settings.values.mark_reads.is_none() {
         return;
     }
     let policy = &settings.values.policy;
+    let all = [Method::GET, Method::PUT, Method::PATCH, Method::POST];
+    let misses = |methods: &Vec<Method>| all.iter().any(|method| !methods.contains(method));
     let mistake = if policy.virtual_tags != VirtualTags::Off {
         Wrong::new("virtual_tags shows each version as an entity tag already, of what is not marked")
             .with("set virtual_tags = \"off\", or take out `mark_reads`")
     } else if policy.body_version.is_some() {
         Wrong::new("the documents name their version themselves (`version`)").with("take out `mark_reads`")
+    } else if route.methods.as_ref().is_some_and(misses)
+        && settings.values.mark_reads != config.rest.settings.values.mark_reads
+    {
+        Wrong::new("GET puts marks in, and PUT, PATCH and POST take them out; `methods` leaves out one of them")
+            .with("add \"GET\", \"PUT\", \"PATCH\" and \"POST\" to `methods` (or leave them out), or set it under [defaults] as well")
     } else {
         return;
     };
