@@ -101,10 +101,16 @@ fn host(upstream: &Upstream, faults: &mut Faults) {
 
 /// Over TLS it is agreed upon what is spoken; without TLS there is nobody to ask.
 fn http2(upstream: &Upstream, faults: &mut Faults) {
-    let Some(remote) = &upstream.settings.values.remote else {
+    let settings = &upstream.settings;
+    if settings.values.http2 == Http2::Prior && settings.is_given("max_connections") {
+        let wrong = Wrong::new("it has no effect: on HTTP/2 requests share a connection").with("take it out");
+        let of = format!("upstream {:?}: max_connections", upstream.name);
+        faults.warning(settings.at("max_connections"), of, wrong);
+    }
+    let Some(remote) = &settings.values.remote else {
         return;
     };
-    let wrong = match (upstream.settings.values.http2, remote.speaks_tls()) {
+    let wrong = match (settings.values.http2, remote.speaks_tls()) {
         (Http2::Off, _) | (Http2::Offered, true) | (Http2::Prior, false) => return,
         (Http2::Offered, false) => Wrong::new("without TLS nothing says whether the origin speaks HTTP/2")
             .with("write http2 = \"prior-knowledge\" if it does, or take it out"),
@@ -113,7 +119,7 @@ fn http2(upstream: &Upstream, faults: &mut Faults) {
         }
     };
     let of = format!("upstream {:?}: http2", upstream.name);
-    faults.mistake(upstream.settings.at("http2"), of, wrong);
+    faults.mistake(settings.at("http2"), of, wrong);
 }
 
 /// Connections are kept by host and port, so there is one way of speaking to each.
@@ -124,11 +130,12 @@ fn one_way_each(config: &Config, faults: &mut Faults) {
             let same = matches!((&other.remote, &values.remote), (Some(a), Some(b)) if a.is_beside(b));
             same && (other.tls_files() != values.tls_files()
                 || other.http2 != values.http2
-                || other.http2_ping != values.http2_ping)
+                || other.http2_ping != values.http2_ping
+                || other.max_connections != values.max_connections)
         });
         if other.is_some() {
             let wrong = Wrong::new("another upstream with the same host and port is spoken with in another way").with(
-                "give both the same `http2`, `http2_ping`, `ca`, `client_cert` and `client_key`, or use two host names",
+                "give both the same `http2`, `http2_ping`, `max_connections`, `ca`, `client_cert` and `client_key`, or use two host names",
             );
             faults.mistake(upstream.at.clone(), format!("upstream {:?}", upstream.name), wrong);
         }
