@@ -319,7 +319,10 @@ impl Reads {
             let kept = served.content.is_some() && served.at.until(now) <= self.limits.window;
             kept && !served.sent && served.etag.as_ref() == Some(etag)
         };
-        state.targets.get(&key).is_some_and(|found| found.reads.iter().any(held))
+        state
+            .targets
+            .get(&key)
+            .is_some_and(|found| found.reads.iter().any(held))
     }
 
     /// It was seen that this caller's connections are pooled among several readers.
@@ -651,7 +654,11 @@ mod tests {
         assert!(reads.holds(&read(2), &tag, last));
         assert!(!reads.holds(&read(2), &tag, Time(last.0 + 1)));
         let known = reads.candidates(CallerId::ANONYMOUS, "http://h/doc", None, last);
-        let contents: Vec<_> = known.served.iter().map(|s| s.content.as_ref().unwrap().content()).collect();
+        let contents: Vec<_> = known
+            .served
+            .iter()
+            .map(|s| s.content.as_ref().unwrap().content())
+            .collect();
         assert_eq!(contents, ["{}"]);
     }
 

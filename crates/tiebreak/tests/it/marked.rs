@@ -175,7 +175,11 @@ async fn what_is_written_has_no_mark_and_goes_out_under_the_version_that_it_name
     let keyed = [("idempotency-key", "\"a-key-that-nobody-else-has\"")];
     for (replayed, tag) in [("", "\"v2~tiebreak\""), ("true", "\"v2\"")] {
         let told = writer.put("/doc", &keyed, &document).await;
-        assert_eq!((told.field("idempotency-replayed"), told.field("etag")), (replayed, tag), "{told:?}");
+        assert_eq!(
+            (told.field("idempotency-replayed"), told.field("etag")),
+            (replayed, tag),
+            "{told:?}"
+        );
     }
     origin.take();
     // A client's own condition is literal, under the tag that the origin knows.
@@ -372,7 +376,9 @@ async fn the_origin_sees_its_own_tags_in_every_line() {
         assert_eq!(lines("if-match", &origin.take()[0]), "\"v0\", \"v1\"");
     }
     // From JSON over the bound no mark could be taken out.
-    let long = client.put("/doc", &[], &json!({"a": "over the bound ".repeat(100)})).await;
+    let long = client
+        .put("/doc", &[], &json!({"a": "over the bound ".repeat(100)}))
+        .await;
     assert_eq!((long.status.as_u16(), long.outcome()), (413, "not-sent"), "{long:?}");
     assert!(origin.take().is_empty());
 }
@@ -433,7 +439,11 @@ async fn whoever_asks_whether_his_copy_is_current_can_write_from_it() {
             // Nor does a copy that is not current pass for one.
             let named = [("if-none-match", read.field("etag"))];
             let asked = alice.send(Method::GET, &path, &named, "").await;
-            assert_eq!((asked.status.as_u16(), &asked.json()["a"]), (200, &json!(2)), "{asked:?}");
+            assert_eq!(
+                (asked.status.as_u16(), &asked.json()["a"]),
+                (200, &json!(2)),
+                "{asked:?}"
+            );
         }
     }
 }
@@ -482,7 +492,11 @@ async fn what_is_not_remembered_is_read_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_only_observes_marks_nothing() {
     let origin = Recorder::start(answers).await;
-    let gateway = started(&format!("upstream = \"http://{}\"", origin.authority), "", &["--observe"]);
+    let gateway = started(
+        &format!("upstream = \"http://{}\"", origin.authority),
+        "",
+        &["--observe"],
+    );
     let mut client = Client::new(&gateway.authority);
     let read = client.get("/doc").await;
     assert_eq!(
