@@ -132,7 +132,10 @@ impl Running {
     pub(crate) fn ended(mut self) -> Ran {
         self.saying.read_to_string(&mut self.said).unwrap();
         let ended = ran(&self.child.wait_with_output().unwrap());
-        Ran { err: self.said, ..ended }
+        Ran {
+            err: self.said,
+            ..ended
+        }
     }
 }
 

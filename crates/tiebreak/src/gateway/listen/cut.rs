@@ -43,7 +43,8 @@ impl EndsByClose {
     pub(super) fn note<B: Body>(&self, asked: Version, answer: &Response<B>) {
         let has_length =
             answer.body().size_hint().exact().is_some() || answer.headers().contains_key(header::CONTENT_LENGTH);
-        self.0.store(asked == Version::HTTP_10 && !has_length, Ordering::Relaxed);
+        self.0
+            .store(asked == Version::HTTP_10 && !has_length, Ordering::Relaxed);
     }
 
     pub(super) fn get(&self) -> bool {
