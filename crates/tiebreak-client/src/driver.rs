@@ -147,6 +147,7 @@ impl Driver<'_> {
             Effect::Claim(claim) => {
                 self.begin_life();
                 match engine.ledger().claim(*claim).await {
+                    Ok(Claimed::Granted(fence)) if self.is_unheard() => self.told(Input::GrantedToNobody(fence)),
                     Ok(Claimed::Granted(fence)) => Input::Granted(fence),
                     Ok(Claimed::Taken(record)) => Input::Taken(record),
                     Err(error) => failed(&error),
@@ -259,8 +260,14 @@ impl Driver<'_> {
 
     /// Remembers that the exchange is told of its client's going.
     fn told(&mut self, input: Input) -> Input {
-        self.abandoned |= matches!(input, Input::CallerGone);
+        self.abandoned |= matches!(input, Input::CallerGone | Input::GrantedToNobody(_));
         input
+    }
+
+    /// Whether several gateways share the ledger and nobody waits here any more: its repeat may have ended elsewhere.
+    fn is_unheard(&self) -> bool {
+        let joined = self.registration.as_ref().is_some_and(Registration::is_joined);
+        self.engine.ledger().shared().is_some() && self.client.is_gone() && !joined
     }
 
     /// Does `work`, unless the client goes away first and may take the write with it.

@@ -323,6 +323,13 @@ impl Engine {
         if let Some(shown) = self.shown(policy, request, answer) {
             return self.reads.note(read, answered_tag(answer), Some(shown), now);
         }
+        let read = Read {
+            // What may not be there yet may be read without it, through another gateway: on this connection nothing says so.
+            connection: read
+                .connection
+                .filter(|_| outcome == Outcome::Applied || self.ledger.shared().is_none()),
+            ..read
+        };
         let content_type = request.field("content-type").unwrap_or_default();
         let sent = Representation::new(content_type, request.content.clone());
         if outcome == Outcome::Applied && sent.document().is_err() {

@@ -250,10 +250,16 @@ impl State {
 }
 
 impl Registration {
+    /// Whether somebody waits for the answer of this exchange.
+    pub(crate) fn is_joined(&self) -> bool {
+        // One receiver is the register's own.
+        self.publish.receiver_count() > 1
+    }
+
     /// Gives the answer to all who joined; `unheard`: the exchange's own client has gone.
     pub(crate) fn publish(self, answer: &Answer, unheard: bool, now: Time) {
         let mut state = self.register.lock();
-        let joined = self.publish.receiver_count() > 1;
+        let joined = self.is_joined();
         if joined {
             self.publish.send_replace(Some(Arc::new(answer.clone())));
         }

@@ -74,6 +74,8 @@ struct State {
     targets: HashMap<Key, Target>,
     /// Targets in the order of their use, with the number of the use; an older number of the same target is void.
     order: VecDeque<(u64, Key)>,
+    /// The same for those of which nothing but [`Target::shown_at`] is known: they go first.
+    shown: VecDeque<(u64, Key)>,
     uses: u64,
     bytes: usize,
     pooled: HashMap<CallerId, Time>,
@@ -177,7 +179,7 @@ impl Reads {
     pub fn note_shown(&self, read: Read, now: Time) {
         let mut state = self.lock();
         let key = (read.caller, read.target);
-        let used = state.touch(&key);
+        let used = state.touch(&key, true);
         let target = state.targets.entry(key).or_default();
         target.used = used;
         target.shown_at = Some(now);
@@ -217,13 +219,14 @@ impl Reads {
     fn remember(&self, read: Read, etag: Option<EntityTag>, content: Option<Representation>, now: Time, sent: bool) {
         let mut state = self.lock();
         let key = (read.caller, read.target);
-        let used = state.touch(&key);
+        let used = state.touch(&key, false);
         let target = state.targets.entry(key).or_default();
         target.used = used;
         target.watch(etag.as_ref(), now);
         if etag.is_none() && content.is_none() {
             // Something was served that cannot be kept: whoever read it must not be taken to have read something else.
             target.dropped_at = Some(now);
+            state.evict(&self.limits, now);
             return;
         }
         let before = target.bytes;
@@ -331,20 +334,44 @@ impl Reads {
 }
 
 impl State {
-    fn touch(&mut self, key: &Key) -> u64 {
-        if let Some(target) = self.targets.get(key)
+    /// The number of this use. `shows`: it is of a form of which nothing is remembered.
+    fn touch(&mut self, key: &Key, shows: bool) -> u64 {
+        let target = self.targets.get(key);
+        let only_shown = target.is_none_or(Target::is_only_shown);
+        if let Some(target) = target
             && target.used != 0
             && target.used + BURST > self.uses
+            && (shows || !only_shown)
         {
             return target.used;
         }
         self.uses += 1;
-        self.order.push_back((self.uses, key.clone()));
+        let order = match shows && only_shown {
+            true => &mut self.shown,
+            false => &mut self.order,
+        };
+        order.push_back((self.uses, key.clone()));
         self.uses
+    }
+
+    /// Forgets the one of those that were only shown that was longest ago; whether there was one.
+    fn evict_shown(&mut self) -> bool {
+        while let Some((used, key)) = self.shown.pop_front() {
+            if self
+                .targets
+                .get(&key)
+                .is_some_and(|t| t.used == used && t.is_only_shown())
+            {
+                self.targets.remove(&key);
+                return true;
+            }
+        }
+        false
     }
 
     /// Forgets the targets that were used longest ago.
     fn evict(&mut self, limits: &ReadLimits, now: Time) {
+        while (self.targets.len() > limits.targets || self.shown.len() > 4 * limits.targets) && self.evict_shown() {}
         while self.bytes > limits.total || self.targets.len() > limits.targets || self.order.len() > 4 * limits.targets
         {
             let Some((used, key)) = self.order.pop_front() else {
@@ -355,7 +382,10 @@ impl State {
             };
             self.bytes = self.bytes.saturating_sub(target.bytes);
             if self.targets.len() > limits.targets {
-                self.targets.remove(&key);
+                let gone = self.targets.remove(&key);
+                if gone.is_some_and(|target| target.may_be_base(limits, now)) {
+                    self.incomplete_until = Some(now.after(limits.window));
+                }
             } else if let Some(target) = self.targets.get_mut(&key) {
                 target.drop_contents(now);
                 self.uses += 1;
@@ -398,6 +428,17 @@ impl Target {
             Some(_) => recent.find_map(fits),
             None => recent.take(COMPARED).find_map(fits),
         }
+    }
+
+    /// Whether nothing else is known of it than that it was shown.
+    fn is_only_shown(&self) -> bool {
+        self.reads.is_empty() && self.dropped_at.is_none()
+    }
+
+    /// Whether something that was served of it may be the base of a write yet.
+    fn may_be_base(&self, limits: &ReadLimits, now: Time) -> bool {
+        let last = self.reads.iter().map(|read| read.at).chain(self.dropped_at).max();
+        last.is_some_and(|at| at.until(now) <= limits.window)
     }
 
     fn push(&mut self, read: Served) {
@@ -532,6 +573,46 @@ mod tests {
         assert_eq!(reads.note_again(read(1), None, JSON, b"{\"a\":1}", at(9)), Ok(()));
         assert_eq!(times(&reads), [(Some(2), at(2)), (Some(1), at(9))]);
         assert_eq!(reads.bytes(), 7, "the content is kept once");
+    }
+
+    fn of(target: &str) -> Read {
+        Read {
+            target: target.into(),
+            ..read(1)
+        }
+    }
+
+    #[test]
+    fn what_was_only_shown_goes_first_and_no_read_is_forgotten_silently() {
+        let limits = ReadLimits {
+            targets: 2,
+            ..ReadLimits::default()
+        };
+        let reads = Reads::new(limits);
+        let ask = |target: &str, now| reads.candidates(CallerId::ANONYMOUS, target, Some(1), now);
+        // The first was shown as a picture before: from now on it is a document that was read.
+        reads.note_shown(of("a"), at(1));
+        for target in ["a", "b"] {
+            reads.note(of(target), None, Some(Representation::new(JSON, "{}")), at(1));
+        }
+        for n in 0..100 {
+            reads.note_shown(of(&format!("picture/{n}")), at(2));
+        }
+        for target in ["a", "b"] {
+            let known = ask(target, at(3));
+            assert_eq!((known.served.len(), known.complete), (1, true), "{target}");
+        }
+        reads.note(of("c"), None, Some(Representation::new(JSON, "{}")), at(4));
+        let known = ask("a", at(5));
+        assert_eq!((known.served.len(), known.complete), (0, false));
+        assert!(!ask("b", at(5)).complete, "nor does anybody know what else was read");
+        let later = at(4 + limits.window.as_secs());
+        assert!(ask("a", later).complete);
+        // What nobody can have made a write from any more goes without a trace.
+        reads.note(of("d"), None, Some(Representation::new(JSON, "{}")), at(10_000));
+        assert!(ask("b", at(10_001)).complete);
+        let state = reads.lock();
+        assert!(state.targets.len() <= 2 && state.shown.len() + state.order.len() <= 16);
     }
 
     #[test]

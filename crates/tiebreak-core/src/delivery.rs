@@ -36,6 +36,8 @@ pub enum NotSent {
     GoingAway,
     /// It takes so many requests at a time on its HTTP/2 connection, and all of them were on their way for too long.
     NoStream,
+    /// It takes so many connections, and all of them were in use for too long.
+    NoPlace,
     /// It answered 417 to `Expect: 100-continue`, before any content was sent; the next attempt does not say that.
     Expectation,
 }
@@ -54,6 +56,7 @@ impl NotSent {
             NotSent::GoingAway => "it closed the connection without looking at the request (GOAWAY)",
             NotSent::Expectation => "it does not bear Expect: 100-continue",
             NotSent::NoStream => "it took no further request at the same time",
+            NotSent::NoPlace => "all connections that `max_connections` allows were in use for too long",
         }
     }
 }

@@ -58,20 +58,35 @@ impl Mark {
 
     /// `content` with this mark as its last member, and otherwise byte for byte as it was. `None`: it is no JSON object, or has a
     /// member of that name of its own.
+    ///
+    /// Marks that its origin has stored say nothing about what is served now: they are taken out, and the rest is written anew.
     #[must_use]
     pub fn put_into(&self, member: &str, content: &Bytes) -> Option<Bytes> {
-        let Value::Object(members) = parse_strict(content, MAX_DEPTH).ok()? else {
-            return None;
-        };
+        let mut document = parse_strict(content, MAX_DEPTH).ok()?;
+        let stale = strip(member, &mut document);
+        let members = document.as_object()?;
         if members.contains_key(member) {
             return None;
         }
+        let cleaned = stale.then(|| Bytes::from(document.to_string()));
+        let content = cleaned.as_ref().unwrap_or(content);
         let end = content.iter().rposition(|b| *b == b'}')?;
         let comma = if members.is_empty() { "" } else { "," };
         let added = format!("{comma}{}:\"{self}\"", Value::String(member.to_owned()));
         Some(Bytes::from(
             [&content[..end], added.as_bytes(), &content[end..]].concat(),
         ))
+    }
+
+    /// Whether something in the form of a mark stands anywhere in the content, whatever that is.
+    #[must_use]
+    pub fn is_within(content: &[u8]) -> bool {
+        let prefix = PREFIX.as_bytes();
+        let digits = |at: usize| content.get(at + prefix.len()..at + prefix.len() + DIGITS);
+        let begins = content.windows(prefix.len()).enumerate().filter(|(_, w)| *w == prefix);
+        begins
+            .map(|(at, _)| digits(at))
+            .any(|d| d.is_some_and(|d| d.iter().all(u8::is_ascii_hexdigit)))
     }
 
     /// Takes the marks out of what was written: the one at its top, and the content without any. What has the name of the member and
@@ -187,6 +202,34 @@ mod tests {
         }
         assert_eq!(mark("{}").put_into("_base", &Bytes::from(r#"{"_base":null}"#)), None);
         assert_eq!(mark("{}").put_into("_base", &Bytes::from("[]")), None);
+    }
+
+    #[test]
+    fn a_mark_that_the_origin_has_stored_gives_way() {
+        let (own, old) = (mark("{}"), mark("[]"));
+        let held = format!(r#"{{"_base":"{old}", "a":1.50,"b":[{{"_base":"{old}"}}]}}"#);
+        let served = own.put_into("_base", &Bytes::from(held)).unwrap();
+        assert_eq!(served, format!(r#"{{"a":1.50,"b":[{{}}],"_base":"{own}"}}"#));
+    }
+
+    #[test]
+    fn what_has_the_form_of_a_mark_is_seen_in_anything() {
+        let own = mark("{}").to_string();
+        for content in [
+            own.clone(),
+            format!("a=1&_base={own}"),
+            format!("\u{0}tiebreak-base-{own}"),
+        ] {
+            assert!(Mark::is_within(content.as_bytes()), "{content}");
+        }
+        for content in [
+            "",
+            "tiebreak-base-",
+            "tiebreak-base-0123456789abcdef0123456789abcdeg",
+            &own[..own.len() - 1],
+        ] {
+            assert!(!Mark::is_within(content.as_bytes()), "{content}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use tiebreak_core::problem::Kind;
 use tiebreak_core::request::{Target, WriteRequest};
 use tiebreak_core::response::Response;
 use tiebreak_core::variant::Variant;
+use tokio::sync::oneshot;
 
 use crate::origin::Fields;
 use crate::sabotage::Sabotage;
@@ -313,8 +314,10 @@ impl Writer {
         for _ in 0..REPEATS {
             let gate = self.world.gate(self.number).await;
             let engine = Arc::clone(&gate.engine);
+            let (here, gone) = oneshot::channel();
             let submission = Submission {
                 caller: Some(self.caller_id()),
+                gone: Some(gone),
                 connection,
                 policy: asked.policy.clone().map(Arc::new),
                 check_first: asked.check_first,
@@ -323,7 +326,9 @@ impl Writer {
             self.world.trace.note(Event::Submitted(asked.number));
             let request = asked.request.clone();
             let work = Box::pin(async move { engine.write(request, submission).await });
-            let again = match self.answer(&gate, work).await {
+            let answer = self.answer(&gate, work).await;
+            drop(here);
+            let again = match answer {
                 // Killed or dropped without an answer: only a key makes it safe to ask again.
                 None => {
                     self.gone.fetch_add(1, Ordering::Relaxed);
@@ -403,7 +408,7 @@ impl Writer {
             };
             return tokio::time::timeout(patience, work).await.unwrap_or_default();
         }
-        // A caller that hangs up takes nothing with it: the gateway goes on.
+        // A caller that hangs up takes nothing with it that was claimed: the gateway goes on.
         let patience = match dice.chance(20) {
             true => dice.time(500..9_000),
             false => Duration::from_secs(600),

@@ -175,10 +175,13 @@ impl Recorder {
                 let tag = view.carried.as_ref().and_then(|c| c.etag.as_ref());
                 self.note(Event::Turn(tag.map(|t| t.to_string().into())));
             }
-            Input::Granted(fence) => {
+            Input::Granted(fence) | Input::GrantedToNobody(fence) => {
                 if let Some(Event::Claimed { attempt, held, .. }) = self.pending.take() {
                     let fence = fence.0;
                     self.note(Event::Claimed { attempt, fence, held });
+                }
+                if matches!(input, Input::GrantedToNobody(_)) {
+                    self.note(Event::CallerGone);
                 }
             }
             Input::Recorded => {

@@ -15,13 +15,13 @@ use hyper::client::conn::TrySendError;
 use tiebreak_core::delivery::{Delivery, NotSent, Unknown};
 use tiebreak_core::method::is_safe;
 use tiebreak_core::response::Response;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::authority::Authority;
 use super::content::{Expectation, OutBody};
 use super::http2;
 use super::origins::Origins;
-use super::pool::{Made, Pool, SharedPool};
+use super::pool::{Made, Pool, SharedPool, Within};
 use super::{AnswerBy, Sending, Transport};
 
 /// So often a read goes out that was proven not to have been looked at.
@@ -95,19 +95,16 @@ impl HttpTransport {
     ) -> Result<HttpResponse<Streamed>, ForwardError> {
         let fresh = !is_safe(request.method());
         let takes_trailers = request.headers().contains_key(header::TE);
+        let within = self.within(&request, fresh);
         let mut rounds = 0;
         let (made, response) = loop {
             rounds += 1;
-            let mut made = self
-                .pool
-                .take(to, fresh, self.connect_timeout)
-                .await
-                .map_err(ForwardError::NotSent)?;
+            let mut made = self.pool.take(to, fresh, within).await.map_err(ForwardError::NotSent)?;
             // What an origin closes an HTTP/2 connection under, or refuses on it, it did not look at: a read is sent then.
             let spare = made.is_shared() && !fresh && rounds < ROUNDS && request.body().is_end_stream();
             let spare = spare.then(|| copy(&request));
             let sent = match &mut made {
-                Made::Http1(sender, _) => sender.try_send_request(request).await,
+                Made::Http1 { sender, .. } => sender.try_send_request(request).await,
                 Made::Http2(stream) => {
                     let scheme = if to.tls { Scheme::HTTPS } else { Scheme::HTTP };
                     stream.send(request, scheme).await
@@ -153,6 +150,27 @@ impl HttpTransport {
                 brings_trailers,
             },
         ))
+    }
+
+    /// A read waits for a place as long as whoever asked for it does. A write is not sent at all rather than so late that there is
+    /// no time for its answer: it has a third of its time for a place, as much for a connection, and as much for the answer.
+    fn within(&self, request: &Request<OutBody>, fresh: bool) -> Within {
+        let connect = self.connect_timeout;
+        if !fresh {
+            let place = Duration::MAX;
+            return Within { connect, place };
+        }
+        let left = |by: &AnswerBy| by.0.saturating_duration_since(Instant::now());
+        match request.extensions().get().map(left) {
+            None => Within {
+                connect,
+                place: connect,
+            },
+            Some(left) => Within {
+                connect: connect.min(left / 3),
+                place: left / 3,
+            },
+        }
     }
 
     async fn exchange(&self, request: Request<Bytes>, keep: usize) -> Delivery {

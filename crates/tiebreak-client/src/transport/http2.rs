@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use super::content::OutBody;
 use super::heard::{Heard, LastHeard};
-use super::streams::{Place, Streams};
+use super::places::{Place, Places};
 
 /// At most so many requests at a time on one connection, whatever the origin would take.
 const MOST_STREAMS: u32 = 256;
@@ -39,7 +39,7 @@ const MAX_HEAD: u32 = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Shared {
     sender: SendRequest<OutBody>,
-    streams: Arc<Streams>,
+    streams: Arc<Places>,
     heard: LastHeard,
 }
 
@@ -69,7 +69,8 @@ impl Shared {
             .keep_alive_timeout(ping)
             .handshake(TokioIo::new(stream))
             .await?;
-        let streams = Streams::new();
+        // One request may go out before the origin has said how many it takes.
+        let streams = Places::new(1);
         tokio::spawn(drive(connection, work, Arc::clone(&streams)));
         Ok(Shared { sender, streams, heard })
     }
@@ -148,7 +149,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Together {
 async fn drive<I>(
     connection: Connection<I, OutBody, Together>,
     mut more: mpsc::UnboundedReceiver<Work>,
-    streams: Arc<Streams>,
+    streams: Arc<Places>,
 ) where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {

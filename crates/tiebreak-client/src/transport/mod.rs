@@ -5,19 +5,22 @@
 //! | `authority`, `origins` | where a connection leads to, and what is said of single origins |
 //! | `http` | requests out, answers back |
 //! | `content` | what goes out after a head, perhaps only once it is asked for |
-//! | `pool` | connections, kept for reuse |
-//! | `http2`, `streams`, `heard` | a connection that requests share: proofs, places, silence |
+//! | `pool`, `idle` | connections, kept for reuse; the end of those that nobody uses |
+//! | `bound`, `places` | origins that take only so many connections; waiting in order of arrival |
+//! | `http2`, `heard` | a connection that requests share: proofs, silence |
 //! | `tls`, `pem` | TLS, with files that are read anew when they change |
 
 pub mod authority;
+mod bound;
 pub mod content;
 mod heard;
 pub mod http;
 mod http2;
+mod idle;
 pub mod origins;
 pub mod pem;
+mod places;
 mod pool;
-mod streams;
 pub mod tls;
 
 use std::future::Future;

@@ -15,9 +15,12 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::authority::Authority;
+use super::bound::{Bound, Room, Turn};
 use super::content::OutBody;
 use super::http2::{Shared, Stream};
+use super::idle::{IdleList, MAX_IDLE, Sweep, Sweeper};
 use super::origins::{Http2, Origins};
+use super::places::Place;
 use super::tls;
 
 /// A write is never put on a connection that was idle, or from which nothing was heard, for longer: it may be about to close.
@@ -26,21 +29,28 @@ pub(super) const FRESH: Duration = Duration::from_secs(1);
 /// A connection whose answer was read to the end takes the next request within this time, or not at all.
 const SETTLES: Duration = Duration::from_millis(10);
 
-const MAX_IDLE: Duration = Duration::from_secs(30);
-const IDLE_PER_AUTHORITY: usize = 512;
+/// A read goes out on an HTTP/2 connection that was silent for less.
+const MAX_SILENCE: Duration = Duration::from_secs(30);
 
 /// Connections, by authority.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     origins: Arc<Origins>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
     /// Few, as a rule one: that is found by comparing sooner than by hashing.
-    kept: Mutex<BTreeMap<Authority, Kept>>,
+    kept: BTreeMap<Authority, Kept>,
+    sweeper: Sweeper,
 }
 
 /// What is kept of one origin.
 #[derive(Debug)]
 struct Kept {
-    idle: Vec<Idle>,
+    /// But for origins with a [`Bound`], which keeps theirs.
+    idle: IdleList,
     /// The HTTP/2 connection, and how often what is said of origins had changed when it was made.
     shared: Option<(Arc<Shared>, u64)>,
     /// At which count of changes HTTP/2 was offered to it, and it chose HTTP/1.1.
@@ -52,7 +62,7 @@ struct Kept {
 impl Default for Kept {
     fn default() -> Kept {
         Kept {
-            idle: Vec::new(),
+            idle: IdleList::default(),
             shared: None,
             declined: None,
             connecting: Arc::new(Semaphore::new(1)),
@@ -63,17 +73,25 @@ impl Default for Kept {
 /// The right to send one request on a connection to an origin.
 #[derive(Debug)]
 pub(super) enum Made {
-    /// A connection of its own, and how often what is said of origins had changed when it was made.
-    Http1(SendRequest<OutBody>, u64),
+    /// A connection of its own.
+    Http1 {
+        sender: SendRequest<OutBody>,
+        /// How often what is said of origins had changed when it was made.
+        changes: u64,
+        /// Where there are only so many.
+        turn: Option<Turn>,
+    },
     /// A place on one that is shared.
     Http2(Stream),
 }
 
-#[derive(Debug)]
-struct Idle {
-    sender: SendRequest<OutBody>,
-    changes: u64,
-    since: Instant,
+/// How long the steps towards a connection may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Within {
+    /// Making one.
+    pub(super) connect: Duration,
+    /// Waiting for a place, where others have them all.
+    pub(super) place: Duration,
 }
 
 enum Found {
@@ -101,64 +119,77 @@ impl Pool {
         &self.origins
     }
 
-    /// A connection that can take a request now. With `fresh` none from which nothing was heard for long, and no step takes
-    /// longer than `within`; else it may take as long as the caller has patience until the origin takes one more request.
-    pub(super) async fn take(&self, to: &Authority, fresh: bool, within: Duration) -> Result<Made, NotSent> {
+    /// A connection that can take a request now; with `fresh` none from which nothing was heard for long.
+    pub(super) async fn take(&self, to: &Authority, fresh: bool, within: Within) -> Result<Made, NotSent> {
         let changes = self.origins.changes();
-        let limit = if fresh { FRESH } else { MAX_IDLE };
         loop {
-            while let Some(found) = self.find(to, limit, changes) {
+            while let Some(found) = self.find(to, fresh, changes) {
                 match found {
                     Found::Idle(mut sender) => {
                         if is_ready(&mut sender).await {
-                            return Ok(Made::Http1(sender, changes));
+                            return Ok(Made::Http1 {
+                                sender,
+                                changes,
+                                turn: None,
+                            });
                         }
                     }
-                    Found::Shared(shared) if fresh => match timeout(within, shared.stream()).await {
+                    Found::Shared(shared) => match timeout(within.place, shared.stream()).await {
                         Ok(Some(stream)) => return Ok(Made::Http2(stream)),
                         Ok(None) => {}
                         Err(_) => return Err(NotSent::NoStream),
                     },
-                    Found::Shared(shared) => {
-                        if let Some(stream) = shared.stream().await {
-                            return Ok(Made::Http2(stream));
-                        }
-                    }
                 }
             }
             // Boxed: whoever finds a connection need not carry the room that making one takes.
-            let Some(turn) = self.turn(to, changes) else {
-                return Box::pin(self.connect(to, changes, within)).await;
-            };
-            let waiting = timeout(within, turn.acquire_owned());
-            let _turn = waiting.await.map_err(|_| NotSent::ConnectTimeout)?;
-            // Somebody else may have connected in the meantime.
-            if !self.is_connected(to, limit, changes) {
-                return Box::pin(self.connect(to, changes, within)).await;
+            if let Some(made) = Box::pin(self.make(to, fresh, changes, within)).await? {
+                return Ok(made);
             }
         }
     }
 
     /// What is at hand; what is too old is let go.
-    fn find(&self, to: &Authority, limit: Duration, changes: u64) -> Option<Found> {
-        let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = all.get_mut(to)?;
+    fn find(&self, to: &Authority, fresh: bool, changes: u64) -> Option<Found> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = state.kept.get_mut(to)?;
         if let Some((shared, made)) = &kept.shared {
-            if *made == changes && shared.is_usable(limit) {
+            if *made == changes && shared.is_usable(silence(fresh)) {
                 return Some(Found::Shared(Arc::clone(shared)));
             }
             kept.shared = None;
         }
-        while let Some(idle) = kept.idle.pop() {
-            if idle.since.elapsed() < limit && idle.changes == changes && !idle.sender.is_closed() {
-                return Some(Found::Idle(idle.sender));
+        kept.idle.pop(idleness(fresh), changes).map(Found::Idle)
+    }
+
+    /// Makes a connection; `None`: somebody else has made one in the meantime that may be shared, or has found that none is.
+    async fn make(&self, to: &Authority, fresh: bool, changes: u64, within: Within) -> Result<Option<Made>, NotSent> {
+        let _alone = match self.alone(to, changes) {
+            None => None,
+            Some(alone) => {
+                let waiting = timeout(within.connect, alone.acquire_owned());
+                let alone = waiting.await.map_err(|_| NotSent::ConnectTimeout)?;
+                if self.is_connected(to, fresh, changes) {
+                    return Ok(None);
+                }
+                Some(alone)
             }
+        };
+        let Some(bound) = self.origins.bound(to) else {
+            return self.connect(to, changes, within, None).await.map(Some);
+        };
+        let room = timeout(within.place, room(&bound, idleness(fresh), changes));
+        match room.await.ok().flatten().ok_or(NotSent::NoPlace)? {
+            (turn, Room::Idle(sender)) => Ok(Some(Made::Http1 {
+                sender,
+                changes,
+                turn: Some(turn),
+            })),
+            (turn, Room::New(place)) => self.connect(to, changes, within, Some((turn, place))).await.map(Some),
         }
-        None
     }
 
     /// The right to connect, where others may share what is made.
-    fn turn(&self, to: &Authority, changes: u64) -> Option<Arc<Semaphore>> {
+    fn alone(&self, to: &Authority, changes: u64) -> Option<Arc<Semaphore>> {
         if self.origins.http2(to) == Http2::Off {
             return None;
         }
@@ -168,22 +199,30 @@ impl Pool {
     }
 
     /// Whether somebody has made what others may share, or found that nothing is shared with this origin.
-    fn is_connected(&self, to: &Authority, limit: Duration, changes: u64) -> bool {
+    fn is_connected(&self, to: &Authority, fresh: bool, changes: u64) -> bool {
+        let limit = silence(fresh);
         self.with(to, |kept| {
             let shared = kept.shared.as_ref();
             kept.declined == Some(changes) || shared.is_some_and(|(s, made)| *made == changes && s.is_usable(limit))
         })
     }
 
-    async fn connect(&self, to: &Authority, changes: u64, within: Duration) -> Result<Made, NotSent> {
+    async fn connect(
+        &self,
+        to: &Authority,
+        changes: u64,
+        within: Within,
+        room: Option<(Turn, Place)>,
+    ) -> Result<Made, NotSent> {
         let http2 = self.origins.http2(to);
-        let connected = timeout(within, connect(to, &self.origins, http2));
+        let (turn, place) = room.unzip();
+        let connected = timeout(within.connect, connect(to, &self.origins, http2, place));
         match connected.await.map_err(|_| NotSent::ConnectTimeout)?? {
             Connected::Http1(sender) => {
                 if http2 == Http2::Offered {
                     self.with(to, |kept| kept.declined = Some(changes));
                 }
-                Ok(Made::Http1(sender, changes))
+                Ok(Made::Http1 { sender, changes, turn })
             }
             Connected::Http2(shared) => {
                 // Nobody else knows it yet, so there is a place.
@@ -195,32 +234,69 @@ impl Pool {
     }
 
     fn with<T>(&self, to: &Authority, of: impl FnOnce(&mut Kept) -> T) -> T {
-        let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        match all.get_mut(to) {
-            Some(kept) => of(kept),
-            None => of(all.entry(to.clone()).or_default()),
-        }
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).with(to, of)
     }
 
     /// Gives a connection back after its answer was read to the end.
-    pub(super) fn put(&self, to: &Authority, made: Made) {
-        let Made::Http1(sender, changes) = made else { return };
-        if sender.is_closed() {
+    pub(super) fn put(self: &Arc<Self>, to: &Authority, made: Made) {
+        let Made::Http1 { sender, changes, turn } = made else {
+            return;
+        };
+        if sender.is_closed() || changes != self.origins.changes() {
             return;
         }
-        self.with(to, |kept| {
-            let list = &mut kept.idle;
-            if list.len() >= IDLE_PER_AUTHORITY {
-                list.retain(|i| i.since.elapsed() < MAX_IDLE && !i.sender.is_closed());
-            }
-            if list.len() < IDLE_PER_AUTHORITY {
-                list.push(Idle {
-                    sender,
-                    changes,
-                    since: Instant::now(),
-                });
-            }
-        });
+        if let Some(turn) = turn {
+            return turn.put(sender, changes);
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.with(to, |kept| kept.idle.push(sender, changes));
+        state.sweeper.wake(self);
+    }
+}
+
+impl State {
+    fn with<T>(&mut self, to: &Authority, of: impl FnOnce(&mut Kept) -> T) -> T {
+        match self.kept.get_mut(to) {
+            Some(kept) => of(kept),
+            None => of(self.kept.entry(to.clone()).or_default()),
+        }
+    }
+}
+
+impl Sweep for Pool {
+    fn sweep(&self) -> Option<Instant> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let next = state.kept.values_mut().filter_map(|kept| kept.idle.sweep(now)).min();
+        if next.is_none() {
+            state.sweeper = Sweeper::default();
+        }
+        next
+    }
+}
+
+/// How long a connection may have been idle.
+fn idleness(fresh: bool) -> Duration {
+    if fresh { FRESH } else { MAX_IDLE }
+}
+
+/// How long nothing may have come on a connection that is shared.
+fn silence(fresh: bool) -> Duration {
+    if fresh { FRESH } else { MAX_SILENCE }
+}
+
+/// A connection that was idle for less than `limit`, or room for a new one; `None` is never said.
+async fn room(bound: &Arc<Bound>, limit: Duration, changes: u64) -> Option<(Turn, Room)> {
+    let turn = bound.turn().await?;
+    loop {
+        let mut room = turn.room(limit, changes).await?;
+        let usable = match &mut room {
+            Room::Idle(sender) => is_ready(sender).await,
+            Room::New(_) => true,
+        };
+        if usable {
+            return Some((turn, room));
+        }
     }
 }
 
@@ -234,7 +310,8 @@ enum Connected {
     Http2(Shared),
 }
 
-async fn connect(to: &Authority, origins: &Origins, http2: Http2) -> Result<Connected, NotSent> {
+/// Makes a connection, which has this place until it has ended.
+async fn connect(to: &Authority, origins: &Origins, http2: Http2, place: Option<Place>) -> Result<Connected, NotSent> {
     let addresses = tokio::net::lookup_host((to.host.as_str(), to.port))
         .await
         .map_err(|_| NotSent::NameNotFound)?;
@@ -254,13 +331,13 @@ async fn connect(to: &Authority, origins: &Origins, http2: Http2) -> Result<Conn
             .await
             .map_err(|_| NotSent::Tls)?;
         let agreed = stream.get_ref().1.alpn_protocol() == Some(tls::H2);
-        handshake(stream, agreed, origins.ping(to)).await
+        handshake(stream, agreed, origins.ping(to), place).await
     } else {
-        handshake(stream, http2 == Http2::Prior, origins.ping(to)).await
+        handshake(stream, http2 == Http2::Prior, origins.ping(to), place).await
     }
 }
 
-async fn handshake<S>(stream: S, http2: bool, ping: Duration) -> Result<Connected, NotSent>
+async fn handshake<S>(stream: S, http2: bool, ping: Duration, place: Option<Place>) -> Result<Connected, NotSent>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -275,6 +352,7 @@ where
         .await
         .map_err(|_| NotSent::ClosedBeforeSend)?;
     tokio::spawn(async move {
+        let _until_it_is_closed = place;
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection to an origin ended");
         }
@@ -284,3 +362,6 @@ where
 
 /// A pool that the parts of a transport share.
 pub(super) type SharedPool = Arc<Pool>;
+
+#[cfg(test)]
+mod tests;

@@ -153,6 +153,11 @@ pub enum BaseUnknown {
         "a version that you may have read is not kept any more; read it again, and send the ETag of that read as If-Match"
     )]
     Evicted,
+    /// It names a version by a mark, cannot be merged, and that version has no tag that a condition could name.
+    #[error(
+        "the write cannot be merged, and the version that it names by its mark has no strong entity tag to make it conditional on; read the resource again, and send the write without the mark"
+    )]
+    Unconditional,
     /// It names several versions, none of which was served.
     #[error("the versions that the write names were not read through this gateway")]
     NotServed,

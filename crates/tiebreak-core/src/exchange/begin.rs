@@ -9,7 +9,7 @@ use crate::fingerprint::Fingerprint;
 use crate::outcome::Outcome;
 use crate::precondition::Preconditions;
 use crate::problem::{Kind, Problem};
-use crate::record::{Record, Sought, State};
+use crate::record::{Fence, Record, Sought, State};
 use crate::repeat::Repeat;
 use crate::time::Time;
 
@@ -176,6 +176,12 @@ impl Exchange {
         let report = self.report(Outcome::NotSent);
         let problem = Problem::new(Kind::Stopping, "the client has gone; nothing was sent");
         self.finish_unsent(now, Answer::ours(problem, report))
+    }
+
+    /// The client went before the claim was made, and may have had its outcome elsewhere.
+    pub(super) fn granted_to_nobody(&mut self, now: Time, fence: Fence) -> Step {
+        self.fence = Some(fence);
+        self.abandoned_later(now)
     }
 
     pub(super) fn abandoned(&mut self) -> Step {

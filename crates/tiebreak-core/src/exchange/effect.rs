@@ -162,6 +162,9 @@ pub enum Input {
     Turn(LaneView),
     /// The claim is durable.
     Granted(Fence),
+    /// It is claimed under this fence, and its client had gone before: another gateway may have had its repeat in the meantime,
+    /// so nothing is sent. Said after [`Effect::Claim`] alone, where the ledger is shared.
+    GrantedToNobody(Fence),
     /// Somebody has the key already, or there is a doubt.
     Taken(Box<Record>),
     /// The ledger could not do it.

@@ -318,6 +318,9 @@ impl Exchange {
             (Stage::Queueing, Input::Near) => self.claim_ahead(now),
             (Stage::Queueing | Stage::AwaitingTurn, Input::Turn(view)) => self.turn(now, view),
             (Stage::ClaimingAhead, Input::Granted(fence)) => self.await_turn(fence),
+            (Stage::ClaimingAhead | Stage::Claiming, Input::GrantedToNobody(fence)) => {
+                self.granted_to_nobody(now, fence)
+            }
             (Stage::ClaimingAhead | Stage::Claiming, Input::Taken(record)) => self.known(now, record),
             (Stage::ClaimingAhead | Stage::Claiming, Input::LedgerFailed(failure)) => self.ledger_down(now, &failure),
             (Stage::LookingUp, Input::LedgerFailed(failure)) => self.ledger_down(now, &failure),

@@ -107,6 +107,9 @@ impl Exchange {
         if let Some(tag) = named {
             return self.plan_from_named(tag, current);
         }
+        if self.context.marked && !self.edits() && acts_on_target(&self.write.method) {
+            return self.plan_under_mark();
+        }
         if self.edits() {
             if let Some(base) = &self.context.base {
                 return match current {
@@ -166,6 +169,23 @@ impl Exchange {
             BaseDecision::Proven { base, .. } if self.context.marked => BaseDecision::Proven { base, how: How::Named },
             BaseDecision::Absent if self.context.marked => BaseDecision::Unknown(BaseUnknown::Evicted),
             decision => decision,
+        }
+    }
+
+    /// Plans what cannot be merged under the version that its mark names: as if the caller had sent that as `If-Match`.
+    fn plan_under_mark(&self) -> Planned {
+        // One mark is of one tag and one content, however often that was served.
+        let Some(served) = self.context.candidates.served.last() else {
+            return self.base_unknown(BaseUnknown::Evicted);
+        };
+        match served.etag.clone().filter(|tag| !tag.is_weak() && self.can_name()) {
+            Some(tag) => Planned::Ready(Box::new(self.under(
+                tag,
+                served.content.clone(),
+                Stale::Tell,
+                Guarantee::A,
+            ))),
+            None => self.base_unknown(BaseUnknown::Unconditional),
         }
     }
 

@@ -41,6 +41,12 @@ pub fn is_mergeable_type(content_type: &str) -> bool {
     Kind::of(content_type).is_some()
 }
 
+/// Whether content of this media type is JSON.
+#[must_use]
+pub fn is_json_type(content_type: &str) -> bool {
+    Kind::of(content_type) == Some(Kind::Json)
+}
+
 /// An edit of ours that meets another writer's edit of the same thing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overlap {

@@ -119,6 +119,7 @@ fn what_becomes_of_the_key() {
         NotSent::Refused,
         NotSent::GoingAway,
         NotSent::NoStream,
+        NotSent::NoPlace,
         NotSent::Expectation,
     ]
     .map(Delivery::NotSent);

@@ -230,7 +230,10 @@ impl Node {
             Effect::AwaitTurn => vec![choice("turn", Input::Turn(case.view())), elapsed("no turn")],
             Effect::Claim(_) => match case.record() {
                 Some(record) if !case.key => vec![choice("taken", Input::Taken(Box::new(record)))],
-                _ => vec![choice("claimed", granted())],
+                _ => vec![
+                    choice("claimed", granted()),
+                    choice("claimed for nobody", Input::GrantedToNobody(Fence(self.fences + 1))),
+                ],
             },
             Effect::Amend { .. } | Effect::Retake { .. } => vec![choice("claimed anew", granted())],
             Effect::Record { .. } => vec![choice("recorded", Input::Recorded)],
@@ -298,7 +301,7 @@ impl Node {
         let mut exchange = self.exchange.clone();
         let mut watch = self.watch.clone();
         let failures = self.failures + u32::from(matches!(choice.input, Input::LedgerFailed(_)));
-        let fences = self.fences + u64::from(matches!(choice.input, Input::Granted(_)));
+        let fences = self.fences + u64::from(matches!(choice.input, Input::Granted(_) | Input::GrantedToNobody(_)));
         watch.told(now, &choice.input);
         let path = Some(Rc::new(Link {
             label: choice.label,

@@ -87,7 +87,7 @@ impl Watch {
     /// Takes notice of what the exchange is told.
     pub(crate) fn told(&mut self, now: Time, input: &Input) {
         match input {
-            Input::Granted(fence) => {
+            Input::Granted(fence) | Input::GrantedToNobody(fence) => {
                 self.fence = Some(*fence);
                 self.claimed = true;
             }

@@ -48,6 +48,12 @@ pub(super) fn take(queue: &mut VecDeque<Job>, open: &HashMap<WriteId, Open>, mos
     let (mut ids, mut claimed) = (HashSet::new(), HashSet::new());
     while taken.len() < most {
         let Some(job) = queue.front() else { break };
+        if job.alone {
+            if taken.is_empty() {
+                taken.extend(queue.pop_front());
+            }
+            break;
+        }
         let (id, subject) = (job.change.id(), job.change.subject());
         let depends = ids.contains(&subject)
             || match &job.change {
@@ -140,6 +146,20 @@ mod tests {
     #[test]
     fn what_is_not_known_waits_for_the_claims_before_it() {
         assert_eq!(sizes(vec![claiming(1, 1), releasing(7)], &[]), [1, 1]);
+    }
+
+    #[test]
+    fn what_failed_in_a_batch_goes_by_itself() {
+        let mut jobs = vec![
+            claiming(1, 1),
+            claiming(2, 2),
+            releasing(7),
+            releasing(8),
+            claiming(3, 3),
+        ];
+        jobs[1].alone = true;
+        jobs[2].alone = true;
+        assert_eq!(sizes(jobs, &[(7, 70), (8, 80)]), [1, 1, 1, 2]);
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub struct Job {
     pub tried: bool,
     /// So often the database failed to make it for a reason of its own.
     pub failures: u32,
+    /// The database failed to make a batch in which it was: it is made by itself.
+    pub alone: bool,
 }
 
 impl Job {
@@ -81,6 +83,7 @@ impl Job {
             since: Instant::now(),
             tried: false,
             failures: 0,
+            alone: false,
         }
     }
 }

@@ -109,8 +109,11 @@ impl<D: Database> Writer<D> {
                 }
                 Err(other) if jobs.len() > 1 => {
                     tracing::debug!(?other, "a batch failed; its changes are made one by one");
-                    for job in jobs {
-                        Box::pin(self.make(vec![job])).await;
+                    // In the queue, where a claim does not wait for ever behind what has to be made.
+                    let queue = &mut self.shared.queue().jobs;
+                    for mut job in jobs.into_iter().rev() {
+                        job.alone = true;
+                        queue.push_front(job);
                     }
                     return;
                 }

@@ -1,5 +1,7 @@
 //! A settlement that the database does not make, for a reason of its own.
 
+use std::time::Duration;
+
 use tiebreak_core::caller::CallerId;
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::guarantee::Guarantee;
@@ -45,11 +47,11 @@ fn settlement() -> Settlement {
     }
 }
 
-/// Makes the database fail where a row of this schema is updated and this holds.
-fn fails(cluster: &Cluster, schema: &str, when: &str) {
+/// Makes the database fail with this code where a row of this schema is updated and this holds.
+fn fails(cluster: &Cluster, schema: &str, when: &str, code: &str) {
     cluster.sql(&format!(
         "CREATE FUNCTION {schema}.fail() RETURNS trigger LANGUAGE plpgsql AS
-         $$ BEGIN RAISE EXCEPTION 'an error of its own' USING ERRCODE = 'internal_error'; END $$"
+         $$ BEGIN RAISE EXCEPTION 'an error of its own' USING ERRCODE = '{code}'; END $$"
     ));
     cluster.sql(&format!(
         "CREATE TRIGGER fail BEFORE UPDATE ON {schema}.writes FOR EACH ROW WHEN ({when})
@@ -66,7 +68,7 @@ async fn what_cannot_be_settled_is_in_doubt() {
     let Ok(Claimed::Granted(fence)) = ledger.claim(claim()).await else {
         panic!("nothing stands in its way");
     };
-    fails(&cluster, "refused", "NEW.state = 'settled'");
+    fails(&cluster, "refused", "NEW.state = 'settled'", "internal_error");
     let told = ledger.settle(ID, fence, settlement()).await.unwrap_err().to_string();
     assert!(told.contains("an error of its own"), "{told}");
     // Closing makes what was submitted, and what is made instead.
@@ -75,6 +77,31 @@ async fn what_cannot_be_settled_is_in_doubt() {
         cluster.sql("SELECT state, doubt_guarantee, owner IS NULL FROM refused.writes"),
         "doubted|D|t"
     );
+}
+
+/// Both are in one batch, which fails; made one by one, the settlement goes on until there is space.
+#[tokio::test]
+async fn a_claim_does_not_wait_for_space_behind_a_settlement() {
+    let cluster = Cluster::start();
+    let address = Address::parse(&address(&cluster.authority(), "behind")).unwrap();
+    let ledger = PgLedger::open(address, Options::default()).await.unwrap();
+    let Ok(Claimed::Granted(fence)) = ledger.claim(claim()).await else {
+        panic!("nothing stands in its way");
+    };
+    fails(&cluster, "behind", "NEW.state = 'settled'", "disk_full");
+    let settling = ledger.settle(ID, fence, settlement());
+    let other = Claim {
+        id: WriteId([2; 16]),
+        fingerprint: Fingerprint(Digest([2; 32])),
+        ..claim()
+    };
+    let claiming = tokio::time::timeout(Duration::from_secs(60), ledger.claim(other));
+    let told = claiming.await.unwrap().unwrap_err().to_string();
+    assert!(told.contains("space"), "{told}");
+    cluster.sql("DROP TRIGGER fail ON behind.writes");
+    settling.await.unwrap();
+    ledger.close().await.unwrap();
+    assert_eq!(cluster.sql("SELECT state FROM behind.writes"), "settled");
 }
 
 /// As one is that was held up on its way: the gateway goes on in another.

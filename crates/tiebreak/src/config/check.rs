@@ -33,7 +33,7 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
         lanes(route, faults);
         memory(config, route, faults);
         over_bound(config, route, faults);
-        marks(route, faults);
+        marks(config, route, faults);
     }
     let used = |name: &str| {
         config.server.values.upstream.as_deref() == Some(name) || config.routes.iter().any(|r| r.upstream == name)
@@ -101,10 +101,16 @@ fn host(upstream: &Upstream, faults: &mut Faults) {
 
 /// Over TLS it is agreed upon what is spoken; without TLS there is nobody to ask.
 fn http2(upstream: &Upstream, faults: &mut Faults) {
-    let Some(remote) = &upstream.settings.values.remote else {
+    let settings = &upstream.settings;
+    if settings.values.http2 == Http2::Prior && settings.is_given("max_connections") {
+        let wrong = Wrong::new("it has no effect: on HTTP/2 requests share a connection").with("take it out");
+        let of = format!("upstream {:?}: max_connections", upstream.name);
+        faults.warning(settings.at("max_connections"), of, wrong);
+    }
+    let Some(remote) = &settings.values.remote else {
         return;
     };
-    let wrong = match (upstream.settings.values.http2, remote.speaks_tls()) {
+    let wrong = match (settings.values.http2, remote.speaks_tls()) {
         (Http2::Off, _) | (Http2::Offered, true) | (Http2::Prior, false) => return,
         (Http2::Offered, false) => Wrong::new("without TLS nothing says whether the origin speaks HTTP/2")
             .with("write http2 = \"prior-knowledge\" if it does, or take it out"),
@@ -113,7 +119,7 @@ fn http2(upstream: &Upstream, faults: &mut Faults) {
         }
     };
     let of = format!("upstream {:?}: http2", upstream.name);
-    faults.mistake(upstream.settings.at("http2"), of, wrong);
+    faults.mistake(settings.at("http2"), of, wrong);
 }
 
 /// Connections are kept by host and port, so there is one way of speaking to each.
@@ -124,11 +130,12 @@ fn one_way_each(config: &Config, faults: &mut Faults) {
             let same = matches!((&other.remote, &values.remote), (Some(a), Some(b)) if a.is_beside(b));
             same && (other.tls_files() != values.tls_files()
                 || other.http2 != values.http2
-                || other.http2_ping != values.http2_ping)
+                || other.http2_ping != values.http2_ping
+                || other.max_connections != values.max_connections)
         });
         if other.is_some() {
             let wrong = Wrong::new("another upstream with the same host and port is spoken with in another way").with(
-                "give both the same `http2`, `http2_ping`, `ca`, `client_cert` and `client_key`, or use two host names",
+                "give both the same `http2`, `http2_ping`, `max_connections`, `ca`, `client_cert` and `client_key`, or use two host names",
             );
             faults.mistake(upstream.at.clone(), format!("upstream {:?}", upstream.name), wrong);
         }
@@ -432,17 +439,24 @@ fn over_bound(config: &Config, route: &Route, faults: &mut Faults) {
 }
 
 /// Marks where versions are shown otherwise.
-fn marks(route: &Route, faults: &mut Faults) {
+fn marks(config: &Config, route: &Route, faults: &mut Faults) {
     let settings = &route.settings;
     if settings.values.mark_reads.is_none() {
         return;
     }
     let policy = &settings.values.policy;
+    let all = [Method::GET, Method::PUT, Method::PATCH, Method::POST];
+    let misses = |methods: &Vec<Method>| all.iter().any(|method| !methods.contains(method));
     let mistake = if policy.virtual_tags != VirtualTags::Off {
         Wrong::new("virtual_tags shows each version as an entity tag already, of what is not marked")
             .with("set virtual_tags = \"off\", or take out `mark_reads`")
     } else if policy.body_version.is_some() {
         Wrong::new("the documents name their version themselves (`version`)").with("take out `mark_reads`")
+    } else if route.methods.as_ref().is_some_and(misses)
+        && settings.values.mark_reads != config.rest.settings.values.mark_reads
+    {
+        Wrong::new("GET puts marks in, and PUT, PATCH and POST take them out; `methods` leaves out one of them")
+            .with("add \"GET\", \"PUT\", \"PATCH\" and \"POST\" to `methods` (or leave them out), or set it under [defaults] as well")
     } else {
         return;
     };

@@ -1,5 +1,6 @@
 //! The origins that the gateway stands in front of.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub(crate) struct UpstreamSettings {
     pub(crate) http2: Http2,
     /// How often it is asked on HTTP/2 whether it is still there, and how long it has to say so.
     pub(crate) http2_ping: Duration,
+    /// At most so many HTTP/1.1 connections at a time, idle ones counted.
+    pub(crate) max_connections: Option<NonZeroUsize>,
 }
 
 impl Default for UpstreamSettings {
@@ -47,6 +50,7 @@ impl Default for UpstreamSettings {
             preserve_host: false,
             http2: Http2::default(),
             http2_ping: PING,
+            max_connections: None,
         }
     }
 }
@@ -166,5 +170,13 @@ pub(crate) const SETTINGS: &[Setting<UpstreamSettings>] = &[
             }
         },
         |u| Some(show_duration(u.http2_ping)),
+    ),
+    setting(
+        "max_connections",
+        |u, node| {
+            node.count(1..=1_000_000)
+                .map(|n| u.max_connections = NonZeroUsize::new(n))
+        },
+        |u| u.max_connections.map(|n| n.to_string()),
     ),
 ];

@@ -5,12 +5,13 @@
 //! and no parts. What may not be transformed (`no-transform`, RFC 9110 §7.7) or is signed passes as it came.
 
 use bytes::Bytes;
+use http::header::Entry;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, response};
 use tiebreak_client::Answer;
 use tiebreak_client::transport::http::Streamed;
 use tiebreak_core::mark::{Mark, marked_tag, without_marked};
-use tiebreak_core::merge::Representation;
+use tiebreak_core::merge::{Representation, is_json_type};
 use tiebreak_core::policy::Policy;
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::signature::is_signed;
@@ -53,8 +54,9 @@ impl Marked {
             return None;
         }
         let headers = &mut head.headers;
-        let has = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
-        let has = has.filter(|tags| without_marked(tags).is_some()).map(str::to_owned);
+        let lines = headers.get_all(header::IF_NONE_MATCH).iter();
+        let lines: Vec<&str> = lines.filter_map(|v| v.to_str().ok()).collect();
+        let has = Some(lines.join(", ")).filter(|tags| without_marked(tags).is_some());
         name_as_origin(headers);
         let part_of_marked = headers
             .get(header::IF_RANGE)
@@ -134,7 +136,9 @@ impl Marked {
         if let Some(tag) = tag.filter(|tag| has.contains(tag.trim_start_matches("W/")))
             && let Ok(tag) = HeaderValue::from_str(&tag)
         {
-            answer.headers_mut().insert(header::ETAG, tag);
+            let headers = answer.headers_mut();
+            headers.insert(header::ETAG, tag);
+            forget_bytes(headers);
         }
     }
 
@@ -148,6 +152,24 @@ impl Marked {
     }
 }
 
+/// Refuses content from which no mark can be taken out and which has one, or may have: the origin would store it.
+pub(super) fn refuse_mark(member: &str, headers: &HeaderMap, content: &Bytes) -> Result<(), Problem> {
+    let why = if is_json(headers) && is_coded(headers) && !content.is_empty() {
+        "JSON with a content coding, in which the mark of a read cannot be seen".to_owned()
+    } else if Mark::is_within(content) {
+        "the mark of a read, and that can be taken out of JSON objects only, and not where the request is signed or has a \
+         digest"
+            .to_owned()
+    } else {
+        return Ok(());
+    };
+    let detail = format!(
+        "the content has {why}; nothing was sent; send it without {member:?} and without Content-Encoding, and the ETag as \
+         If-Match"
+    );
+    Err(Problem::new(Kind::BadRequest, detail))
+}
+
 /// Takes the marks out of a write. Gives back the one that names its base, unless it names a version otherwise.
 pub(super) fn unmark(
     member: &str,
@@ -155,8 +177,8 @@ pub(super) fn unmark(
     headers: &HeaderMap,
     content: &mut Bytes,
 ) -> Result<Option<Mark>, Problem> {
-    if !is_json(headers) {
-        return Ok(None);
+    if !is_json(headers) || is_coded(headers) {
+        return refuse_mark(member, headers, content).map(|()| None);
     }
     let taken = Mark::take_out(member, content).map_err(|error| {
         let detail = format!(
@@ -164,8 +186,13 @@ pub(super) fn unmark(
         );
         Problem::new(Kind::BadRequest, detail)
     })?;
-    let Some((mark, clean)) = taken else { return Ok(None) };
-    *content = clean;
+    let mark = taken.and_then(|(mark, clean)| {
+        *content = clean;
+        mark
+    });
+    if is_json_patch(headers) {
+        refuse_mark(member, headers, content)?;
+    }
     let names_state = headers.keys().any(|name| {
         let names = [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_UNMODIFIED_SINCE];
         names.contains(name)
@@ -178,7 +205,7 @@ pub(super) fn mark_answer(member: &str, answer: &mut Answer) {
     let shows = |produced: &tiebreak_core::exchange::Carried| {
         *produced.representation.content() == answer.content && !answer.replayed
     };
-    if answer.produced.as_ref().is_some_and(shows) && !forbids(&answer.headers) && is_json(&answer.headers) {
+    if answer.produced.as_ref().is_some_and(shows) && can_be_marked(&answer.headers) {
         let content = std::mem::take(&mut answer.content);
         answer.content = mark(member, &mut answer.headers, content);
     }
@@ -196,11 +223,15 @@ fn mark(member: &str, headers: &mut HeaderMap, content: Bytes) -> Bytes {
         Some(tag) => drop(headers.insert(header::ETAG, tag)),
         None => drop(headers.remove(header::ETAG)),
     }
+    forget_bytes(headers);
+    marked
+}
+
+fn forget_bytes(headers: &mut HeaderMap) {
     for name in OF_BYTES {
         headers.remove(name);
     }
     headers.remove(header::CONTENT_LENGTH);
-    marked
 }
 
 fn tag_in(headers: &HeaderMap) -> Option<EntityTag> {
@@ -210,16 +241,25 @@ fn tag_in(headers: &HeaderMap) -> Option<EntityTag> {
 /// Lets a request name entity tags as the origin knows them.
 pub(super) fn name_as_origin(headers: &mut HeaderMap) {
     for name in NAMING {
-        let named = headers.get(&name).and_then(|v| without_marked(v.to_str().ok()?));
-        if let Some(Ok(value)) = named.map(|tags| HeaderValue::from_str(&tags)) {
-            headers.insert(name, value);
+        let Entry::Occupied(mut lines) = headers.entry(name) else {
+            continue;
+        };
+        for line in lines.iter_mut() {
+            let named = line.to_str().ok().and_then(without_marked);
+            if let Some(Ok(value)) = named.map(|tags| HeaderValue::from_str(&tags)) {
+                *line = value;
+            }
         }
     }
 }
 
 fn may_be_marked(status: StatusCode, headers: &HeaderMap) -> bool {
-    could_be_base(status, headers)
-        && is_json(headers)
+    could_be_base(status, headers) && can_be_marked(headers)
+}
+
+/// The same of the fields of an answer alone.
+fn can_be_marked(headers: &HeaderMap) -> bool {
+    is_json(headers)
         && !headers.contains_key(header::CONTENT_ENCODING)
         && !headers.contains_key("signature")
         && headers.get_all(header::VARY).iter().all(|v| v != "*")
@@ -229,10 +269,24 @@ fn may_be_marked(status: StatusCode, headers: &HeaderMap) -> bool {
 
 /// Whether the content is JSON of any type.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    is_json_type(content_type(headers))
+}
+
+/// Whether the content is a JSON Patch (RFC 6902): its values are no members of the document yet.
+fn is_json_patch(headers: &HeaderMap) -> bool {
+    let essence = content_type(headers).split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json-patch+json")
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
-    let essence = kind.unwrap_or_default().split(';').next().unwrap_or_default();
-    let essence = essence.trim().to_ascii_lowercase();
-    essence == "application/json" || essence.ends_with("+json")
+    kind.unwrap_or_default()
+}
+
+/// Whether the content has a coding (RFC 9110 §8.4).
+fn is_coded(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// `Cache-Control: no-transform` (RFC 9110 §7.7, RFC 9111 §5.2).

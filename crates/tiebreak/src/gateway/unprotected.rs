@@ -41,7 +41,7 @@ use super::body::{Content, problem, whole};
 use super::content::{GRACE, too_large};
 use super::forward::{self, Unanswered};
 use super::limits::Place;
-use super::marked::is_json;
+use super::marked::{is_json, name_as_origin};
 use super::route::{Connection, Gateway};
 use super::routing::Route;
 use super::stalled;
@@ -131,6 +131,9 @@ pub(super) async fn pass(
     head.headers.remove(header::EXPECT);
     if !is_signed(&head.headers, wake.write.target.uri()) {
         strip_preference(&mut head.headers);
+        if route.config.settings.values.mark_reads.is_some() {
+            name_as_origin(&mut head.headers);
+        }
     }
     let (shared, of, asked, worker) = (
         Arc::clone(gateway),

@@ -174,6 +174,7 @@ pub(super) fn own_settings(config: &Config) -> Result<HashMap<Authority, OriginS
         let own = OriginSettings {
             http2: settings.http2,
             ping: settings.http2_ping,
+            max_connections: settings.max_connections,
             tls: match files == TlsFiles::default() {
                 true => None,
                 false => Some(Arc::new(OriginTls::open(files)?)),

@@ -78,11 +78,19 @@ pub(super) async fn perform(
     };
     let (mut content, mut mark) = (content, None);
     let marks = route.config.settings.values.mark_reads.as_deref();
-    if let Some(member) = marks.filter(|_| !is_signed(&head.headers, target.uri())) {
-        mark = match marked::unmark(member, &head.method, &head.headers, &mut content) {
+    let unmarked = marks.filter(|_| !is_signed(&head.headers, target.uri()));
+    if let Some(member) = marks {
+        let taken = match unmarked {
+            Some(_) => marked::unmark(member, &head.method, &head.headers, &mut content),
+            None => marked::refuse_mark(member, &head.headers, &content).map(|()| None),
+        };
+        mark = match taken {
             Ok(mark) => mark,
             Err(refusal) => return refuse(target.as_str(), refusal),
         };
+    }
+    let marks = unmarked.map(str::to_owned);
+    if marks.is_some() {
         marked::name_as_origin(&mut head.headers);
     }
     let prefers = prefers_rebase(&head.headers);
@@ -122,7 +130,7 @@ pub(super) async fn perform(
     let answered = task.await;
     drop(here);
     match answered {
-        Ok(answer) => respond(&route, answer, prefers),
+        Ok(answer) => respond(&route, marks.as_deref(), answer, prefers),
         Err(error) => {
             tracing::error!(%error, "an exchange ended in a panic");
             problem(&Problem::new(
@@ -154,8 +162,9 @@ fn prefers_rebase(headers: &HeaderMap) -> bool {
     headers.get_all("prefer").iter().any(asks)
 }
 
-fn respond(route: &Route, mut answer: Answer, prefers: bool) -> Response<Content> {
-    if let Some(member) = &route.config.settings.values.mark_reads {
+/// The answer as the client gets it. `marks`: the member by which it is marked, where the write was free to have its mark taken out.
+fn respond(route: &Route, marks: Option<&str>, mut answer: Answer, prefers: bool) -> Response<Content> {
+    if let Some(member) = marks {
         marked::mark_answer(member, &mut answer);
     }
     let applied = answer.honours_preference;

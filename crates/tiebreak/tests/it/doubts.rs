@@ -12,7 +12,7 @@ use crate::http::{Client, Got};
 use crate::scripted::{Fault, Scripted, Tags};
 
 /// Runs `tiebreak doubts`; its exit code, and what it said on both outputs.
-fn doubts(args: &[&str]) -> (Option<i32>, String) {
+pub fn doubts(args: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_tiebreak"))
         .arg("doubts")
         .args(args)

@@ -31,6 +31,7 @@ mod kinto;
 mod lost;
 mod many_callers;
 mod marked;
+mod max_connections;
 mod observe;
 mod odd_answers;
 mod origin_http2;

@@ -28,6 +28,16 @@ fn answers(method: &str, path: &str) -> String {
         ("GET", "/own") => with(json, r#"{"_base":"mine","a":1}"#),
         ("GET", "/list") => with(json, "[1]"),
         ("GET", "/fixed") => with(&format!("{json}cache-control: private, no-transform\r\n"), r#"{"a":1}"#),
+        ("GET", "/weak") => with("content-type: application/json\r\netag: W/\"v1\"\r\n", r#"{"a":1}"#),
+        ("GET", "/stale") => with(
+            json,
+            r#"{"_base":"tiebreak-base-0123456789abcdef0123456789abcdef","a":1}"#,
+        ),
+        ("GET", "/same") => {
+            "HTTP/1.1 304 Not Modified\r\netag: \"v1\"\r\ncontent-length: 7\r\nrepr-digest: sha-256=:abc=:\r\n\r\n"
+                .into()
+        }
+        ("PUT", "/sealed") => with(&format!("{json}signature: sig=:abc=:\r\n"), r#"{"a":2}"#),
         ("GET", "/text") => with("content-type: text/plain\r\n", r#"{"a":1}"#),
         ("GET", _) => with(
             &format!("{json}content-digest: sha-256=:abc=:\r\naccept-ranges: bytes\r\n"),
@@ -171,6 +181,148 @@ async fn a_mark_that_names_nothing_that_was_served_is_refused() {
     let got = alice.send(Method::PUT, "/doc", &kind, twice).await;
     assert_eq!((got.status.as_u16(), got.outcome()), (400, "not-sent"), "{got:?}");
     assert!(origin.take().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_that_the_origin_has_stored_is_not_believed() {
+    let origin = Recorder::start(answers).await;
+    let gateway = gateway(&format!("upstream = \"http://{}\"", origin.authority), "");
+    let mut client = Client::new(&gateway.authority);
+    let mut document = client.get("/stale").await.json();
+    assert_ne!(mark(&document), "tiebreak-base-0123456789abcdef0123456789abcdef");
+    document["a"] = json!(2);
+    origin.take();
+    let put = client.put("/stale", &[], &document).await;
+    assert!(put.field("tiebreak").contains("guarantee=A"), "{put:?}");
+    let received = origin.take().pop().unwrap();
+    assert_eq!(
+        (field(&received, "if-match"), &received.content[..]),
+        ("\"v1\"", &br#"{"a":2}"#[..])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_that_cannot_be_taken_out_is_refused() {
+    let origin = Recorder::start(answers).await;
+    let gateway = gateway(&format!("upstream = \"http://{}\"", origin.authority), "");
+    let mut client = Client::new(&gateway.authority);
+    let mut document = client.get("/doc").await.json();
+    document["a"] = json!(2);
+    let added = json!([{"op": "add", "path": "/_base", "value": mark(&document)}]).to_string();
+    let form = format!("a=2&_base={}", mark(&document));
+    let whole = document.to_string();
+    origin.take();
+    let json = ("content-type", "application/json");
+    let patch = ("content-type", "application/json-patch+json");
+    for (method, fields, content) in [
+        (Method::PUT, vec![json, ("content-md5", "abc")], &whole),
+        (Method::PUT, vec![json, ("content-digest", "sha-256=:abc=:")], &whole),
+        (Method::PUT, vec![json, ("authorization", "Signature keyId=1")], &whole),
+        (Method::PUT, vec![json, ("content-encoding", "gzip")], &whole),
+        (Method::PUT, vec![], &whole),
+        (Method::POST, vec![("content-type", "text/plain")], &whole),
+        (
+            Method::PUT,
+            vec![("content-type", "application/json; charset=latin1")],
+            &whole,
+        ),
+        (
+            Method::PUT,
+            vec![("content-type", "application/x-www-form-urlencoded")],
+            &form,
+        ),
+        (Method::PATCH, vec![patch], &added),
+    ] {
+        let got = client.send(method, "/doc", &fields, content.clone()).await;
+        assert_eq!(
+            (got.status.as_u16(), got.outcome()),
+            (400, "not-sent"),
+            "{fields:?}: {got:?}"
+        );
+        let detail = got.json()["detail"].to_string();
+        assert!(detail.contains("_base") && detail.contains("If-Match"), "{detail}");
+    }
+    assert!(origin.take().is_empty());
+    // All that is JSON has its mark taken out, and what has none passes.
+    let other = [("content-type", "text/json")];
+    client.send(Method::PUT, "/doc", &other, whole).await;
+    let plain = [("content-type", "text/plain"), ("content-md5", "abc")];
+    client.send(Method::PUT, "/doc", &plain, "tiebreak-base-").await;
+    let received: Vec<Vec<u8>> = origin.take().into_iter().map(|r| r.content).collect();
+    assert_eq!(received, [&br#"{"a":2}"#[..], b"tiebreak-base-"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_signed_is_answered_as_it_came() {
+    let origin = Recorder::start(answers).await;
+    let gateway = gateway(&format!("upstream = \"http://{}\"", origin.authority), "");
+    let mut client = Client::new(&gateway.authority);
+    let signed = [("authorization", "Signature keyId=1")];
+    for (path, fields) in [("/doc", &signed[..]), ("/sealed", &[])] {
+        let put = client.put(path, fields, &json!({"a": 2})).await;
+        assert_eq!(put.outcome(), "applied", "{put:?}");
+        assert_eq!(&put.content[..], br#"{"a":2}"#, "{path}: {put:?}");
+        assert!(!put.field("etag").contains('~'), "{path}: {put:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_merged_goes_out_under_the_version_that_its_mark_names() {
+    let origin = Recorder::start(answers).await;
+    let gateway = gateway(&format!("upstream = \"http://{}\"", origin.authority), "");
+    let mut client = Client::new(&gateway.authority);
+    let kind = [("content-type", "application/json")];
+    for method in [Method::PATCH, Method::DELETE] {
+        let document = client.get("/doc").await.json();
+        origin.take();
+        let got = client.send(method.clone(), "/doc", &kind, document.to_string()).await;
+        assert!(got.field("tiebreak").contains("guarantee=A"), "{method}: {got:?}");
+        let received = origin.take().pop().unwrap();
+        assert_eq!(
+            (field(&received, "if-match"), &received.content[..]),
+            ("\"v1\"", &br#"{"a":1.50}"#[..]),
+            "{method}"
+        );
+    }
+    // Neither a version that is not known nor one without a strong tag is passed over in silence.
+    let weak = client.get("/weak").await.json();
+    let forged = json!({"_base": "tiebreak-base-0123456789abcdef0123456789abcdef", "a": 2});
+    origin.take();
+    for (path, document, says) in [("/doc", &forged, "not kept"), ("/weak", &weak, "no strong entity tag")] {
+        let got = client.send(Method::PATCH, path, &kind, document.to_string()).await;
+        assert_eq!((got.status.as_u16(), got.outcome()), (409, "not-sent"), "{got:?}");
+        assert!(got.json()["detail"].as_str().unwrap().contains(says), "{got:?}");
+    }
+    assert!(origin.take().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_origin_sees_its_own_tags_in_every_line() {
+    let origin = Recorder::start(answers).await;
+    let gateway = gateway(
+        &format!("upstream = \"http://{}\"", origin.authority),
+        "max_content = \"1KiB\"\nover_bound = \"pass\"\n",
+    );
+    let mut client = Client::new(&gateway.authority);
+    let lines = |name, received: &Received| {
+        let all = received.fields.iter().filter(|(n, _)| n == name);
+        all.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let none = [("if-none-match", "\"v0\""), ("if-none-match", "\"v1~tiebreak\"")];
+    let same = client.send(Method::GET, "/same", &none, "").await;
+    assert_eq!(lines("if-none-match", &origin.take()[0]), "\"v0\", \"v1\"");
+    // What a 304 says of bytes, it says of other ones.
+    assert_eq!((same.status.as_u16(), same.field("etag")), (304, "\"v1~tiebreak\""));
+    assert_eq!((same.field("content-length"), same.field("repr-digest")), ("", ""));
+    let named = [
+        ("content-type", "text/plain"),
+        ("if-match", "\"v0\""),
+        ("if-match", "\"v1~tiebreak\""),
+    ];
+    for content in ["short".to_owned(), "over the bound ".repeat(100)] {
+        client.send(Method::PUT, "/doc", &named, content).await;
+        assert_eq!(lines("if-match", &origin.take()[0]), "\"v0\", \"v1\"");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

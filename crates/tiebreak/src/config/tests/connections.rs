@@ -37,7 +37,7 @@ upstream = "other"
             file.toml:9:12: upstream "other": another upstream with the same host and port is spoken with in another way
              9 | [upstreams.other]
                |            ^^^^^
-               give both the same `http2`, `http2_ping`, `ca`, `client_cert` and `client_key`, or use two host names
+               give both the same `http2`, `http2_ping`, `max_connections`, `ca`, `client_cert` and `client_key`, or use two host names
         "#]],
     );
 }
@@ -116,7 +116,50 @@ upstream = "other"
             file.toml:12:12: upstream "other": another upstream with the same host and port is spoken with in another way
              12 | [upstreams.other]
                 |            ^^^^^
-               give both the same `http2`, `http2_ping`, `ca`, `client_cert` and `client_key`, or use two host names
+               give both the same `http2`, `http2_ping`, `max_connections`, `ca`, `client_cert` and `client_key`, or use two host names
+        "#]],
+    );
+}
+
+#[test]
+fn connections_to_an_origin_are_counted_by_host_and_port() {
+    check(
+        r#"
+upstream = "shared"
+[upstreams.shared]
+url = "http://a.example"
+http2 = "prior-knowledge"
+max_connections = 100
+[upstreams.none]
+url = "http://b.example"
+max_connections = 0
+[upstreams.one]
+url = "http://c.example/v1"
+max_connections = 100
+[upstreams.other]
+url = "http://c.example/v2"
+[[route]]
+path = "/none"
+upstream = "none"
+[[route]]
+path = "/one"
+upstream = "one"
+[[route]]
+path = "/other"
+upstream = "other"
+"#,
+        expect![[r#"
+            file.toml:6:1: warning: upstream "shared": max_connections: it has no effect: on HTTP/2 requests share a connection
+             6 | max_connections = 100
+               | ^^^^^^^^^^^^^^^
+               take it out
+            file.toml:9:19: upstream "none": max_connections: expected a whole number from 1 to 1000000, found 0
+             9 | max_connections = 0
+               |                   ^
+            file.toml:13:12: upstream "other": another upstream with the same host and port is spoken with in another way
+             13 | [upstreams.other]
+                |            ^^^^^
+               give both the same `http2`, `http2_ping`, `max_connections`, `ca`, `client_cert` and `client_key`, or use two host names
         "#]],
     );
 }

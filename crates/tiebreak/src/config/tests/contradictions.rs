@@ -265,6 +265,14 @@ mark_reads = ""
 path = "/c"
 mark_reads = "_base"
 version = "/_rev"
+[[route]]
+path = "/d"
+methods = ["GET"]
+mark_reads = "_base"
+[[route]]
+path = "/e"
+methods = ["GET", "POST", "PUT", "PATCH"]
+mark_reads = "_base"
 "#,
         expect![[r#"
             file.toml:4:1: route "/a": mark_reads: virtual_tags shows each version as an entity tag already, of what is not marked
@@ -278,6 +286,10 @@ version = "/_rev"
              11 | mark_reads = "_base"
                 | ^^^^^^^^^^
                take out `mark_reads`
+            file.toml:16:1: route "/d": mark_reads: GET puts marks in, and PUT, PATCH and POST take them out; `methods` leaves out one of them
+             16 | mark_reads = "_base"
+                | ^^^^^^^^^^
+               add "GET", "PUT", "PATCH" and "POST" to `methods` (or leave them out), or set it under [defaults] as well
         "#]],
     );
 }

@@ -79,6 +79,7 @@ principal = "X-User"
         preserve_host = false                    # default
         http2 = false                            # default
         http2_ping = "5s"                        # default
+        # max_connections is not set             # default
 
         # where no route says anything else
         [defaults]

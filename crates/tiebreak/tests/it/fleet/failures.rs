@@ -2,6 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::load::post_until_answered;
 use super::*;
 use crate::relay::Relay;
@@ -177,4 +180,74 @@ async fn without_the_database_nothing_is_sent_and_it_recovers_by_itself() {
     };
     tokio::join!(join((0..8).map(writing)), restarting);
     until(&cluster, "SELECT count(*) FROM cut.writes WHERE state = 'claimed'", "0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_client_left_before_it_was_claimed_is_not_sent_after_its_repeat_elsewhere() {
+    let cluster = Cluster::start();
+    let origin = Scripted::start(Tags::Versions, false).await;
+    let left = gateway(
+        &cluster.authority(),
+        "unheard",
+        &origin.authority,
+        &["--admin", "127.0.0.1:0"],
+    );
+    let other = gateway(&cluster.authority(), "unheard", &origin.authority, &[]);
+    let key = "8e03978e-40d5-43dd-bc93-6894a57f9497";
+    // Claims wait in the database until they may go on.
+    cluster.sql("CREATE TABLE unheard.go ()");
+    cluster.sql(
+        "CREATE FUNCTION unheard.wait() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             WHILE NOT EXISTS (SELECT FROM unheard.go) LOOP PERFORM pg_sleep(0.01); END LOOP;
+             RETURN NEW;
+         END $$",
+    );
+    cluster.sql("CREATE TRIGGER wait BEFORE INSERT ON unheard.writes FOR EACH ROW EXECUTE FUNCTION unheard.wait()");
+    let mut client = TcpStream::connect(&left.authority).await.unwrap();
+    let content = json!({ "name": "unheard" }).to_string();
+    let head = format!(
+        "POST /things HTTP/1.1\r\nHost: {}\r\nIdempotency-Key: {key}\r\nX-Write: unheard\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        left.authority,
+        content.len()
+    );
+    client.write_all((head + &content).as_bytes()).await.unwrap();
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+    until(&cluster, waiting, "1").await;
+    // It hangs up, and the gateway has noticed once it does so too.
+    client.shutdown().await.unwrap();
+    assert_eq!(client.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    cluster.sql("INSERT INTO unheard.go DEFAULT VALUES");
+    left.reaches("tiebreak_running", 0).await;
+    assert_eq!(origin.performed("unheard").await, 0);
+    let got = post(&other.authority, key, "unheard", None).await;
+    assert_eq!(
+        (got.status.as_u16(), got.field("idempotency-replayed")),
+        (201, ""),
+        "{got:?}"
+    );
+    assert_eq!(origin.performed("unheard").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_may_have_written_is_not_what_it_read_last_where_it_reads_elsewhere_too() {
+    let cluster = Cluster::start();
+    let origin = Scripted::start(Tags::Digests, false).await;
+    let gateways = [(); 2].map(|()| gateway(&cluster.authority(), "hoped", &origin.authority, &[]));
+    let [mut worker, mut elsewhere] = gateways.each_ref().map(|g| Client::new(&g.authority));
+    origin.plant("/things/a", json!({"n": 1}));
+    worker.get("/things/a").await;
+    let lost = [("x-write", "lost"), ("x-fault", "dropped")];
+    let got = worker.put("/things/a", &lost, &json!({"n": 2})).await;
+    assert_eq!((got.status.as_u16(), got.outcome()), (504, "in-doubt"), "{got:?}");
+    // It arrives after all, when the client has read through the other gateway that it had not.
+    assert_eq!(elsewhere.get("/things/a").await.json(), json!({"n": 1}));
+    origin.plant("/things/a", json!({"n": 2}));
+    let got = worker.put("/things/a", &[("x-write", "next")], &json!({"n": 3})).await;
+    assert_eq!((got.status.as_u16(), got.outcome()), (409, "not-sent"), "{got:?}");
+    assert!(
+        got.json()["type"].as_str().unwrap().ends_with("/base-unknown"),
+        "{got:?}"
+    );
+    assert_eq!(origin.performed("next").await, 0);
 }
