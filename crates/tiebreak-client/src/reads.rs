@@ -309,6 +309,22 @@ impl Reads {
         candidates
     }
 
+    /// Whether what was served under this tag, on whatever connection and of whatever variant, may be the base of a write yet, with
+    /// its content.
+    #[must_use]
+    pub fn holds(&self, read: &Read, etag: &EntityTag, now: Time) -> bool {
+        let state = self.lock();
+        let key = (read.caller, read.target.clone());
+        let held = |served: &Served| {
+            let kept = served.content.is_some() && served.at.until(now) <= self.limits.window;
+            kept && !served.sent && served.etag.as_ref() == Some(etag)
+        };
+        state
+            .targets
+            .get(&key)
+            .is_some_and(|found| found.reads.iter().any(held))
+    }
+
     /// It was seen that this caller's connections are pooled among several readers.
     pub fn note_pooled(&self, caller: CallerId, now: Time) {
         let mut state = self.lock();
@@ -414,7 +430,8 @@ impl Target {
         if content.is_none() {
             // Only what the tag and the variant name together: an origin may give one tag to several variants.
             let mut named = recent.filter(|read| read.etag.as_ref() == etag && read.content.is_some());
-            let last = named.next()?;
+            // What was sent may have been served in other words since.
+            let last = named.clone().find(|read| !read.sent).or_else(|| named.clone().next())?;
             let one = named.all(|read| read.variant.and(&last.variant, true).is_some());
             let both = last.variant.and(variant, true).filter(|_| one)?;
             return Some((last.content.clone()?, both));
@@ -613,6 +630,36 @@ mod tests {
         assert!(ask("b", at(10_001)).complete);
         let state = reads.lock();
         assert!(state.targets.len() <= 2 && state.shown.len() + state.order.len() <= 16);
+    }
+
+    #[test]
+    fn what_a_304_names_is_what_was_served_and_not_what_was_sent() {
+        let limits = ReadLimits::default();
+        let reads = Reads::new(limits);
+        let tag = EntityTag::strong("v1");
+        let note = |content: &'static str, sent, now| {
+            let content = Representation::new(JSON, content);
+            reads.remember(read(1), Some(tag.clone()), Some(content), now, sent);
+        };
+        note("{ }", true, at(1));
+        assert!(!reads.holds(&read(1), &tag, at(1)));
+        note("{}", false, at(1));
+        note("{ }", true, at(2));
+        assert!(reads.holds(&read(2), &tag, at(2)));
+        assert!(!reads.holds(&read(2), &EntityTag::strong("v2"), at(2)));
+        assert!(!reads.holds(&of("other"), &tag, at(2)));
+        // Asked again, it is known for as long again.
+        reads.note(read(2), Some(tag.clone()), None, at(100));
+        let last = at(100 + limits.window.as_secs());
+        assert!(reads.holds(&read(2), &tag, last));
+        assert!(!reads.holds(&read(2), &tag, Time(last.0 + 1)));
+        let known = reads.candidates(CallerId::ANONYMOUS, "http://h/doc", None, last);
+        let contents: Vec<_> = known
+            .served
+            .iter()
+            .map(|s| s.content.as_ref().unwrap().content())
+            .collect();
+        assert_eq!(contents, ["{}"]);
     }
 
     #[test]

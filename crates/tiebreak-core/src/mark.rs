@@ -56,19 +56,18 @@ impl Mark {
         own.then(|| Mark(text.to_owned()))
     }
 
-    /// `content` with this mark as its last member, and otherwise byte for byte as it was. `None`: it is no JSON object, or has a
-    /// member of that name of its own.
+    /// `content` with this mark as its last member, and otherwise byte for byte as it was. `None`: it stays as it is, since it is no
+    /// JSON object, or has a member of that name of its own.
     ///
-    /// Marks that its origin has stored say nothing about what is served now: they are taken out, and the rest is written anew.
+    /// Marks that its origin has stored say nothing about what is served now: they are taken out, also where no mark is put in, and
+    /// the rest is written anew.
     #[must_use]
     pub fn put_into(&self, member: &str, content: &Bytes) -> Option<Bytes> {
         let mut document = parse_strict(content, MAX_DEPTH).ok()?;
-        let stale = strip(member, &mut document);
-        let members = document.as_object()?;
-        if members.contains_key(member) {
-            return None;
-        }
-        let cleaned = stale.then(|| Bytes::from(document.to_string()));
+        let cleaned = strip(member, &mut document).then(|| Bytes::from(document.to_string()));
+        let Some(members) = document.as_object().filter(|members| !members.contains_key(member)) else {
+            return cleaned;
+        };
         let content = cleaned.as_ref().unwrap_or(content);
         let end = content.iter().rposition(|b| *b == b'}')?;
         let comma = if members.is_empty() { "" } else { "," };
@@ -141,6 +140,16 @@ pub fn marked_tag(tag: &EntityTag) -> EntityTag {
     }
 }
 
+/// The tag that its origin gave to a representation that was marked; `None`: this is none of a marked one.
+#[must_use]
+pub fn unmarked_tag(tag: &EntityTag) -> Option<EntityTag> {
+    let opaque = tag.opaque().strip_suffix(SUFFIX)?;
+    Some(match tag.is_weak() {
+        true => EntityTag::weak(opaque),
+        false => EntityTag::strong(opaque),
+    })
+}
+
 /// A field that lists entity tags, with those of marked representations as their origin knows them. `None`: there is none among them.
 #[must_use]
 pub fn without_marked(tags: &str) -> Option<String> {
@@ -210,6 +219,16 @@ mod tests {
         let held = format!(r#"{{"_base":"{old}", "a":1.50,"b":[{{"_base":"{old}"}}]}}"#);
         let served = own.put_into("_base", &Bytes::from(held)).unwrap();
         assert_eq!(served, format!(r#"{{"a":1.50,"b":[{{}}],"_base":"{own}"}}"#));
+        // Also where there is no place for another.
+        for (held, expected) in [
+            (format!(r#"[{{"_base":"{old}","a":1.50}}]"#), r#"[{"a":1.50}]"#),
+            (
+                format!(r#"{{"_base":"mine","b":{{"_base":"{old}"}}}}"#),
+                r#"{"_base":"mine","b":{}}"#,
+            ),
+        ] {
+            assert_eq!(own.put_into("_base", &Bytes::from(held)).unwrap(), expected);
+        }
     }
 
     #[test]
@@ -250,6 +269,8 @@ mod tests {
             let marked = marked_tag(&tag).to_string();
             assert_ne!(marked, tag.to_string());
             assert_eq!(without_marked(&marked), Some(tag.to_string()));
+            assert_eq!(unmarked_tag(&marked_tag(&tag)), Some(tag.clone()));
+            assert_eq!(unmarked_tag(&tag), None);
             assert_eq!(
                 without_marked(&format!("\"x\", {marked}")),
                 Some(format!("\"x\", {tag}"))

@@ -167,6 +167,8 @@ pub struct Exchange {
     seen: Option<Carried>,
     /// What the origin accepted, while it is followed.
     operation: Option<Box<Operation>>,
+    /// The doubt that a gateway of ours before the origin has about it.
+    held_before_origin: Option<WriteId>,
     /// By which way its requests go.
     via: Via,
     /// The bot check that it met.
@@ -251,6 +253,7 @@ impl Exchange {
             refused: None,
             seen: None,
             operation: None,
+            held_before_origin: None,
             via: Via::Wire,
             met: None,
         };

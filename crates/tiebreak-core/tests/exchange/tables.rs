@@ -612,6 +612,50 @@ fn a_lost_post_goes_again_where_keys_are_honoured() {
 }
 
 #[test]
+fn a_doubt_of_a_gateway_before_the_origin_is_named() {
+    let case = Case {
+        method: Method::POST,
+        ..Case::default()
+    };
+    let theirs = r#"{"type":"https://tiebreak.dev/problems/in-doubt","id":"01a205a1ace5eaa2a7016a726d0d7ef1"}"#;
+    let told = story(
+        &case,
+        vec![answer(504, None, theirs)],
+        &expect![[r#"
+        look up
+        claim, held nothing
+        POST {"a":"new"}
+            504  {"type":"https://tiebreak.dev/problems/in-doubt","id":"01a205a1ace5eaa2a7016a726d0d7ef1"}
+        record the doubt, lane suspect
+        answer 504 in-doubt: in-doubt; attempts=1; guarantee=D
+    "#]],
+    );
+    let problem: serde_json::Value = serde_json::from_slice(&told.content).unwrap();
+    assert_eq!(problem["gateway_id"], "01a205a1ace5eaa2a7016a726d0d7ef1");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("as write 01a205a1ace5eaa2a7016a726d0d7ef1")
+    );
+    // Somebody else's 504 names none, whatever it holds.
+    let other = theirs.replace("tiebreak.dev", "example.com");
+    let told = story(
+        &case,
+        vec![answer(504, None, &other)],
+        &expect![[r#"
+        look up
+        claim, held nothing
+        POST {"a":"new"}
+            504  {"type":"https://example.com/problems/in-doubt","id":"01a205a1ace5eaa2a7016a726d0d7ef1"}
+        record the doubt, lane suspect
+        answer 504 in-doubt: in-doubt; attempts=1; guarantee=D
+    "#]],
+    );
+    assert!(!String::from_utf8_lossy(&told.content).contains("gateway_id"));
+}
+
+#[test]
 fn what_was_not_sent_goes_again() {
     let wire = vec![Delivery::NotSent(NotSent::Unreachable), answer(204, None, "")];
     story(

@@ -10,19 +10,21 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, response};
 use tiebreak_client::Answer;
 use tiebreak_client::transport::http::Streamed;
-use tiebreak_core::mark::{Mark, marked_tag, without_marked};
+use tiebreak_core::mark::{Mark, marked_tag, unmarked_tag, without_marked};
 use tiebreak_core::merge::{Representation, is_json_type};
 use tiebreak_core::policy::Policy;
+use tiebreak_core::precondition::{Preconditions, TagList};
 use tiebreak_core::problem::{Kind, Problem};
 use tiebreak_core::signature::is_signed;
 use tiebreak_core::validator::EntityTag;
+use tiebreak_core::variant::Variant;
 use tokio::time::Instant;
 
 use super::body::{Content, problem, whole};
+use super::held::{Collected, collect, for_method, is_finite, not_modified};
 use super::read::{Reader, could_be_base, pass_on};
 use super::route::Gateway;
 use super::routing::Route;
-use super::tagged::{Collected, collect, is_finite};
 
 /// Fields in which clients name entity tags.
 const NAMING: [HeaderName; 2] = [header::IF_MATCH, header::IF_NONE_MATCH];
@@ -41,7 +43,7 @@ pub(super) struct Marked {
     member: String,
     method: Method,
     /// The tags of marked representations that its client has, as it names them.
-    has: Option<String>,
+    has: Vec<EntityTag>,
 }
 
 impl Marked {
@@ -54,9 +56,11 @@ impl Marked {
             return None;
         }
         let headers = &mut head.headers;
-        let lines = headers.get_all(header::IF_NONE_MATCH).iter();
-        let lines: Vec<&str> = lines.filter_map(|v| v.to_str().ok()).collect();
-        let has = Some(lines.join(", ")).filter(|tags| without_marked(tags).is_some());
+        let named = Preconditions::of(headers).ok().and_then(|asked| asked.if_none_match);
+        let has = match named {
+            Some(TagList::Tags(tags)) => tags.into_iter().filter(|tag| unmarked_tag(tag).is_some()).collect(),
+            Some(TagList::Any) | None => Vec::new(),
+        };
         name_as_origin(headers);
         let part_of_marked = headers
             .get(header::IF_RANGE)
@@ -73,6 +77,17 @@ impl Marked {
         Some(Marked { member, method, has })
     }
 
+    /// Asks for all of what its client has a copy of, unless that is remembered: else a 304 would confirm a mark that names nothing,
+    /// and no write from that copy could ever succeed. A weak tag or a date names no mark for certain.
+    pub(super) fn ask_anew(&self, reader: &Reader, headers: &mut HeaderMap) {
+        let by_date = headers.contains_key(header::IF_MODIFIED_SINCE) && !headers.contains_key(header::IF_NONE_MATCH);
+        let known = |tag: &EntityTag| unmarked_tag(tag).is_some_and(|own| !own.is_weak() && reader.remembers(&own));
+        if by_date || !self.has.iter().all(known) {
+            headers.remove(header::IF_NONE_MATCH);
+            headers.remove(header::IF_MODIFIED_SINCE);
+        }
+    }
+
     /// The answer as the client gets it.
     pub(super) async fn answer(
         self,
@@ -84,71 +99,56 @@ impl Marked {
         if !may_be_marked(response.status(), response.headers()) || !is_finite(response.headers()) {
             let mut answer = pass_on(gateway, reader, response);
             self.name_again(&mut answer);
-            return self.without_content(answer);
+            return for_method(&self.method, answer);
         }
-        let (mut head, body) = response.into_parts();
+        let (head, body) = response.into_parts();
         let limit = gateway.engine.options().reads.content;
         let until = Instant::now() + policy.attempt_timeout;
         match collect(body, limit, until).await {
-            Err(_) => problem(&Problem::new(
-                Kind::BadAnswer,
-                "the origin's answer to this read was cut",
-            )),
+            Err(cut) => problem(&cut),
             Ok(Collected::Open(first, rest)) => {
                 if let Some(reader) = reader {
-                    let read = reader.served(head.status, &head.headers);
-                    reader.note(read, None);
+                    reader.took(head.status, &head.headers, None);
                 }
-                self.without_content(Response::from_parts(head, Content::Resumed(first, rest)))
+                for_method(&self.method, Response::from_parts(head, Content::Resumed(first, rest)))
             }
             Ok(Collected::Whole(content)) => {
                 if let Some(reader) = reader {
-                    let read = reader.served(head.status, &head.headers);
-                    let kept = read.keeps.then(|| content.clone());
-                    reader.note(read, kept);
+                    reader.took(head.status, &head.headers, Some(&content));
                 }
-                let content = mark(&self.member, &mut head.headers, content);
-                self.without_content(Response::from_parts(head, whole(content)))
+                self.held(head, content)
             }
         }
     }
 
     /// As [`Marked::answer`], for one that is in memory, and was remembered.
-    pub(super) fn held(&self, head: &mut response::Parts, content: Bytes) -> Content {
-        let content = if may_be_marked(head.status, &head.headers) {
-            mark(&self.member, &mut head.headers, content)
-        } else {
-            content
-        };
-        if self.method == Method::HEAD {
-            whole(Bytes::new())
-        } else {
-            whole(content)
+    pub(super) fn held(&self, mut head: response::Parts, mut content: Bytes) -> Response<Content> {
+        if may_be_marked(head.status, &head.headers) {
+            content = mark(&self.member, &mut head.headers, content);
+            let tag = tag_in(&head.headers).filter(|tag| !tag.is_weak());
+            if tag.is_some_and(|tag| self.has.contains(&tag)) {
+                return not_modified(&head);
+            }
         }
+        let mut answer = Response::from_parts(head, whole(content));
+        self.name_again(&mut answer);
+        for_method(&self.method, answer)
     }
 
     /// A 304 names the tag under which its client has the representation.
-    pub(super) fn name_again<B>(&self, answer: &mut Response<B>) {
-        let (StatusCode::NOT_MODIFIED, Some(has)) = (answer.status(), &self.has) else {
+    fn name_again(&self, answer: &mut Response<Content>) {
+        if answer.status() != StatusCode::NOT_MODIFIED || self.has.is_empty() {
             return;
-        };
-        let tag = tag_in(answer.headers()).map(|tag| marked_tag(&tag).to_string());
-        if let Some(tag) = tag.filter(|tag| has.contains(tag.trim_start_matches("W/")))
-            && let Ok(tag) = HeaderValue::from_str(&tag)
-        {
-            let headers = answer.headers_mut();
-            headers.insert(header::ETAG, tag);
-            forget_bytes(headers);
         }
-    }
-
-    /// A HEAD was sent as GET, and is answered without the content (RFC 9110 §9.3.2).
-    fn without_content(&self, answer: Response<Content>) -> Response<Content> {
-        if self.method == Method::HEAD {
-            answer.map(|_| whole(Bytes::new()))
-        } else {
-            answer
+        let headers = answer.headers_mut();
+        if let Some(tag) = tag_in(headers).map(|tag| marked_tag(&tag)) {
+            if !self.has.iter().any(|has| has.opaque() == tag.opaque()) {
+                return; // it has that without a mark
+            }
+            name(headers, &tag);
         }
+        forget_bytes(headers);
+        ask_always(headers);
     }
 }
 
@@ -219,12 +219,27 @@ fn mark(member: &str, headers: &mut HeaderMap, content: Bytes) -> Bytes {
     let Some(marked) = Mark::of(tag.as_ref(), &served).put_into(member, &content) else {
         return content;
     };
-    match tag.and_then(|tag| HeaderValue::from_str(&marked_tag(&tag).to_string()).ok()) {
-        Some(tag) => drop(headers.insert(header::ETAG, tag)),
-        None => drop(headers.remove(header::ETAG)),
+    if let Some(tag) = tag {
+        name(headers, &marked_tag(&tag));
     }
     forget_bytes(headers);
+    ask_always(headers);
     marked
+}
+
+fn name(headers: &mut HeaderMap, tag: &EntityTag) {
+    match HeaderValue::from_str(&tag.to_string()) {
+        Ok(tag) => drop(headers.insert(header::ETAG, tag)),
+        Err(_) => drop(headers.remove(header::ETAG)),
+    }
+}
+
+/// Lets caches ask before they answer with it (RFC 9111 §5.2.2.4, RFC 9213): a mark is forgotten, and is its reader's alone.
+fn ask_always(headers: &mut HeaderMap) {
+    headers.remove("cdn-cache-control");
+    if !says(headers, "no-cache") && !says(headers, "no-store") {
+        headers.append(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
 }
 
 fn forget_bytes(headers: &mut HeaderMap) {
@@ -262,7 +277,7 @@ fn can_be_marked(headers: &HeaderMap) -> bool {
     is_json(headers)
         && !headers.contains_key(header::CONTENT_ENCODING)
         && !headers.contains_key("signature")
-        && headers.get_all(header::VARY).iter().all(|v| v != "*")
+        && Variant::of(&HeaderMap::new(), headers).is_some()
         && headers.get_all(header::ETAG).iter().count() == usize::from(tag_in(headers).is_some())
         && !forbids(headers)
 }
@@ -291,9 +306,12 @@ fn is_coded(headers: &HeaderMap) -> bool {
 
 /// `Cache-Control: no-transform` (RFC 9110 §7.7, RFC 9111 §5.2).
 fn forbids(headers: &HeaderMap) -> bool {
-    let says = |value: &HeaderValue| {
-        let named = |v: &str| v.split(',').any(|d| d.trim().eq_ignore_ascii_case("no-transform"));
-        value.to_str().is_ok_and(named)
-    };
-    headers.get_all(header::CACHE_CONTROL).iter().any(says)
+    says(headers, "no-transform")
+}
+
+/// Whether `Cache-Control` has this directive, without an argument.
+fn says(headers: &HeaderMap, directive: &str) -> bool {
+    let named = |line: &str| line.split(',').any(|d| d.trim().eq_ignore_ascii_case(directive));
+    let mut lines = headers.get_all(header::CACHE_CONTROL).iter();
+    lines.any(|line| line.to_str().is_ok_and(named))
 }

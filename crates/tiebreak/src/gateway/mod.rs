@@ -12,6 +12,7 @@
 //! | `refusal` | what was refused before it was a write, told as a story |
 //! | `reload` | SIGHUP: the configuration is read anew |
 //! | `read` | safe methods: streamed through, and remembered |
+//! | `held` | answers that are held until they are whole |
 //! | `tagged` | reads to whose answers the route gives an entity tag |
 //! | `marked` | reads whose answers name their version in a member, and writes that bring it back |
 //! | `content` | the content of a write, taken in within bounds |
@@ -30,6 +31,7 @@ mod client_args;
 mod content;
 mod forward;
 mod forwarding;
+mod held;
 mod inbound;
 mod limits;
 mod listen;

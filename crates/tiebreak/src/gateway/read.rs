@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
@@ -35,9 +36,13 @@ pub(super) async fn forward(
     match &route.upstream {
         Upstream::Http(remote) => over_http(gateway, &route, remote, request, connection).await,
         Upstream::Embedded(origin) => {
-            let reader = Reader::of(gateway, &route, &request, &connection);
             let (mut head, body) = request.into_parts();
+            let method = head.method.clone();
             let marked = Marked::ask(&route, &mut head);
+            let reader = Reader::of(gateway, &route, &method, &head, &connection);
+            if let (Some(marked), Some(reader)) = (&marked, &reader) {
+                marked.ask_anew(reader, &mut head.headers);
+            }
             let content = match Limited::new(body, route.config.settings.values.max_content)
                 .collect()
                 .await
@@ -50,19 +55,12 @@ pub(super) async fn forward(
                     ));
                 }
             };
-            let (mut head, content) = origin.handle(Request::from_parts(head, content)).await.into_parts();
-            if let Some(reader) = reader.filter(|_| tells_a_base(head.status, &head.headers)) {
-                let served = reader.served(head.status, &head.headers);
-                let whole = served.keeps.then(|| content.clone());
-                reader.note(served, whole);
+            let (head, content) = origin.handle(Request::from_parts(head, content)).await.into_parts();
+            if let Some(reader) = reader {
+                reader.took(head.status, &head.headers, Some(&content));
             }
             match marked {
-                Some(marked) => {
-                    let content = marked.held(&mut head, content);
-                    let mut answer = Response::from_parts(head, content);
-                    marked.name_again(&mut answer);
-                    answer
-                }
+                Some(marked) => marked.held(head, content),
                 None => Response::from_parts(head, whole(content)),
             }
         }
@@ -76,14 +74,17 @@ async fn over_http(
     request: Request<Incoming>,
     connection: Connection,
 ) -> Response<Content> {
-    let reader = Reader::of(gateway, route, &request, &connection);
     let (mut head, body) = request.into_parts();
-    let asked = head.uri.clone();
+    let (asked, method) = (head.uri.clone(), head.method.clone());
     let policy = &route.config.policy;
     let (tagged, marked) = match gateway.observer {
         None => (Tagged::ask(policy, &mut head), Marked::ask(route, &mut head)),
         Some(_) => (None, None), // nothing is altered
     };
+    let reader = Reader::of(gateway, route, &method, &head, &connection);
+    if let (Some(marked), Some(reader)) = (&marked, &reader) {
+        marked.ask_anew(reader, &mut head.headers);
+    }
     let limit = route.config.policy.attempt_timeout;
     let sent = pin!(forward::send(gateway, remote, head, body, connection.worker));
     let response = match gateway.timers[connection.worker].within(limit, sent).await {
@@ -108,20 +109,15 @@ pub(super) fn pass_on(gateway: &Gateway, reader: Option<Reader>, response: Respo
     let Some(reader) = reader else {
         return Response::from_parts(head, Content::Streamed(body));
     };
-    if !tells_a_base(head.status, &head.headers) {
-        if head.status == StatusCode::OK {
-            reader.shown();
+    if tells_a_base(head.status, &head.headers) {
+        let read = reader.served(head.status, &head.headers);
+        if read.keeps {
+            let limit = gateway.engine.options().reads.content;
+            let remembered = Remembered::new(body, limit, move |content| reader.note(read, content));
+            return Response::from_parts(head, Content::Remembered(remembered.boxed_unsync()));
         }
-        return Response::from_parts(head, Content::Streamed(body));
     }
-    let read = reader.served(head.status, &head.headers);
-    if read.keeps {
-        let limit = gateway.engine.options().reads.content;
-        let remembered = Remembered::new(body, limit, move |content| reader.note(read, content));
-        return Response::from_parts(head, Content::Remembered(remembered.boxed_unsync()));
-    }
-    // A compressed or oddly negotiated representation cannot be kept, but it was served.
-    reader.note(read, None);
+    reader.took(head.status, &head.headers, None);
     Response::from_parts(head, Content::Streamed(body))
 }
 
@@ -140,10 +136,10 @@ pub(super) fn could_be_base(status: StatusCode, headers: &HeaderMap) -> bool {
 }
 
 /// What of an answer is remembered with its content.
-pub(super) struct Served {
+struct Served {
     status: StatusCode,
     /// Whether the content can be kept as a base.
-    pub(super) keeps: bool,
+    keeps: bool,
     variant: Variant,
     etag: Option<EntityTag>,
     content_type: String,
@@ -161,28 +157,30 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Only a GET of the whole representation is a base; neither 206 nor HEAD is.
+    /// Only a GET of the whole representation is a base; neither 206 nor HEAD is. `head` is the request as the origin gets it,
+    /// `method` what its client asked.
     fn of(
         gateway: &Arc<Gateway>,
         route: &Arc<Route>,
-        request: &Request<Incoming>,
+        method: &Method,
+        head: &Parts,
         connection: &Connection,
     ) -> Option<Reader> {
-        if request.method() != Method::GET || request.headers().contains_key(header::RANGE) {
+        if method != Method::GET || head.headers.contains_key(header::RANGE) {
             return None;
         }
         Some(Reader {
             gateway: Arc::clone(gateway),
             route: Arc::clone(route),
-            asked: request.headers().clone(),
-            target: request.uri().path_and_query()?.clone(),
-            connection: connection.evidence(request.version()),
+            asked: head.headers.clone(),
+            target: head.uri.path_and_query()?.clone(),
+            connection: connection.evidence(head.version),
             peer: Arc::clone(&connection.peer),
         })
     }
 
-    /// What this answer, of which [`could_be_base`] was asked, or a 304 gives its reader.
-    pub(super) fn served(&self, status: StatusCode, headers: &HeaderMap) -> Served {
+    /// What this answer, of which [`tells_a_base`] was asked, gives its reader.
+    fn served(&self, status: StatusCode, headers: &HeaderMap) -> Served {
         let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
         let variant = Variant::of(&self.asked, headers);
         Served {
@@ -204,14 +202,28 @@ impl Reader {
         }
     }
 
-    /// The target was served in a form that is no base.
-    pub(super) fn shown(self) {
+    /// Whether what this reader was served under this tag may be the base of a write yet, with its content.
+    pub(super) fn remembers(&self, etag: &EntityTag) -> bool {
         let read = self.read(Variant::default());
         let now = self.gateway.engine.clock().now();
-        self.gateway.engine.reads().note_shown(read, now);
+        self.gateway.engine.reads().holds(&read, etag, now)
     }
 
-    pub(super) fn note(self, served: Served, content: Option<Bytes>) {
+    /// Remembers an answer: with its content, if that is at hand and can be kept.
+    pub(super) fn took(self, status: StatusCode, headers: &HeaderMap, content: Option<&Bytes>) {
+        if tells_a_base(status, headers) {
+            // What is compressed or oddly negotiated cannot be kept, but it was served.
+            let read = self.served(status, headers);
+            let kept = content.filter(|_| read.keeps).cloned();
+            self.note(read, kept);
+        } else if status == StatusCode::OK {
+            let read = self.read(Variant::default());
+            let now = self.gateway.engine.clock().now();
+            self.gateway.engine.reads().note_shown(read, now);
+        }
+    }
+
+    fn note(self, served: Served, content: Option<Bytes>) {
         if served.status == StatusCode::NOT_MODIFIED && served.etag.is_none() {
             return; // it says only that nothing was served
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tiebreak_client::Answer;
@@ -101,6 +101,11 @@ pub(super) fn may_pass<'a>(route: &'a Route, head: &Parts) -> Result<&'a Remote,
     Ok(remote)
 }
 
+/// How much content there will be, where the client has said so.
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// Streams one write on, and its answer back.
 pub(super) async fn pass(
     gateway: &Arc<Gateway>,
@@ -111,8 +116,6 @@ pub(super) async fn pass(
     held: Held,
 ) -> Response<Content> {
     let id = gateway.engine.new_id();
-    let announced = head.headers.get(header::CONTENT_LENGTH);
-    let announced = announced.and_then(|v| v.to_str().ok()?.parse().ok());
     let story = gateway.engine.options().watch.as_ref().map(|watch| {
         watch.passing(&AtDoor {
             id,
@@ -120,7 +123,7 @@ pub(super) async fn pass(
             target: target.as_str(),
             anonymous: caller.is_anonymous(),
             keyed: false,
-            bytes: announced.unwrap_or(over.first.len()),
+            bytes: announced(&head.headers).unwrap_or(over.first.len()),
             at: gateway.engine.clock().now(),
         })
     });
@@ -181,7 +184,7 @@ async fn stream(
     limit: Duration,
     worker: usize,
 ) -> Result<Response<Streamed>, Unanswered> {
-    let pace = Arc::new(Pace::begin(over.first.len()));
+    let pace = Arc::new(Pace::begin(over.first.len(), announced(&head.headers)));
     let body = Flowing {
         first: Some(over.first).filter(|first| !first.is_empty()),
         rest: over.rest,
@@ -341,16 +344,19 @@ struct Gone {
     begun: Instant,
     last: Instant,
     bytes: usize,
+    /// How many there will be, where that was said: HTTP/2 may tell the end in a frame of its own, for which nobody waits.
+    announced: Option<usize>,
     ended: bool,
 }
 
 impl Pace {
-    fn begin(bytes: usize) -> Pace {
+    fn begin(bytes: usize, announced: Option<usize>) -> Pace {
         let now = Instant::now();
         Pace(Mutex::new(Gone {
             begun: now,
             last: now,
             bytes,
+            announced,
             ended: false,
         }))
     }
@@ -365,7 +371,7 @@ impl Pace {
     /// When it is given up, as things are: `stall` and `rate` (bytes a second) hold for its content, `limit` for the answer.
     fn until(&self, stall: Duration, rate: usize, limit: Duration) -> Instant {
         let gone = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if gone.ended {
+        if gone.ended || gone.announced.is_some_and(|all| gone.bytes >= all) {
             return gone.last + limit;
         }
         let fair = gone.begun + GRACE + Duration::from_secs_f64(gone.bytes as f64 / rate as f64);
@@ -409,5 +415,28 @@ impl Body for Flowing {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn content_has_ended_once_all_that_was_announced_came() {
+        let (stall, limit) = (Duration::from_secs(10), Duration::from_secs(60));
+        let waits = |pace: &Pace| pace.until(stall, 1, limit) - Instant::now();
+        // The end of a stream may come in a frame of its own, after all the content.
+        let told = Pace::begin(4, Some(10));
+        told.goes(5, false);
+        assert_eq!(waits(&told), stall);
+        told.goes(1, false);
+        assert_eq!(waits(&told), limit);
+        assert_eq!(waits(&Pace::begin(10, Some(10))), limit);
+        // Without a length only the end of the stream says so.
+        let untold = Pace::begin(10, None);
+        assert_eq!(waits(&untold), stall);
+        untold.goes(0, true);
+        assert_eq!(waits(&untold), limit);
     }
 }
