@@ -16,6 +16,7 @@
 //! | `hand_off` | a bot check is passed by a person, and the write sent from the page |
 //! | `follow` | what was accepted (202) is followed to its end, where the route says so |
 //! | `prove` | nobody answered: did it land? |
+//! | `remove` | a removal that got no answer, and whose target still stands |
 //! | `finish` | record, then answer |
 //! | `versions` | where the origin keeps its versions: in entity tags, or in the content |
 //! | `tell` | what a recorder of its story may know |
@@ -34,6 +35,7 @@ mod plan;
 mod prove;
 mod queue;
 mod rebase;
+mod remove;
 mod reply;
 mod strength;
 mod tell;
