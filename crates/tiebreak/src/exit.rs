@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use tiebreak_core::userinfo;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A command that serves or reports could not do its work.
 pub(crate) const FAILED: u8 = 1;
@@ -48,14 +49,52 @@ impl Failure {
     }
 }
 
-/// Resolves at the next SIGINT or SIGTERM.
-pub(crate) async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = int.recv() => {}
-        _ = term.recv() => {}
+/// SIGINT and SIGTERM from now on; before, they end the process. One that comes while nobody waits is kept for the next wait.
+#[derive(Debug)]
+pub(crate) struct Interrupts {
+    int: Signal,
+    term: Signal,
+}
+
+impl Interrupts {
+    pub(crate) fn listen() -> Result<Interrupts, Failure> {
+        let listen = |kind, name| signal(kind).map_err(|e| Failure::new(FAILED, format!("receive {name}: {e}")));
+        Ok(Interrupts {
+            int: listen(SignalKind::interrupt(), "SIGINT")?,
+            term: listen(SignalKind::terminate(), "SIGTERM")?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.int.recv() => {}
+            _ = self.term.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn interrupt() {
+        let id = std::process::id().to_string();
+        let sent = std::process::Command::new("kill").args(["-INT", &id]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    #[tokio::test]
+    async fn a_signal_that_comes_while_nobody_waits_is_not_lost() {
+        let mut interrupts = Interrupts::listen().expect("listeners");
+        let mut witness = signal(SignalKind::interrupt()).expect("a listener");
+        for _ in 0..3 {
+            interrupt();
+            witness.recv().await.expect("a signal");
+            assert!(interrupts.next().now_or_never().is_some());
+        }
+        assert!(interrupts.next().now_or_never().is_none(), "each is told once");
     }
 }

@@ -12,6 +12,7 @@ use crate::merge::{self, Edit, Representation};
 use crate::outcome::Outcome;
 use crate::policy::OnDuplicate;
 use crate::problem::{Kind, Problem};
+use crate::record::WriteId;
 use crate::remedy::Remedy;
 use crate::response::Response;
 use crate::time::Time;
@@ -97,7 +98,10 @@ impl Exchange {
             Reading::Applied => self.applied(now, response, verdict),
             Reading::Accepted => self.accepted(now, response),
             Reading::Refused => self.refused(now, response, verdict),
-            Reading::Unknown => self.lost(now, Unknown::Status(response.status.as_u16())),
+            Reading::Unknown => {
+                self.held_before_origin = doubt_before_origin(&response).or(self.held_before_origin);
+                self.lost(now, Unknown::Status(response.status.as_u16()))
+            }
         }
     }
 
@@ -328,6 +332,17 @@ pub(super) fn base_gone() -> Problem {
         Kind::BaseUnknown,
         "the resource was changed since you read it, and the version that you read is no longer at hand; read it again and write it anew",
     )
+}
+
+/// The doubt that another gateway of ours says it has (RFC 9457 §3.1.1: the type identifies the problem).
+fn doubt_before_origin(response: &Response) -> Option<WriteId> {
+    if response.status.as_u16() != Kind::InDoubt.status() {
+        return None;
+    }
+    let problem: serde_json::Value = serde_json::from_slice(&response.content).ok()?;
+    let kind = Kind::from_type(problem.get("type")?.as_str()?)?;
+    let id = WriteId::parse(problem.get("id")?.as_str()?)?;
+    (kind == Kind::InDoubt).then_some(id)
 }
 
 /// What is said instead of an answer that did not come in whole.

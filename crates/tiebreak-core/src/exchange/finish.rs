@@ -71,12 +71,20 @@ impl Exchange {
     pub(super) fn in_doubt(&mut self, now: Time, why: Unknown) -> Step {
         let mut report = self.report(Outcome::InDoubt);
         report.class = None;
+        let why_open = match self.held_before_origin {
+            Some(id) => format!(
+                "the gateway before the origin has it in doubt, as write {id}; settle it there (tiebreak doubts), then repeat this"
+            ),
+            None => why.why(),
+        };
         let detail = format!(
-            "it is not known whether this write was applied: {}; do not send it under another key; \
-             repeat the same request to have it looked at again, or read the resource",
-            why.why()
+            "it is not known whether this write was applied: {why_open}; do not send it under another key; \
+             repeat the same request to have it looked at again, or read the resource"
         );
         let mut problem = Problem::new(Kind::InDoubt, detail).with("target", self.write.target.as_str());
+        if let Some(id) = self.held_before_origin {
+            problem = problem.with("gateway_id", id.to_string());
+        }
         if let Some(id) = report.id {
             problem = problem.with("id", id.to_string());
         }

@@ -16,6 +16,7 @@
 //! | `hand_off` | a bot check is passed by a person, and the write sent from the page |
 //! | `follow` | what was accepted (202) is followed to its end, where the route says so |
 //! | `prove` | nobody answered: did it land? |
+//! | `remove` | a removal that got no answer, and whose target still stands |
 //! | `finish` | record, then answer |
 //! | `versions` | where the origin keeps its versions: in entity tags, or in the content |
 //! | `tell` | what a recorder of its story may know |
@@ -34,6 +35,7 @@ mod plan;
 mod prove;
 mod queue;
 mod rebase;
+mod remove;
 mod reply;
 mod strength;
 mod tell;
@@ -165,6 +167,8 @@ pub struct Exchange {
     seen: Option<Carried>,
     /// What the origin accepted, while it is followed.
     operation: Option<Box<Operation>>,
+    /// The doubt that a gateway of ours before the origin has about it.
+    held_before_origin: Option<WriteId>,
     /// By which way its requests go.
     via: Via,
     /// The bot check that it met.
@@ -249,6 +253,7 @@ impl Exchange {
             refused: None,
             seen: None,
             operation: None,
+            held_before_origin: None,
             via: Via::Wire,
             met: None,
         };

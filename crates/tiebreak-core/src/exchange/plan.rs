@@ -379,7 +379,13 @@ impl Exchange {
     }
 
     /// Sends the caller's own content under `tag`.
-    fn under(&self, tag: EntityTag, before: Option<Representation>, on_stale: Stale, best: Guarantee) -> Plan {
+    pub(super) fn under(
+        &self,
+        tag: EntityTag,
+        before: Option<Representation>,
+        on_stale: Stale,
+        best: Guarantee,
+    ) -> Plan {
         let guard = self.guard(tag, before.as_ref());
         let mut attach = self.own_key();
         let (content, field) = self.name(&self.write.content, &guard.tag, before.as_ref());

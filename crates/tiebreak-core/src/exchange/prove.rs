@@ -25,6 +25,8 @@ enum Finding {
     Adoptable,
     /// It was not applied so far, and sending it again under its guard cannot apply it twice.
     SendAgain,
+    /// A removal was not applied and cannot be any more: its target is still what the caller had read before.
+    Stands,
     /// Nothing follows yet; it may be worth looking again.
     Open,
 }
@@ -124,7 +126,8 @@ impl Exchange {
             (Finding::Applied, Some(response)) => self.landed(now, response, Outcome::Applied),
             (Finding::Adoptable, Some(response)) => self.landed(now, response, Outcome::Adopted),
             (Finding::SendAgain, response) => self.send_again(now, response),
-            (Finding::Open | Finding::Applied | Finding::Adoptable, _) => self.look_again(now),
+            (Finding::Stands, Some(response)) => self.remove_again(now, &response),
+            (Finding::Open | Finding::Applied | Finding::Adoptable | Finding::Stands, _) => self.look_again(now),
         }
     }
 
@@ -196,7 +199,10 @@ impl Exchange {
             };
         }
         if self.write.method == Method::DELETE {
-            return Finding::Open;
+            return match self.still_stands(now, &current) {
+                Some(_) => Finding::Stands,
+                None => Finding::Open,
+            };
         }
         self.compare(&current)
     }

@@ -88,7 +88,7 @@ impl Exchange {
     }
 
     /// Whether the origin was seen to give the target no tag: then it can enforce none.
-    fn has_no_tags(&self) -> bool {
+    pub(super) fn has_no_tags(&self) -> bool {
         if self.context.policy.body_version.is_some() {
             return false;
         }

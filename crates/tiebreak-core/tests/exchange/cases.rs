@@ -349,8 +349,12 @@ fn is_sensible(case: &Case) -> bool {
     let guarded = named || case.base == Base::IfNoneMatch;
     match case.method {
         Method::POST if case.base != Base::Nothing || case.tags != Tags::Version => return false,
-        Method::DELETE if !matches!(case.base, Base::Nothing | Base::Named) => return false,
+        Method::DELETE if !matches!(case.base, Base::Nothing | Base::Named | Base::Read) => return false,
         _ => {}
+    }
+    // What was read matters to a removal where its version can be named.
+    if case.method == Method::DELETE && case.base == Base::Read && !tagged {
+        return false;
     }
     // Only a strong tag can be named, and held.
     if (named || matches!(case.doubt, Doubtful::UnderBase | Doubtful::UnderMerged)) && !tagged {

@@ -5,7 +5,7 @@ use http::{HeaderValue, Method};
 use tiebreak_core::delivery::{Delivery, NotSent};
 
 use crate::cases::{Base, Case, Doubtful};
-use crate::story::{lost, ours, play, read, story};
+use crate::story::{ends, lost, ours, play, read, story};
 use crate::world::{Tags, answer, version};
 
 fn named() -> Case {
@@ -262,6 +262,126 @@ fn a_lost_delete_after_a_read_is_done_once_the_target_is_gone() {
     );
 }
 
+/// What is read seven times, until nothing can arrive any more.
+fn looks(at: &Delivery) -> impl Iterator<Item = Delivery> {
+    std::iter::repeat_n(at.clone(), 7)
+}
+
+#[test]
+fn a_lost_delete_of_what_still_stands_as_it_was_read_is_sent_again_under_that_version() {
+    let mut wire = vec![lost()];
+    wire.extend(looks(&version(Tags::Version, 1)));
+    wire.push(answer(204, None, ""));
+    story(
+        &deleting(Base::Read),
+        wire,
+        &expect![[r#"
+        look up
+        claim, held nothing
+        DELETE 
+            the connection ended before the answer
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        claim attempt 2, held "1"
+        DELETE if-match: "1" 
+            204
+        settle applied
+        answer 204: applied; attempts=2; guarantee=C
+    "#]],
+    );
+}
+
+#[test]
+fn a_lost_delete_that_follows_another_is_looked_into_as_well() {
+    let mut wire = vec![lost()];
+    wire.extend(looks(&version(Tags::Version, 1)));
+    wire.extend([lost(), answer(404, None, "")]);
+    story(
+        &deleting(Base::Read),
+        wire,
+        &expect![[r#"
+        look up
+        claim, held nothing
+        DELETE 
+            the connection ended before the answer
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        wait
+        read
+            200 "1" {"a":"old","b":1}
+        claim attempt 2, held "1"
+        DELETE if-match: "1" 
+            the connection ended before the answer
+        read
+            404
+        settle applied
+        answer 204: applied; attempts=2; guarantee=C
+    "#]],
+    );
+}
+
+#[test]
+fn a_lost_delete_whose_target_proves_nothing_stays_in_doubt() {
+    // Never read before; a tag that may have come back; another version; another content under the same tag.
+    let digest = Case {
+        tags: Tags::Digest,
+        ..deleting(Base::Read)
+    };
+    let forged = answer(200, Some("\"1\""), &crate::world::document("other", 1));
+    // Read before the repeat; that it was before the attempt, nobody knows.
+    let repeated = Case {
+        doubt: Doubtful::Unguarded,
+        ..deleting(Base::Read)
+    };
+    let all = [
+        (deleting(Base::Nothing), version(Tags::Version, 1)),
+        (digest, version(Tags::Digest, 1)),
+        (deleting(Base::Read), version(Tags::Version, 2)),
+        (deleting(Base::Read), forged),
+    ];
+    for (case, found) in all {
+        let mut wire = vec![lost()];
+        wire.extend(looks(&found));
+        let got = ends(&case, wire);
+        assert_eq!(got, "in-doubt; attempts=1; guarantee=D; unguarded", "{case:?}");
+    }
+    let wire = looks(&version(Tags::Version, 1)).collect();
+    assert_eq!(ends(&repeated, wire), "in-doubt; attempts=1; guarantee=D; unguarded");
+}
+
 #[test]
 fn a_lost_delete_of_what_was_never_read_stays_in_doubt() {
     let wire = vec![lost(), answer(404, None, "")];
@@ -489,6 +609,50 @@ fn a_lost_post_goes_again_where_keys_are_honoured() {
         answer 201: applied; attempts=2; guarantee=B
     "#]],
     );
+}
+
+#[test]
+fn a_doubt_of_a_gateway_before_the_origin_is_named() {
+    let case = Case {
+        method: Method::POST,
+        ..Case::default()
+    };
+    let theirs = r#"{"type":"https://tiebreak.dev/problems/in-doubt","id":"01a205a1ace5eaa2a7016a726d0d7ef1"}"#;
+    let told = story(
+        &case,
+        vec![answer(504, None, theirs)],
+        &expect![[r#"
+        look up
+        claim, held nothing
+        POST {"a":"new"}
+            504  {"type":"https://tiebreak.dev/problems/in-doubt","id":"01a205a1ace5eaa2a7016a726d0d7ef1"}
+        record the doubt, lane suspect
+        answer 504 in-doubt: in-doubt; attempts=1; guarantee=D
+    "#]],
+    );
+    let problem: serde_json::Value = serde_json::from_slice(&told.content).unwrap();
+    assert_eq!(problem["gateway_id"], "01a205a1ace5eaa2a7016a726d0d7ef1");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("as write 01a205a1ace5eaa2a7016a726d0d7ef1")
+    );
+    // Somebody else's 504 names none, whatever it holds.
+    let other = theirs.replace("tiebreak.dev", "example.com");
+    let told = story(
+        &case,
+        vec![answer(504, None, &other)],
+        &expect![[r#"
+        look up
+        claim, held nothing
+        POST {"a":"new"}
+            504  {"type":"https://example.com/problems/in-doubt","id":"01a205a1ace5eaa2a7016a726d0d7ef1"}
+        record the doubt, lane suspect
+        answer 504 in-doubt: in-doubt; attempts=1; guarantee=D
+    "#]],
+    );
+    assert!(!String::from_utf8_lossy(&told.content).contains("gateway_id"));
 }
 
 #[test]

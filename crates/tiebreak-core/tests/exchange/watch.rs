@@ -12,7 +12,7 @@ use tiebreak_core::record::{Fence, State};
 use tiebreak_core::time::Time;
 use tiebreak_core::verdict::Class;
 
-use crate::cases::{Case, Doubtful};
+use crate::cases::{Base, Case, Doubtful};
 use crate::world::Tags;
 
 /// More effects than any exchange may need.
@@ -48,6 +48,8 @@ pub(crate) struct Watch {
     unclear: bool,
     /// The status of the last read since the last attempt.
     looked: Option<u16>,
+    /// The tag that it brought.
+    looked_at: Option<String>,
     /// What `b` was in the version with this tag, as far as it was seen.
     seen: BTreeMap<String, u64>,
     read: Option<u64>,
@@ -70,6 +72,7 @@ impl Watch {
             answered: None,
             unclear: false,
             looked: None,
+            looked_at: None,
             seen: BTreeMap::new(),
             read: None,
             last_sent: serde_json::from_slice(&case.write().content).unwrap_or(Value::Null),
@@ -107,6 +110,7 @@ impl Watch {
             Input::Delivered(delivery) => self.delivered(now, Some(delivery)),
             Input::Fetched(Delivery::Answered(response)) => {
                 self.looked = Some(response.status.as_u16());
+                self.looked_at = response.field("etag").map(str::to_owned);
                 self.note(response.field("etag"), &response.content);
             }
             Input::Elapsed if self.flying.is_some() => self.delivered(now, None),
@@ -218,13 +222,29 @@ impl Watch {
         let by_version = self.case.tags == Tags::Version && open.tag.is_some() && open.tag == attempt.tag;
         let waited = now >= open.lost.after(self.case.policy().late_after);
         let by_absence = open.creates && attempt.creates && waited && self.looked == Some(404);
-        if by_key || by_version || by_absence {
+        if by_key || by_version || by_absence || (waited && self.still_stands(open, attempt)) {
             return Ok(());
         }
         Err(format!(
             "promise 2: sent again on a guess (before: tag {:?} creates {}; now: tag {:?} creates {})",
             open.tag, open.creates, attempt.tag, attempt.creates
         ))
+    }
+
+    /// Whether what this exchange tried to remove was just seen at the very version that its caller had read before, and is now
+    /// removed under that version.
+    fn still_stands(&self, open: &Attempt, attempt: &Attempt) -> bool {
+        let read_before = match self.case.base {
+            Base::Read => self.case.tags.of(1),
+            _ => None,
+        };
+        self.case.method == Method::DELETE
+            && self.case.doubt == Doubtful::No
+            && self.case.tags == Tags::Version
+            && open.tag.is_none()
+            && read_before.is_some()
+            && attempt.tag == read_before
+            && self.looked_at == read_before
     }
 
     /// What is sent must have been made from, or merged onto, the version that it is sent under.
@@ -251,7 +271,7 @@ impl Watch {
     }
 
     fn read_something(&self) -> bool {
-        matches!(self.case.base, crate::cases::Base::Read | crate::cases::Base::ReadTwo)
+        matches!(self.case.base, Base::Read | Base::ReadTwo)
     }
 
     fn record(&mut self, entry: &Entry) -> Result<(), String> {

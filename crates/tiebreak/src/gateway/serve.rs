@@ -28,7 +28,7 @@ use super::upstream::{GatewayTransport, own_settings};
 use crate::admin::{self, Desk};
 use crate::browser::Chromium;
 use crate::config::{Config, Server};
-use crate::exit::{FAILED, Failure, USAGE};
+use crate::exit::{FAILED, Failure, Interrupts, USAGE};
 use crate::stores;
 
 /// Runs `tiebreak serve`.
@@ -129,6 +129,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
         console.serve(Desk::new(engine, watch, upstream, stopped.clone(), prover))?;
     }
     let hangups = reload::hangups()?;
+    let interrupts = Interrupts::listen()?;
     for address in listeners.told() {
         match address {
             Address::Tcp(address) => {
@@ -143,7 +144,7 @@ async fn serve(args: &ServeArgs) -> Result<(), Failure> {
             "tiebreak: {doubts} writes are in doubt from before; each is looked at again when its caller repeats it"
         );
     }
-    let stopping = tokio::spawn(signals(stop));
+    let stopping = tokio::spawn(signals(interrupts, stop));
     let renewing = tls.map(|tls| tokio::spawn(tls.watch()));
     let purging = tokio::spawn(purge(Arc::clone(&gateway)));
     let reloads = Reload {
@@ -226,11 +227,11 @@ fn told(server: &Server) -> String {
 }
 
 /// The first signal stops accepting and lets exchanges end; the second ends the process at once.
-async fn signals(stop: watch::Sender<bool>) {
-    crate::exit::interrupted().await;
+async fn signals(mut interrupts: Interrupts, stop: watch::Sender<bool>) {
+    interrupts.next().await;
     eprintln!("tiebreak: stopping; waiting for the writes on their way (once more stops at once)");
     let _ = stop.send(true);
-    crate::exit::interrupted().await;
+    interrupts.next().await;
     eprintln!("tiebreak: stopped at once; what was on its way is in doubt");
     std::process::exit(i32::from(crate::exit::INTERRUPTED));
 }

@@ -30,9 +30,8 @@ use clap::Args;
 use http::HeaderName;
 use tiebreak_core::judge::Judge;
 use tiebreak_core::request::Target;
-use tokio::sync::oneshot;
 
-use crate::exit::{FAILED, Failure, USAGE};
+use crate::exit::{FAILED, Failure, INTERRUPTED, Interrupts, USAGE};
 use found::Found;
 use scratch::Scratch;
 use wire::Wire;
@@ -113,16 +112,11 @@ async fn probe(args: &ProbeArgs) -> Result<Found, Failure> {
     say(&format!("reading {}", args.url));
     let mut scratch = Scratch::open(&wire, &judge, url, content, args.member.as_deref()).await?;
     // Ctrl-C leaves the resource as it was, too.
-    let (stop, mut stopped) = oneshot::channel::<()>();
-    let waiting = tokio::spawn(async move {
-        crate::exit::interrupted().await;
-        drop(stop);
-    });
+    let mut interrupts = Interrupts::listen()?;
     let asked = tokio::select! {
         asked = ask(args, &wire, &judge, &mut scratch, &mut found) => asked,
-        _ = &mut stopped => Err(Failure::new(crate::exit::INTERRUPTED, "go on: stopped by a signal")),
+        () = interrupts.next() => Err(Failure::new(INTERRUPTED, "go on: stopped by a signal")),
     };
-    waiting.abort();
     say("putting back what was there");
     scratch.put_back(&wire).await?;
     asked?;

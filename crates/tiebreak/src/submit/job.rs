@@ -26,7 +26,7 @@ use super::perform::Performer;
 use super::place::Place;
 use super::progress::{Progress, say};
 use super::report;
-use crate::exit::{FAILED, Failure, INTERRUPTED, UNREACHABLE, USAGE};
+use crate::exit::{FAILED, Failure, INTERRUPTED, Interrupts, UNREACHABLE, USAGE};
 use crate::gateway::EmbeddedTransport;
 use crate::stores;
 
@@ -83,7 +83,7 @@ async fn submit(args: &SubmitArgs) -> Result<u8, Failure> {
     tell_start(args, &place, ledger.as_ref()).await?;
 
     let (stop, stopped) = watch::channel(false);
-    let signals = tokio::spawn(signals(stop));
+    let signals = tokio::spawn(signals(Interrupts::listen()?, stop));
     let transport = Arc::new(Wire {
         http: HttpTransport::default(),
         embedded: origin.map(EmbeddedTransport),
@@ -278,11 +278,11 @@ async fn forget(path: &Path) -> Result<u8, Failure> {
 }
 
 /// The first signal begins nothing new and lets exchanges end; the second ends the process at once.
-async fn signals(stop: watch::Sender<bool>) {
-    crate::exit::interrupted().await;
+async fn signals(mut interrupts: Interrupts, stop: watch::Sender<bool>) {
+    interrupts.next().await;
     say("stopping; waiting for the writes on their way (once more stops at once)");
     let _ = stop.send(true);
-    crate::exit::interrupted().await;
+    interrupts.next().await;
     say("stopped at once; what was on its way is in doubt, run the same command again to go on");
     std::process::exit(i32::from(INTERRUPTED));
 }

@@ -172,7 +172,7 @@ async fn http2_requests_that_would_mean_two_things_in_http1_reach_nobody() {
                 }
             }
         };
-        let ended = tokio::time::timeout(Duration::from_secs(5), refused).await;
+        let ended = tokio::time::timeout(Duration::from_secs(30), refused).await;
         assert!(ended.is_ok(), "{fields:?} was neither answered nor reset");
         assert_eq!(origin.seen(), "", "{fields:?}");
     }
@@ -376,9 +376,9 @@ async fn stopping_tells_idle_http2_connections_to_go_away() {
             }
         }
     };
-    let told = tokio::time::timeout(Duration::from_secs(5), told).await;
+    let told = tokio::time::timeout(Duration::from_secs(30), told).await;
     assert!(told.is_ok(), "no GOAWAY came");
-    let ended = tokio::time::timeout(Duration::from_secs(5), connection).await;
+    let ended = tokio::time::timeout(Duration::from_secs(30), connection).await;
     assert!(
         matches!(ended, Ok(Ok(Ok(())))),
         "the idle connection goes on: {ended:?}"

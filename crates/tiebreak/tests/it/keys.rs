@@ -75,7 +75,7 @@ impl Held {
             self.authority
         );
         std::fs::write(folder.path().join("t.toml"), text).unwrap();
-        Gateway::start_in(folder, &["--config", "t.toml"])
+        Gateway::start_in(folder, &["--config", "t.toml", "--admin", "127.0.0.1:0"])
     }
 }
 
@@ -91,7 +91,7 @@ async fn post(gateway: &Gateway, path: &str, fields: &[(&str, &str)]) -> Got {
         .await
 }
 
-/// A client that posts and is gone once the origin has its write.
+/// A client that posts and leaves once the origin has its write; back when the gateway has seen that.
 async fn post_and_leave(gateway: &Gateway, origin: &Held, path: &str, fields: &[(&str, &str)]) {
     let mut stream = TcpStream::connect(&gateway.authority).await.unwrap();
     let mut head = format!("POST {path} HTTP/1.1\r\nhost: {}\r\n", gateway.authority);
@@ -102,20 +102,19 @@ async fn post_and_leave(gateway: &Gateway, origin: &Held, path: &str, fields: &[
     let before = origin.performed();
     stream.write_all(request.as_bytes()).await.unwrap();
     origin.has_got(before + 1).await;
+    stream.shutdown().await.unwrap();
+    // The gateway closes its side as well.
+    let _ = stream.read(&mut [0]).await;
 }
 
-/// What `work` brings, with the origin held until the gateway has read its request: one more that arrives at the origin would
-/// be seen, since nothing is answered before.
-async fn while_held(origin: &Held, work: impl Future<Output = Got>) -> Got {
-    let mut work = std::pin::pin!(work);
-    let patience = tokio::time::sleep(std::time::Duration::from_millis(300));
-    tokio::select! {
-        got = &mut work => got,
-        () = patience => {
-            origin.open.send_replace(true);
-            work.await
-        }
-    }
+/// What a second write brings while one is held: the origin answers once both are on their way in the gateway. One more that
+/// arrives at the origin is counted there.
+async fn while_held(gateway: &Gateway, origin: &Held, second: impl Future<Output = Got>) -> Got {
+    let open = async {
+        gateway.reaches("tiebreak_running", 2).await;
+        origin.open.send_replace(true);
+    };
+    tokio::join!(second, open).0
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +123,7 @@ async fn a_blind_retry_gets_the_outcome_of_the_write_that_its_client_left() {
         let origin = Held::start().await;
         let gateway = origin.gateway("");
         post_and_leave(&gateway, &origin, "/things", &fields[..fields.len().min(1)]).await;
-        let got = while_held(&origin, post(&gateway, "/things", fields)).await;
+        let got = while_held(&gateway, &origin, post(&gateway, "/things", fields)).await;
         assert_eq!(
             (got.status.as_u16(), got.field("location")),
             (201, "/made/1"),
@@ -145,7 +144,7 @@ async fn a_retry_that_comes_after_the_outcome_gets_it_too() {
     post_and_leave(&gateway, &origin, "/things", &[TOKEN]).await;
     // A write with a key follows on the same path; when it is answered, so was the one before at the origin.
     let marked = [TOKEN, ("amz-sdk-request", "attempt=2; max=3")];
-    let joined = while_held(&origin, post(&gateway, "/things", &marked)).await;
+    let joined = while_held(&gateway, &origin, post(&gateway, "/things", &marked)).await;
     assert_eq!(joined.field("location"), "/made/1");
     // It was answered and delivered: the same once more is another write.
     let next = post(&gateway, "/things", &marked).await;
@@ -178,7 +177,7 @@ async fn a_form_posted_twice_by_a_browser_is_performed_once() {
     let gateway = origin.gateway("[[route]]\npath = \"/forms\"\nkey = \"derived\"\n");
     let cookie = ("cookie", "session=of-a");
     post_and_leave(&gateway, &origin, "/forms", &[cookie]).await;
-    let second = while_held(&origin, post(&gateway, "/forms", &[cookie])).await;
+    let second = while_held(&gateway, &origin, post(&gateway, "/forms", &[cookie])).await;
     let third = post(&gateway, "/forms", &[cookie]).await;
     for got in [&second, &third] {
         assert_eq!(

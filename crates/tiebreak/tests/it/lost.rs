@@ -80,13 +80,14 @@ impl Case {
     fn expected(&self, tags: Tags, honours_keys: bool) -> &'static str {
         let guarded = self.base == Base::Named && tags != Tags::None;
         let blind = self.method == Method::POST || self.base == Base::Unread;
-        // What never arrived goes again only under a version that never recurs; a plain DELETE names none.
-        let repeatable = tags == Tags::Versions && (guarded || self.method != Method::DELETE);
+        // What never arrived goes again only under a version that never recurs. A plain DELETE names none, but what still
+        // stands at the version that its caller read is removed under that.
+        let dropped = self.fault == Fault::Dropped;
         if honours_keys {
             "applied"
-        } else if blind || self.fault == Fault::Dropped && !repeatable {
+        } else if blind || dropped && tags != Tags::Versions {
             "in-doubt"
-        } else if self.method == Method::DELETE && !guarded {
+        } else if self.method == Method::DELETE && !guarded && !dropped {
             // It is gone, as was asked; without `If-Match`, that may be another's doing.
             "adopted"
         } else {

@@ -23,6 +23,7 @@ mod fleet;
 mod gateway;
 mod hand_off;
 mod http;
+mod http10;
 mod http2;
 mod key_owners;
 mod keys;

@@ -77,6 +77,8 @@ struct Shared {
     inner: Mutex<Inner>,
     /// Late writes that have not been performed yet.
     late: watch::Sender<usize>,
+    /// Changes with each write that is performed.
+    performs: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -110,6 +112,7 @@ impl Scripted {
             honours_keys,
             inner: Mutex::default(),
             late: watch::channel(0).0,
+            performs: watch::channel(()).0,
         });
         let served = Arc::clone(&state);
         tokio::spawn(async move {
@@ -125,6 +128,14 @@ impl Scripted {
     /// Puts a document there, as if by another way.
     pub fn plant(&self, path: &str, document: Value) {
         self.state.inner.lock().unwrap().store(path, document);
+    }
+
+    /// Waits until the write with this name was performed.
+    pub async fn has_performed(&self, write: &str) {
+        let mut performs = self.state.performs.subscribe();
+        while !self.state.inner.lock().unwrap().performed.contains_key(write) {
+            performs.changed().await.unwrap();
+        }
     }
 
     /// How often the write with this name was performed, once nothing is late any more.
@@ -219,6 +230,7 @@ impl Shared {
             return first.clone();
         }
         let answer = self.perform_anew(&mut inner, method, path, headers, content, write);
+        self.performs.send_replace(());
         if let Some(key) = key.filter(|_| answer.status().is_success()) {
             inner.keys.insert(key, answer.clone());
         }

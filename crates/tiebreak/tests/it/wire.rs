@@ -44,7 +44,8 @@ impl Recorder {
     }
 }
 
-/// Sends the pieces with a pause between them, and reads until the gateway closes, or for long enough.
+/// Sends the pieces with a pause between them (nothing that is asserted depends on it: pieces that come together are judged
+/// the same), and reads until the gateway closes, or for long enough.
 pub async fn exchange(authority: &str, pieces: &[&[u8]]) -> String {
     let mut stream = TcpStream::connect(authority).await.unwrap();
     stream.set_nodelay(true).unwrap();

@@ -1,7 +1,8 @@
 //! A directory of its own for each job, and the binary in it.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -90,6 +91,51 @@ impl Job {
     /// The documents at these paths of the embedded origin of `in.ndjson`.
     pub(crate) fn documents(&self, paths: &[String]) -> Vec<Option<Value>> {
         read(&self.path("in.ndjson.origin"), paths)
+    }
+}
+
+/// A run, and what it has said on standard error so far.
+pub(crate) struct Running {
+    child: Child,
+    saying: BufReader<ChildStderr>,
+    said: String,
+}
+
+impl Running {
+    pub(crate) fn of(mut child: Child) -> Running {
+        let saying = BufReader::new(child.stderr.take().unwrap());
+        let said = String::new();
+        Running { child, saying, said }
+    }
+
+    /// Sends it SIGINT, as Ctrl-C does.
+    pub(crate) fn interrupt(&self) {
+        let id = self.child.id().to_string();
+        let sent = spawn(Command::new("kill").args(["-INT", &id])).wait().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for a line that begins with these words.
+    pub(crate) fn says(&mut self, words: &str) {
+        loop {
+            let mut line = String::new();
+            let more = self.saying.read_line(&mut line).unwrap() > 0;
+            self.said.push_str(&line);
+            assert!(more, "it ended without saying {words:?}: {}", self.said);
+            if line.starts_with(words) {
+                return;
+            }
+        }
+    }
+
+    /// How it ends.
+    pub(crate) fn ended(mut self) -> Ran {
+        self.saying.read_to_string(&mut self.said).unwrap();
+        let ended = ran(&self.child.wait_with_output().unwrap());
+        Ran {
+            err: self.said,
+            ..ended
+        }
     }
 }
 

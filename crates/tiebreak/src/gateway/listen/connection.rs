@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -14,6 +16,7 @@ use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
 
+use super::cut::Reset;
 use super::guard::{Guard, Pace};
 use super::stopped;
 use crate::gateway::body::problem;
@@ -33,7 +36,7 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Serves the requests of one connection until it ends, or until stopping has begun and the last one is answered.
 pub(super) async fn serve<S>(mut stream: S, gateway: Arc<Gateway>, from: Connection, mut stop: watch::Receiver<bool>)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Reset + Unpin + Send + 'static,
 {
     let limits = &gateway.limits;
     let pace = Pace {
@@ -66,19 +69,25 @@ async fn http1<S>(
     stop: watch::Receiver<bool>,
 ) -> hyper::Result<()>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Reset + Unpin + Send + 'static,
 {
     let refused = guard.refused();
     let Limits { idle_timeout, .. } = gateway.limits;
     // hyper's own bound on heads must not be reached before the guard's.
     let buffer = gateway.limits.max_head + 16 * 1024;
     let timers = gateway.timers[from.worker].clone();
-    let service = service_fn(move |request| {
+    let ends_by_close = guard.ends_by_close();
+    let service = service_fn(move |request: Request<Incoming>| {
         let (gateway, from) = (Arc::clone(&gateway), from.clone());
-        let refusal = refused.get();
+        let (refusal, ends_by_close) = (refused.get(), ends_by_close.clone());
         async move {
             match refusal {
-                None => Ok::<_, Infallible>(gateway.answer(request, from).await),
+                None => {
+                    let asked = request.version();
+                    let answer = gateway.answer(request, from).await;
+                    ends_by_close.note(asked, &answer);
+                    Ok::<_, Infallible>(answer)
+                }
                 Some(refusal) => {
                     let refusal = refusal.problem();
                     gateway.turned_away(refusal.kind());
@@ -103,7 +112,7 @@ async fn http2<S>(
     stop: watch::Receiver<bool>,
 ) -> hyper::Result<()>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Reset + Unpin + Send + 'static,
 {
     let Limits {
         idle_timeout,

@@ -12,6 +12,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::cut::{EndsByClose, Reset};
 use super::framing::{Framing, Next, Refusal};
 
 /// What stands for a refused request: hyper gives it to the service, which answers with the reason.
@@ -47,7 +48,7 @@ impl Refused {
 
 /// A client connection.
 #[derive(Debug)]
-pub(super) struct Guard<S> {
+pub(super) struct Guard<S: Reset> {
     stream: S,
     /// `None`: HTTP/2, whose frames say where they end.
     framing: Option<Framing>,
@@ -58,6 +59,9 @@ pub(super) struct Guard<S> {
     /// What follows all that is ready.
     then: Then,
     refused: Refused,
+    ends_by_close: EndsByClose,
+    /// All that was to be written has been.
+    written: bool,
     pace: Pace,
     head_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
@@ -75,7 +79,7 @@ enum Then {
     Silence,
 }
 
-impl<S> Guard<S> {
+impl<S: Reset> Guard<S> {
     /// An HTTP/1.1 connection of which `first` has been read already.
     pub(super) fn http1(stream: S, first: BytesMut, max_head: usize, pace: Pace) -> Guard<S> {
         let mut guard = Guard::http2(stream, BytesMut::new(), pace);
@@ -94,6 +98,8 @@ impl<S> Guard<S> {
             ready: first,
             then: Then::Read,
             refused: Refused::default(),
+            ends_by_close: EndsByClose::default(),
+            written: false,
             pace,
             head_timer: None,
             write_timer: None,
@@ -104,6 +110,11 @@ impl<S> Guard<S> {
     /// Where the service learns of refusals.
     pub(super) fn refused(&self) -> Refused {
         self.refused.clone()
+    }
+
+    /// Where it learns of answers that end with the connection.
+    pub(super) fn ends_by_close(&self) -> EndsByClose {
+        self.ends_by_close.clone()
     }
 
     /// Judges what is held; what is in order becomes ready.
@@ -202,7 +213,7 @@ fn judge(framing: &mut Framing, bytes: &[u8]) -> Judged {
     Judged { pass, refusal: None }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
+impl<S: AsyncRead + Reset + Unpin> AsyncRead for Guard<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
@@ -248,7 +259,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+impl<S: AsyncRead + AsyncWrite + Reset + Unpin> AsyncWrite for Guard<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
@@ -277,6 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.written = true;
         if this.linger.is_none() {
             let polled = Pin::new(&mut this.stream).poll_shutdown(cx);
             ready!(this.unless_stalled(cx, polled))?;
@@ -294,5 +306,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
             }
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Reset> Drop for Guard<S> {
+    fn drop(&mut self) {
+        // hyper shuts down only what it has written to the end.
+        if self.ends_by_close.get() && !self.written {
+            self.stream.reset();
+        }
     }
 }

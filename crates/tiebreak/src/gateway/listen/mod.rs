@@ -5,6 +5,7 @@
 //! | `address` | where to listen |
 //! | `full` | connections over a bound: counted and told |
 //! | `connection` | one connection: which HTTP it speaks |
+//! | `cut` | answers that end with their connection, and do not look whole when they are cut |
 //! | `guard` | its bytes: heads held back until they are judged, slow clients given up |
 //! | `tls`, `identity` | TLS, with files that are read anew when they change; who a client is by its certificate |
 //! | `framing`, `chunks` | where requests begin and end, read strictly |
@@ -12,6 +13,7 @@
 mod address;
 mod chunks;
 mod connection;
+mod cut;
 mod framing;
 mod full;
 mod guard;
