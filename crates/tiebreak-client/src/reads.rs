@@ -393,7 +393,9 @@ impl State {
     fn evict(&mut self, limits: &ReadLimits, now: Time) {
         let most = 4 * limits.targets;
         if self.shown.len() > most || self.order.len() > most {
-            let State { targets, shown, order, .. } = self;
+            let State {
+                targets, shown, order, ..
+            } = self;
             let current = |(used, key): &(u64, Key)| targets.get(key).is_some_and(|target| target.used == *used);
             shown.retain(current);
             order.retain(current);
@@ -409,7 +411,9 @@ impl State {
             self.bytes = self.bytes.saturating_sub(target.bytes);
             if self.targets.len() > limits.targets {
                 let gone = self.targets.remove(&key);
-                let matters = gone.and_then(|target| target.base_until(limits)).filter(|until| *until > now);
+                let matters = gone
+                    .and_then(|target| target.base_until(limits))
+                    .filter(|until| *until > now);
                 if let Some(until) = matters
                     && !self.forgotten.note(&key, until, most, now)
                 {
@@ -649,7 +653,12 @@ mod tests {
         assert!(ask("b", at(10_001)).complete && ask("c", at(10_001)).complete);
         // More of them than can be known makes all of it doubtful.
         for n in 0..100 {
-            reads.note(of(&n.to_string()), None, Some(Representation::new(JSON, "{}")), at(20_000));
+            reads.note(
+                of(&n.to_string()),
+                None,
+                Some(Representation::new(JSON, "{}")),
+                at(20_000),
+            );
         }
         assert!(!ask("b", at(20_001)).complete);
         assert!(ask("b", at(20_000 + window)).complete);
