@@ -9,6 +9,7 @@ pub mod clock;
 mod driver;
 pub mod engine;
 pub mod figures;
+mod forgotten;
 mod inflight;
 pub mod lanes;
 mod presence;

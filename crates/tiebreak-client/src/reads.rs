@@ -14,6 +14,8 @@ use tiebreak_core::time::Time;
 use tiebreak_core::validator::EntityTag;
 use tiebreak_core::variant::Variant;
 
+use crate::forgotten::Forgotten;
+
 /// Bounds of what is remembered of reads.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadLimits {
@@ -79,7 +81,9 @@ struct State {
     uses: u64,
     bytes: usize,
     pooled: HashMap<CallerId, Time>,
-    /// Until then, a write may have been made from a read that is not remembered here.
+    /// What had to make room for others while a write could yet come from it.
+    forgotten: Forgotten,
+    /// Until then, any write may have been made from a read that is not remembered here.
     incomplete_until: Option<Time>,
 }
 
@@ -275,8 +279,8 @@ impl Reads {
         } else {
             Connections::Unknown
         };
-        let all = state.incomplete_until.is_none_or(|until| until <= now);
         let key = (caller, target.to_owned());
+        let all = state.incomplete_until.is_none_or(|until| until <= now) && !state.forgotten.has(&key, now);
         let Some(found) = state.targets.get_mut(&key) else {
             return Candidates {
                 complete: all,
@@ -387,9 +391,17 @@ impl State {
 
     /// Forgets the targets that were used longest ago.
     fn evict(&mut self, limits: &ReadLimits, now: Time) {
-        while (self.targets.len() > limits.targets || self.shown.len() > 4 * limits.targets) && self.evict_shown() {}
-        while self.bytes > limits.total || self.targets.len() > limits.targets || self.order.len() > 4 * limits.targets
-        {
+        let most = 4 * limits.targets;
+        if self.shown.len() > most || self.order.len() > most {
+            let State {
+                targets, shown, order, ..
+            } = self;
+            let current = |(used, key): &(u64, Key)| targets.get(key).is_some_and(|target| target.used == *used);
+            shown.retain(current);
+            order.retain(current);
+        }
+        while self.targets.len() > limits.targets && self.evict_shown() {}
+        while self.bytes > limits.total || self.targets.len() > limits.targets {
             let Some((used, key)) = self.order.pop_front() else {
                 return;
             };
@@ -399,7 +411,12 @@ impl State {
             self.bytes = self.bytes.saturating_sub(target.bytes);
             if self.targets.len() > limits.targets {
                 let gone = self.targets.remove(&key);
-                if gone.is_some_and(|target| target.may_be_base(limits, now)) {
+                let matters = gone
+                    .and_then(|target| target.base_until(limits))
+                    .filter(|until| *until > now);
+                if let Some(until) = matters
+                    && !self.forgotten.note(&key, until, most, now)
+                {
                     self.incomplete_until = Some(now.after(limits.window));
                 }
             } else if let Some(target) = self.targets.get_mut(&key) {
@@ -452,10 +469,10 @@ impl Target {
         self.reads.is_empty() && self.dropped_at.is_none()
     }
 
-    /// Whether something that was served of it may be the base of a write yet.
-    fn may_be_base(&self, limits: &ReadLimits, now: Time) -> bool {
+    /// Until when something that was served of it may be the base of a write.
+    fn base_until(&self, limits: &ReadLimits) -> Option<Time> {
         let last = self.reads.iter().map(|read| read.at).chain(self.dropped_at).max();
-        last.is_some_and(|at| at.until(now) <= limits.window)
+        last.map(|at| at.after(limits.window))
     }
 
     fn push(&mut self, read: Served) {
@@ -622,14 +639,47 @@ mod tests {
         reads.note(of("c"), None, Some(Representation::new(JSON, "{}")), at(4));
         let known = ask("a", at(5));
         assert_eq!((known.served.len(), known.complete), (0, false));
-        assert!(!ask("b", at(5)).complete, "nor does anybody know what else was read");
-        let later = at(4 + limits.window.as_secs());
-        assert!(ask("a", later).complete);
+        assert!(ask("b", at(5)).complete, "of the others everything is known");
+        // A new read of it is not the only one.
+        reads.note(of("a"), None, Some(Representation::new(JSON, "{}")), at(6));
+        let window = limits.window.as_secs();
+        let known = ask("a", at(window));
+        assert_eq!((known.served.len(), known.complete), (1, false));
+        assert!(ask("a", at(window + 1)).complete);
         // What nobody can have made a write from any more goes without a trace.
-        reads.note(of("d"), None, Some(Representation::new(JSON, "{}")), at(10_000));
-        assert!(ask("b", at(10_001)).complete);
+        for target in ["d", "e", "f"] {
+            reads.note(of(target), None, Some(Representation::new(JSON, "{}")), at(10_000));
+        }
+        assert!(ask("b", at(10_001)).complete && ask("c", at(10_001)).complete);
+        // More of them than can be known makes all of it doubtful.
+        for n in 0..100 {
+            reads.note(
+                of(&n.to_string()),
+                None,
+                Some(Representation::new(JSON, "{}")),
+                at(20_000),
+            );
+        }
+        assert!(!ask("b", at(20_001)).complete);
+        assert!(ask("b", at(20_000 + window)).complete);
         let state = reads.lock();
         assert!(state.targets.len() <= 2 && state.shown.len() + state.order.len() <= 16);
+    }
+
+    #[test]
+    fn what_is_read_seldom_is_known_for_as_long_as_what_is_read_often() {
+        let reads = Reads::new(ReadLimits {
+            targets: 100,
+            ..ReadLimits::default()
+        });
+        let note = |target: &str| reads.note(of(target), None, Some(Representation::new(JSON, "{}")), at(1));
+        note("seldom");
+        for n in 0..2000 {
+            note(&(n % 90).to_string());
+            assert!(reads.lock().order.len() <= 400);
+        }
+        let known = reads.candidates(CallerId::ANONYMOUS, "seldom", None, at(2));
+        assert!(known.complete && known.served[0].content.is_some(), "{known:?}");
     }
 
     #[test]

@@ -413,3 +413,38 @@ impl Drop for Streamed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::transport::origins::OriginSettings;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_waits_in_vain_is_known_not_to_be_sent_before_its_time_is_up() {
+        let request = |by| {
+            let request = Request::put("http://127.0.0.1:1/x").extension(AnswerBy(by));
+            request.body(Bytes::from_static(b"1")).expect("a request")
+        };
+        let begun = Instant::now();
+        let by = begun + Duration::from_secs(3);
+        let to = Authority::of(request(by).uri()).expect("an authority");
+        let settings = OriginSettings {
+            max_connections: NonZeroUsize::new(1),
+            ..OriginSettings::default()
+        };
+        let origins = Arc::new(Origins::default());
+        origins.replace(HashMap::from([(to.clone(), settings)]));
+        let _only = origins.bound(&to).expect("a bound").turn().await;
+        let transport = HttpTransport::new(origins);
+        let came = tokio::time::timeout_at(by, transport.send(request(by), 1)).await;
+        assert!(matches!(came, Ok(Delivery::NotSent(NotSent::NoPlace))), "{came:?}");
+        let took = begun.elapsed();
+        assert!(
+            took >= Duration::from_secs(1) && took < Duration::from_secs(2),
+            "{took:?}"
+        );
+    }
+}

@@ -1,4 +1,4 @@
-//! An origin that serves only so many connections at a time (waitress, under Kinto: 100): it takes no further one until one of them
+//! An origin that serves only so many connections at a time (waitress, under Kinto: 98): it takes no further one until one of them
 //! is closed, and whoever was let in may stay.
 
 use std::convert::Infallible;
