@@ -63,6 +63,8 @@ pub struct Sent {
     pub host: usize,
     /// The number of the request.
     pub serial: u64,
+    /// Whether it is a DELETE.
+    pub removes: bool,
     /// Its `If-Match`.
     pub if_match: Option<String>,
     /// Whether it has `If-None-Match: *`.

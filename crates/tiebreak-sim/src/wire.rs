@@ -167,6 +167,7 @@ impl Wire {
             write,
             host: self.host,
             serial,
+            removes: request.method() == http::Method::DELETE,
             if_match: field("if-match"),
             creates: field("if-none-match").as_deref() == Some("*"),
             key: field("idempotency-key"),

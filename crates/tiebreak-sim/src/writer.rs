@@ -15,7 +15,7 @@ use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::key::IdempotencyKey;
 use tiebreak_core::merge::Representation;
 use tiebreak_core::outcome::Outcome;
-use tiebreak_core::policy::{OnDuplicate, Policy};
+use tiebreak_core::policy::{OnDuplicate, Policy, Unguarded};
 use tiebreak_core::problem::Kind;
 use tiebreak_core::request::{Target, WriteRequest};
 use tiebreak_core::response::Response;
@@ -240,14 +240,16 @@ impl Writer {
             return;
         };
         let number = self.new_write(Work::Live, &path, keyed);
-        let asked = self.asked(
-            number,
-            Method::DELETE,
-            &path,
-            &[("if-match", tag)],
-            String::new(),
-            keyed,
-        );
+        let named = [("if-match", tag)];
+        let plain = self.world.dice.chance(50);
+        let fields = if plain { &[][..] } else { &named[..] };
+        let mut asked = self.asked(number, Method::DELETE, &path, fields, String::new(), keyed);
+        if plain {
+            asked.policy = Some(Policy {
+                unguarded: Unguarded::Allow,
+                ..self.world.scenario.policy()
+            });
+        }
         self.submit(asked, Some(connection)).await;
     }
 

@@ -66,6 +66,10 @@ fn justified(run: &Run, now: Time, when: Time, old: &Sent, new: &Sent) -> bool {
     let habits = &run.scenario.habits;
     let by_key = habits.honours_keys && old.key.is_some() && old.key == new.key;
     let by_version = habits.tags == Tags::Version && old.if_match.is_some() && old.if_match == new.if_match;
-    let by_absence = old.creates && new.creates && now >= when.after(LATE);
-    by_key || by_version || by_absence
+    let settled = now >= when.after(LATE);
+    let by_absence = old.creates && new.creates && settled;
+    // What still stands as its caller had read it is removed under that version.
+    let by_presence =
+        habits.tags == Tags::Version && old.removes && old.if_match.is_none() && new.if_match.is_some() && settled;
+    by_key || by_version || by_absence || by_presence
 }
