@@ -280,10 +280,12 @@ impl Reads {
             Connections::Unknown
         };
         let key = (caller, target.to_owned());
-        let all = state.incomplete_until.is_none_or(|until| until <= now) && !state.forgotten.has(&key, now);
+        let forgotten = state.forgotten.has(&key, now);
+        let all = state.incomplete_until.is_none_or(|until| until <= now) && !forgotten;
         let Some(found) = state.targets.get_mut(&key) else {
             return Candidates {
                 complete: all,
+                forgotten,
                 connections,
                 ..Candidates::default()
             };
@@ -301,6 +303,7 @@ impl Reads {
                 .filter(|read| own(read) || within(read))
                 .cloned()
                 .collect(),
+            forgotten,
             complete: all && found.dropped_at.is_none_or(|at| at.after(self.limits.window) <= now),
             connections,
             recurring: found.recurring,
@@ -638,7 +641,7 @@ mod tests {
         }
         reads.note(of("c"), None, Some(Representation::new(JSON, "{}")), at(4));
         let known = ask("a", at(5));
-        assert_eq!((known.served.len(), known.complete), (0, false));
+        assert_eq!((known.served.len(), known.complete, known.forgotten), (0, false, true));
         assert!(ask("b", at(5)).complete, "of the others everything is known");
         // A new read of it is not the only one.
         reads.note(of("a"), None, Some(Representation::new(JSON, "{}")), at(6));

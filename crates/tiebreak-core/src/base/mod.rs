@@ -58,6 +58,8 @@ pub struct Candidates {
     pub served: Vec<Served>,
     /// Whether these are all within the window.
     pub complete: bool,
+    /// Whether something of this very target was served that had to make room, and may be the base yet.
+    pub forgotten: bool,
     /// How the caller's connections are used.
     pub connections: Connections,
     /// Whether a tag of this target was seen to come back.
@@ -72,6 +74,7 @@ impl Default for Candidates {
         Candidates {
             served: Vec::new(),
             complete: true,
+            forgotten: false,
             connections: Connections::Unknown,
             recurring: false,
             shown: false,

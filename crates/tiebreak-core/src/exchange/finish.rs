@@ -73,7 +73,7 @@ impl Exchange {
         report.class = None;
         let why_open = match self.held_before_origin {
             Some(id) => format!(
-                "the gateway before the origin has it in doubt, as write {id}; settle it there (tiebreak doubts), then repeat this"
+                "the gateway before the origin has it in doubt, as write {id}; settle it there (tiebreak doubts)"
             ),
             None => why.why(),
         };

@@ -167,7 +167,9 @@ impl Exchange {
         });
         match decision {
             BaseDecision::Proven { base, .. } if self.context.marked => BaseDecision::Proven { base, how: How::Named },
-            BaseDecision::Absent if self.context.marked => BaseDecision::Unknown(BaseUnknown::Evicted),
+            BaseDecision::Absent if self.context.marked || candidates.forgotten => {
+                BaseDecision::Unknown(BaseUnknown::Evicted)
+            }
             decision => decision,
         }
     }

@@ -34,6 +34,8 @@ pub(crate) const START: Time = Time(1_000_000);
 pub(crate) enum Base {
     /// Nothing was read.
     Nothing,
+    /// Something was read that had to make room.
+    Forgotten,
     /// The client's own `If-Match` with the tag of version 1.
     Named,
     /// The same with `Prefer: tiebreak=rebase`.
@@ -155,7 +157,7 @@ impl Case {
         let tag = self.shown(1).unwrap_or_else(|| "\"1\"".to_owned());
         let two = format!("{tag}, {}", self.shown(2).unwrap_or_else(|| "\"2\"".to_owned()));
         match self.base {
-            Base::Nothing | Base::Read | Base::ReadTwo => {}
+            Base::Nothing | Base::Forgotten | Base::Read | Base::ReadTwo => {}
             Base::NamedTwo => headers.push(("if-match", &two)),
             Base::IfMatchAny => headers.push(("if-match", "*")),
             Base::Named => headers.push(("if-match", &tag)),
@@ -188,12 +190,15 @@ impl Case {
 
     fn candidates(&self) -> Candidates {
         let served = match self.base {
-            Base::Nothing | Base::IfNoneMatch => Vec::new(),
+            Base::Nothing | Base::Forgotten | Base::IfNoneMatch => Vec::new(),
             Base::Named | Base::NamedRebase | Base::NamedTwo | Base::IfMatchAny | Base::Read => vec![self.served(1, 1)],
             Base::ReadTwo => vec![self.served(0, 2), self.served(1, 3)],
         };
+        let forgotten = self.base == Base::Forgotten;
         Candidates {
             served,
+            complete: !forgotten,
+            forgotten,
             ..Candidates::default()
         }
     }

@@ -48,7 +48,7 @@ fn by_design(case: &Case) -> Guarantee {
         // Never better than C: the base is inferred.
         Base::Read | Base::ReadTwo if merges => Guarantee::C,
         // Holds for every state, and so guards none.
-        Base::IfMatchAny | Base::Nothing | Base::Read | Base::ReadTwo => Guarantee::D,
+        Base::IfMatchAny | Base::Nothing | Base::Forgotten | Base::Read | Base::ReadTwo => Guarantee::D,
     };
     if case.honours_keys {
         guard.min(Guarantee::B)

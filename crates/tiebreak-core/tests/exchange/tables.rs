@@ -676,6 +676,18 @@ fn what_was_not_sent_goes_again() {
 }
 
 #[test]
+fn what_was_read_and_had_to_make_room_guards_nothing_and_is_not_undone() {
+    let case = Case {
+        base: Base::Forgotten,
+        ..Case::default()
+    };
+    story(&case, vec![], &expect![[r#"
+        look up
+        answer 409 base-unknown: not-sent; attempts=0; guarantee=D; class=stale
+    "#]]);
+}
+
+#[test]
 fn an_answer_before_the_content_leaves_no_doubt() {
     let Delivery::Answered(response) = answer(500, None, "") else {
         unreachable!("it is an answer");

@@ -445,7 +445,14 @@ fn marks(config: &Config, route: &Route, faults: &mut Faults) {
         return;
     }
     let policy = &settings.values.policy;
-    let all = [Method::GET, Method::PUT, Method::PATCH, Method::POST];
+    let all = [
+        Method::GET,
+        Method::HEAD,
+        Method::PUT,
+        Method::PATCH,
+        Method::POST,
+        Method::DELETE,
+    ];
     let misses = |methods: &Vec<Method>| all.iter().any(|method| !methods.contains(method));
     let mistake = if policy.virtual_tags != VirtualTags::Off {
         Wrong::new("virtual_tags shows each version as an entity tag already, of what is not marked")
@@ -455,8 +462,8 @@ fn marks(config: &Config, route: &Route, faults: &mut Faults) {
     } else if route.methods.as_ref().is_some_and(misses)
         && settings.values.mark_reads != config.rest.settings.values.mark_reads
     {
-        Wrong::new("GET puts marks in, and PUT, PATCH and POST take them out; `methods` leaves out one of them")
-            .with("add \"GET\", \"PUT\", \"PATCH\" and \"POST\" to `methods` (or leave them out), or set it under [defaults] as well")
+        Wrong::new("GET puts marks in, writes take them out, and all of them name versions by marked tags; `methods` leaves out one of them")
+            .with("leave out `methods`, or name GET, HEAD, PUT, PATCH, POST and DELETE in it, or set `mark_reads` under [defaults] as well")
     } else {
         return;
     };

@@ -271,7 +271,7 @@ methods = ["GET"]
 mark_reads = "_base"
 [[route]]
 path = "/e"
-methods = ["GET", "POST", "PUT", "PATCH"]
+methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 mark_reads = "_base"
 "#,
         expect![[r#"
@@ -286,10 +286,10 @@ mark_reads = "_base"
              11 | mark_reads = "_base"
                 | ^^^^^^^^^^
                take out `mark_reads`
-            file.toml:16:1: route "/d": mark_reads: GET puts marks in, and PUT, PATCH and POST take them out; `methods` leaves out one of them
+            file.toml:16:1: route "/d": mark_reads: GET puts marks in, writes take them out, and all of them name versions by marked tags; `methods` leaves out one of them
              16 | mark_reads = "_base"
                 | ^^^^^^^^^^
-               add "GET", "PUT", "PATCH" and "POST" to `methods` (or leave them out), or set it under [defaults] as well
+               leave out `methods`, or name GET, HEAD, PUT, PATCH, POST and DELETE in it, or set `mark_reads` under [defaults] as well
         "#]],
     );
 }
