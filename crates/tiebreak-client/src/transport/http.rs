@@ -158,17 +158,24 @@ impl HttpTransport {
         let connect = self.connect_timeout;
         if !fresh {
             let place = Duration::MAX;
-            return Within { connect, place };
+            return Within {
+                connect,
+                place,
+                by: None,
+            };
         }
-        let left = |by: &AnswerBy| by.0.saturating_duration_since(Instant::now());
+        let now = Instant::now();
+        let left = |by: &AnswerBy| by.0.saturating_duration_since(now);
         match request.extensions().get().map(left) {
             None => Within {
                 connect,
                 place: connect,
+                by: None,
             },
             Some(left) => Within {
                 connect: connect.min(left / 3),
                 place: left / 3,
+                by: Some(now + left / 3 * 2),
             },
         }
     }

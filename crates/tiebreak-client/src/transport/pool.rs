@@ -92,6 +92,23 @@ pub(super) struct Within {
     pub(super) connect: Duration,
     /// Waiting for a place, where others have them all.
     pub(super) place: Duration,
+    /// All of them together; `None`: as long as they take.
+    pub(super) by: Option<Instant>,
+}
+
+impl Within {
+    fn place(&self) -> Duration {
+        self.place.min(self.left())
+    }
+
+    fn connect(&self) -> Duration {
+        self.connect.min(self.left())
+    }
+
+    fn left(&self) -> Duration {
+        let left = |by: Instant| by.saturating_duration_since(Instant::now());
+        self.by.map_or(Duration::MAX, left)
+    }
 }
 
 enum Found {
@@ -134,7 +151,7 @@ impl Pool {
                             });
                         }
                     }
-                    Found::Shared(shared) => match timeout(within.place, shared.stream()).await {
+                    Found::Shared(shared) => match timeout(within.place(), shared.stream()).await {
                         Ok(Some(stream)) => return Ok(Made::Http2(stream)),
                         Ok(None) => {}
                         Err(_) => return Err(NotSent::NoStream),
@@ -163,10 +180,24 @@ impl Pool {
 
     /// Makes a connection; `None`: somebody else has made one in the meantime that may be shared, or has found that none is.
     async fn make(&self, to: &Authority, fresh: bool, changes: u64, within: Within) -> Result<Option<Made>, NotSent> {
+        // First, since nobody is kept from connecting by one who has no place to do so.
+        let place = match self.origins.bound(to) {
+            None => None,
+            Some(bound) => {
+                let room = timeout(within.place(), room(&bound, idleness(fresh), changes));
+                match room.await.ok().flatten().ok_or(NotSent::NoPlace)? {
+                    (turn, Room::Idle(sender)) => {
+                        let turn = Some(turn);
+                        return Ok(Some(Made::Http1 { sender, changes, turn }));
+                    }
+                    (turn, Room::New(place)) => Some((turn, place)),
+                }
+            }
+        };
         let _alone = match self.alone(to, changes) {
             None => None,
             Some(alone) => {
-                let waiting = timeout(within.connect, alone.acquire_owned());
+                let waiting = timeout(within.connect(), alone.acquire_owned());
                 let alone = waiting.await.map_err(|_| NotSent::ConnectTimeout)?;
                 if self.is_connected(to, fresh, changes) {
                     return Ok(None);
@@ -174,18 +205,7 @@ impl Pool {
                 Some(alone)
             }
         };
-        let Some(bound) = self.origins.bound(to) else {
-            return self.connect(to, changes, within, None).await.map(Some);
-        };
-        let room = timeout(within.place, room(&bound, idleness(fresh), changes));
-        match room.await.ok().flatten().ok_or(NotSent::NoPlace)? {
-            (turn, Room::Idle(sender)) => Ok(Some(Made::Http1 {
-                sender,
-                changes,
-                turn: Some(turn),
-            })),
-            (turn, Room::New(place)) => self.connect(to, changes, within, Some((turn, place))).await.map(Some),
-        }
+        self.connect(to, changes, within, place).await.map(Some)
     }
 
     /// The right to connect, where others may share what is made.
@@ -216,7 +236,7 @@ impl Pool {
     ) -> Result<Made, NotSent> {
         let http2 = self.origins.http2(to);
         let (turn, place) = room.unzip();
-        let connected = timeout(within.connect, connect(to, &self.origins, http2, place));
+        let connected = timeout(within.connect(), connect(to, &self.origins, http2, place));
         match connected.await.map_err(|_| NotSent::ConnectTimeout)?? {
             Connected::Http1(sender) => {
                 if http2 == Http2::Offered {

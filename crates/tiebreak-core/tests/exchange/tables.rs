@@ -681,10 +681,14 @@ fn what_was_read_and_had_to_make_room_guards_nothing_and_is_not_undone() {
         base: Base::Forgotten,
         ..Case::default()
     };
-    story(&case, vec![], &expect![[r#"
+    story(
+        &case,
+        vec![],
+        &expect![[r#"
         look up
         answer 409 base-unknown: not-sent; attempts=0; guarantee=D; class=stale
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -91,7 +91,10 @@ async fn over_http(
         Some(Ok(response)) => response,
         Some(Err(unanswered)) => return problem(&unanswered.problem("read")),
         None => {
-            let detail = format!("the origin did not answer this read within {} s", limit.as_secs());
+            let detail = format!(
+                "the origin did not answer this read within {} s (with the wait for a connection, where max_connections bounds them)",
+                limit.as_secs()
+            );
             return problem(&Problem::new(Kind::OriginTimeout, detail));
         }
     };

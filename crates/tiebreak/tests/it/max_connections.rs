@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -70,7 +71,9 @@ impl Origin {
     /// Waits until no connection is open; tells how many there were.
     async fn is_left_alone(&self) -> usize {
         let mut seen = self.connections.subscribe();
-        seen.wait_for(|(open, _)| *open == 0).await.unwrap().1
+        let left = seen.wait_for(|(open, _)| *open == 0);
+        let left = tokio::time::timeout(Duration::from_secs(60), left).await;
+        left.expect("its connections stay open").unwrap().1
     }
 }
 

@@ -132,6 +132,7 @@ async fn idle_connections_of_a_bounded_origin_are_found_from_every_pool_and_clos
     let within = Within {
         connect: LONG,
         place: LONG,
+        by: None,
     };
     // Nobody listens there: it is the one that the other pool gave back.
     let found = pools[1].take(&to, true, within).await.expect("a connection");
@@ -215,7 +216,11 @@ async fn a_request_without_a_place_is_not_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let to = to(listener.local_addr().expect("an address").port());
     let pool = Arc::new(Pool::new(origins(&to, 1)));
-    let within = |place| Within { connect: LONG, place };
+    let within = |place| Within {
+        connect: LONG,
+        place,
+        by: None,
+    };
     let first = pool.take(&to, true, within(LONG)).await.expect("a connection");
     let second = pool.take(&to, true, within(Duration::from_millis(20))).await;
     assert_eq!(second.map(drop), Err(NotSent::NoPlace));
@@ -239,4 +244,41 @@ async fn a_request_without_a_place_is_not_sent() {
         .await
         .expect("a connection");
     listener.accept().await.expect("another connection");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_place_keeps_nobody_from_connecting_and_no_write_waits_past_its_time() {
+    let to = to(9);
+    let settings = OriginSettings {
+        max_connections: NonZeroUsize::new(1),
+        http2: Http2::Offered,
+        ..OriginSettings::default()
+    };
+    let origins = Arc::new(Origins::default());
+    origins.replace(HashMap::from([(to.clone(), settings)]));
+    let bound = origins.bound(&to).expect("a bound");
+    let pool = Arc::new(Pool::new(origins));
+    let only = turn(&bound).await;
+    let _place = place(&only).await;
+    let reading = {
+        let (pool, to) = (Arc::clone(&pool), to.clone());
+        let within = Within {
+            connect: Duration::from_secs(5),
+            place: Duration::MAX,
+            by: None,
+        };
+        tokio::spawn(async move { pool.take(&to, false, within).await.map(drop) })
+    };
+    tokio::task::yield_now().await;
+    let began = Instant::now();
+    let within = Within {
+        connect: Duration::from_secs(5),
+        place: Duration::from_secs(10),
+        by: Some(began + Duration::from_secs(8)),
+    };
+    let written = pool.take(&to, true, within).await;
+    assert_eq!(written.map(drop), Err(NotSent::NoPlace));
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    assert!(!reading.is_finished());
+    reading.abort();
 }
