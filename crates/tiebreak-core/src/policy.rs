@@ -123,6 +123,8 @@ pub struct Policy {
     pub joins: bool,
     /// Whether the origin honours the key, so that the same key may be sent again.
     pub honours_keys: bool,
+    /// For how long it does, counted from the claim; `None`: for ever. A doubt that is older is not sent again by its key.
+    pub honours_keys_for: Option<Duration>,
     /// The weakest guarantee with which a write is sent.
     pub least: Guarantee,
     /// Whether a claim may be made before the write's turn comes: faster in a hot lane, at the price of a
@@ -166,6 +168,7 @@ impl Default for Policy {
             natural_key: None,
             joins: true,
             honours_keys: false,
+            honours_keys_for: Some(Duration::from_secs(24 * 60 * 60)),
             least: Guarantee::D,
             claim_ahead: true,
             attempts: 12,

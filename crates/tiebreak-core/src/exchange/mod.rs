@@ -148,6 +148,8 @@ pub struct Exchange {
     expires: Option<Time>,
     /// The doubt of an earlier exchange that this one took up.
     resumed: Option<Box<Record>>,
+    /// That doubt is so old that the origin may have forgotten its key.
+    key_is_over: bool,
     plan: Option<Box<Plan>>,
     /// How often it was sent.
     attempts: u32,
@@ -243,6 +245,7 @@ impl Exchange {
             fence: None,
             expires: None,
             resumed: None,
+            key_is_over: false,
             plan: None,
             attempts: 0,
             rounds: 0,

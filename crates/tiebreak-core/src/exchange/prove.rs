@@ -1,5 +1,7 @@
 //! Nobody answered: did it land?
 
+use std::time::Duration;
+
 use http::Method;
 
 use crate::base::Served;
@@ -51,6 +53,9 @@ impl Exchange {
         self.unknown = Some(doubt.reason);
         self.attempts = doubt.attempts.max(1);
         self.quiet_since = doubt.since;
+        let policy = &self.context.policy;
+        let forgets = |honours: Duration| now.after(policy.attempt_timeout) > record.claim.at.after(honours);
+        self.key_is_over = policy.honours_keys_for.is_some_and(forgets);
         self.resumed = Some(record);
         match self.place {
             Place::Outside => self.queue(),

@@ -84,6 +84,7 @@ impl Exchange {
             }
             other => {
                 self.resumed = None;
+                self.key_is_over = false;
                 self.unknown = None;
                 self.attempts = 0;
                 match other {

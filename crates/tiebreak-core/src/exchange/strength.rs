@@ -16,10 +16,13 @@ use crate::key::IDEMPOTENCY_KEY;
 use crate::precondition::TagList;
 
 impl Exchange {
-    /// Whether the write may be sent again under its key: the origin honours keys, and this one has a key, its client's or ours.
+    /// Whether the write may be sent again under its key: the origin honours keys, and this one has a key, its client's or ours,
+    /// that it cannot have forgotten.
     pub(super) fn repeats_by_key(&self) -> bool {
         let policy = &self.context.policy;
-        policy.honours_keys && (self.write.headers.contains_key(&policy.keys.field) || !self.is_signed())
+        policy.honours_keys
+            && !self.key_is_over
+            && (self.write.headers.contains_key(&policy.keys.field) || !self.is_signed())
     }
 
     /// The key that this write brings along where the origin honours keys and the caller sent none.

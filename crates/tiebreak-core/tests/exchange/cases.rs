@@ -84,6 +84,8 @@ pub(crate) struct Case {
     pub(crate) tags: Tags,
     pub(crate) virtual_tags: VirtualTags,
     pub(crate) honours_keys: bool,
+    /// How long it does.
+    pub(crate) honours_keys_for: Option<Duration>,
     pub(crate) check_first: bool,
     pub(crate) claim_ahead: bool,
     /// The version that the lane carries.
@@ -105,6 +107,7 @@ impl Default for Case {
             tags: Tags::Version,
             virtual_tags: VirtualTags::Off,
             honours_keys: false,
+            honours_keys_for: Policy::default().honours_keys_for,
             check_first: false,
             claim_ahead: false,
             carried: None,
@@ -125,6 +128,7 @@ impl Case {
             virtual_tags: self.virtual_tags,
             least: self.least,
             honours_keys: self.honours_keys,
+            honours_keys_for: self.honours_keys_for,
             claim_ahead: self.claim_ahead,
             attempts: 4,
             patience: Duration::from_secs(4),
@@ -330,6 +334,7 @@ pub(crate) fn all() -> Vec<Case> {
                             tags,
                             virtual_tags: VirtualTags::Off,
                             honours_keys: flags & 2 != 0,
+                            honours_keys_for: Policy::default().honours_keys_for,
                             check_first: flags & 4 != 0,
                             claim_ahead: flags & 8 != 0,
                             carried: (flags & 1 != 0).then_some(2),

@@ -1,5 +1,7 @@
 //! The standard cases, each as a short story: what the wire says, and what the exchange does.
 
+use std::time::Duration;
+
 use expect_test::expect;
 use http::{HeaderValue, Method};
 use tiebreak_core::delivery::{Delivery, NotSent};
@@ -609,6 +611,40 @@ fn a_lost_post_goes_again_where_keys_are_honoured() {
         answer 201: applied; attempts=2; guarantee=B
     "#]],
     );
+}
+
+#[test]
+fn a_doubt_whose_key_the_origin_may_have_forgotten_is_not_sent_again_by_it() {
+    let old = |honours_keys_for| Case {
+        method: Method::POST,
+        honours_keys: true,
+        honours_keys_for,
+        doubt: Doubtful::Unguarded,
+        ..Case::default()
+    };
+    let within = Some(Duration::from_millis(501));
+    story(&old(within), vec![answer(201, None, "")], &expect![[r#"
+        look up
+        retake for attempt 2, held nothing
+        POST idempotency-key: "02020202020202020202020202020202" {"a":"new"}
+            201
+        settle applied
+        answer 201: applied; attempts=2; guarantee=B
+    "#]]);
+    story(&old(None), vec![answer(201, None, "")], &expect![[r#"
+        look up
+        retake for attempt 2, held nothing
+        POST idempotency-key: "02020202020202020202020202020202" {"a":"new"}
+            201
+        settle applied
+        answer 201: applied; attempts=2; guarantee=B
+    "#]]);
+    // The origin may have forgotten it by the time at which this attempt would reach it.
+    let too_short = Some(Duration::from_millis(499));
+    story(&old(too_short), vec![], &expect![[r#"
+        look up
+        answer 504 in-doubt: in-doubt; attempts=1; guarantee=D
+    "#]]);
 }
 
 #[test]

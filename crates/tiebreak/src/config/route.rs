@@ -197,6 +197,11 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
         |r| Some(r.policy.honours_keys.to_string()),
     ),
     setting(
+        "honours_keys_for",
+        |r, node| read_span(node).map(|span| r.policy.honours_keys_for = span),
+        |r| Some(show_span(r.policy.honours_keys_for)),
+    ),
+    setting(
         "key",
         |r, node| node.word(&KEY).map(|rule| r.policy.keys.rule = rule),
         |r| Some(show_word(&KEY, r.policy.keys.rule)),
@@ -373,12 +378,8 @@ pub(crate) const SETTINGS: &[Setting<RouteSettings>] = &[
     ),
     setting(
         "remember",
-        |r, node| {
-            let forever = matches!(&node.value, Value::Text(text) if text == "forever");
-            r.policy.remember = if forever { None } else { Some(node.duration()?) };
-            Ok(())
-        },
-        |r| Some(r.policy.remember.map_or_else(|| show_text("forever"), show_duration)),
+        |r, node| read_span(node).map(|span| r.policy.remember = span),
+        |r| Some(show_span(r.policy.remember)),
     ),
     setting(
         "keep_content",
@@ -521,6 +522,18 @@ fn read_lanes(r: &mut RouteSettings, node: &Node) -> Result<(), Wrong> {
         LaneTemplate::parse(node.text()?).map_err(|(what, remedy)| Wrong::new(what).with(remedy).at(node))
     })?;
     Ok(())
+}
+
+/// A duration, or for ever: `None`.
+fn read_span(node: &Node) -> Result<Option<Duration>, Wrong> {
+    match &node.value {
+        Value::Text(text) if text == "forever" => Ok(None),
+        _ => node.duration().map(Some),
+    }
+}
+
+fn show_span(span: Option<Duration>) -> String {
+    span.map_or_else(|| show_text("forever"), show_duration)
 }
 
 fn read_backoff(r: &mut RouteSettings, node: &Node) -> Result<(), Wrong> {

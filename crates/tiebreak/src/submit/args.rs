@@ -59,6 +59,9 @@ pub(crate) struct SubmitArgs {
     /// The target honours Idempotency-Key: the same key is never performed twice
     #[arg(long)]
     honours_keys: bool,
+    /// For how long the target knows a key, in seconds: what has been in doubt for longer is not sent again by it
+    #[arg(long, value_name = "SECONDS", default_value = "86400")]
+    honours_keys_for: u64,
     /// What the target's entity tags are worth: `version` if they never come back, `digest` if they follow the content
     #[arg(long, value_name = "KIND", default_value = "auto")]
     etag: Etag,
@@ -272,6 +275,7 @@ impl SubmitArgs {
                 Etag::Digest => EtagKind::Digest,
             },
             honours_keys: embedded || self.honours_keys,
+            honours_keys_for: (!embedded).then(|| seconds(self.honours_keys_for)),
             // The validator that guards an attempt is recorded with its claim: a rerun needs it.
             claim_ahead: false,
             patience: seconds(self.patience),

@@ -86,6 +86,7 @@ principal = "X-User"
         etag = "version"                         # default
         virtual_tags = "off"                     # default
         honours_keys = true                      # default
+        honours_keys_for = "24h"                 # default
         key = "accepted"                         # default
         key_field = "idempotency-key"            # default
         key_window = "10s"                       # default
