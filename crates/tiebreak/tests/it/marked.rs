@@ -370,10 +370,13 @@ async fn the_origin_sees_its_own_tags_in_every_line() {
         ("content-type", "text/plain"),
         ("if-match", "\"v0\""),
         ("if-match", "\"v1~tiebreak\""),
+        ("if", "(<urn:uuid:a> [\"v1~tiebreak\"])"),
     ];
     for content in ["short".to_owned(), "over the bound ".repeat(100)] {
         client.send(Method::PUT, "/doc", &named, content).await;
-        assert_eq!(lines("if-match", &origin.take()[0]), "\"v0\", \"v1\"");
+        let received = &origin.take()[0];
+        assert_eq!(lines("if-match", received), "\"v0\", \"v1\"");
+        assert_eq!(lines("if", received), "(<urn:uuid:a> [\"v1\"])");
     }
     // From JSON over the bound no mark could be taken out.
     let long = client
