@@ -99,11 +99,13 @@ impl Engine {
         if self.is_ruled_out(&record).await.map_err(DoubtError::Ledger)? {
             proof = Proof::NotApplied("another write was applied at the very version that it was to change");
         } else if let Some(credential) = credential {
+            // Of what arrives while it is on its way, the look may say nothing.
+            let now = self.clock().now();
             let read = self.look(&record, credential).await;
             let known = Known {
                 etag: policy.etag,
                 late_after: policy.late_after,
-                now: self.clock().now(),
+                now,
                 read: read.as_ref(),
             };
             proof = weigh(&record, &doubt, known);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use http::HeaderName;
 
 use crate::caller::CallerId;
 use crate::delivery::Unknown;
@@ -127,7 +128,7 @@ impl Claim {
 }
 
 /// What guards an attempt, as a claim keeps it in text: an entity tag, or `*` for a creation, each followed by `;new` where the
-/// target was seen not to hold what is asked.
+/// target was seen not to hold what is asked. After it, or alone, may stand [what key it brings](key_brought).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     /// The validator.
@@ -135,6 +136,22 @@ pub struct Held {
     /// Whether the target did not hold at that version what is asked: if it does later, and has another version, then it was
     /// this attempt that was applied.
     pub new: bool,
+}
+
+/// Before the name of the field in which a write brings a key that Tiebreak made for it.
+const KEY: &str = ";key=";
+
+/// What a claim keeps of an attempt that brings a key which Tiebreak made, in this field.
+#[must_use]
+pub fn with_key(held: Option<String>, field: &HeaderName) -> String {
+    held.unwrap_or_default() + KEY + field.as_str()
+}
+
+/// The field in which the attempt that a claim was made for brought a key of Tiebreak's making; `None`: it brought none.
+#[must_use]
+pub fn key_brought(held: &str) -> Option<HeaderName> {
+    // In an entity tag a quote would follow, which no name has.
+    HeaderName::from_bytes(held.rsplit_once(KEY)?.1.as_bytes()).ok()
 }
 
 /// The validator that a claim holds.
@@ -150,6 +167,10 @@ impl Held {
     /// Reads what [`fmt::Display`] writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Held> {
+        let text = match key_brought(text) {
+            Some(_) => text.rsplit_once(KEY)?.0,
+            None => text,
+        };
         let (validator, new) = match text.strip_suffix(";new") {
             Some(validator) => (validator, true),
             None => (text, false),
@@ -272,6 +293,13 @@ mod tests {
             assert_eq!(Held::parse(text).unwrap().to_string(), text);
         }
         assert!(!Held::parse("\"a;new\"").unwrap().new);
+        for text in [Some("\"v7\""), Some("*;new"), Some("\"a;key=b\""), None] {
+            let field = HeaderName::from_static("idempotency-key");
+            let kept = with_key(text.map(str::to_owned), &field);
+            assert_eq!(key_brought(&kept), Some(field));
+            assert_eq!(Held::parse(&kept), text.and_then(Held::parse));
+            assert_eq!(text.and_then(key_brought), None);
+        }
         for bad in ["", "v7", "\"v7\";old", ";new"] {
             assert_eq!(Held::parse(bad), None, "{bad}");
         }

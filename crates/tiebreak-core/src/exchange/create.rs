@@ -190,7 +190,7 @@ impl Exchange {
             .plan
             .as_deref()
             .is_some_and(|p| matches!(p.before, Before::Absent | Before::Lacking));
-        let waited = now >= self.quiet_since.after(self.context.policy.late_after);
+        let waited = self.has_looked_late();
         match response.map(|r| self.found(r)) {
             Some(Found::One(existing)) => {
                 let equal = self.differences(&existing).is_some_and(|d| d.is_empty());

@@ -148,8 +148,8 @@ pub struct Exchange {
     expires: Option<Time>,
     /// The doubt of an earlier exchange that this one took up.
     resumed: Option<Box<Record>>,
-    /// That doubt is so old that the origin may have forgotten its key.
-    key_is_over: bool,
+    /// The origin cannot tell a repeat of that doubt by its key.
+    key_is_lost: bool,
     plan: Option<Box<Plan>>,
     /// How often it was sent.
     attempts: u32,
@@ -163,6 +163,8 @@ pub struct Exchange {
     performed: bool,
     /// When the last attempt was sent or, if it got no answer, given up: what is late counts from here.
     quiet_since: Time,
+    /// When the last look began.
+    looked_at: Time,
     /// The answer that refused the last attempt.
     refused: Option<Box<(Response, Verdict)>>,
     /// What was read last in the lane, for whoever comes next.
@@ -245,7 +247,7 @@ impl Exchange {
             fence: None,
             expires: None,
             resumed: None,
-            key_is_over: false,
+            key_is_lost: false,
             plan: None,
             attempts: 0,
             rounds: 0,
@@ -253,6 +255,7 @@ impl Exchange {
             unknown: None,
             performed: false,
             quiet_since: Time::default(),
+            looked_at: Time::default(),
             refused: None,
             seen: None,
             operation: None,

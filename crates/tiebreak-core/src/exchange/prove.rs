@@ -1,7 +1,5 @@
 //! Nobody answered: did it land?
 
-use std::time::Duration;
-
 use http::Method;
 
 use crate::base::Served;
@@ -53,9 +51,7 @@ impl Exchange {
         self.unknown = Some(doubt.reason);
         self.attempts = doubt.attempts.max(1);
         self.quiet_since = doubt.since;
-        let policy = &self.context.policy;
-        let forgets = |honours: Duration| now.after(policy.attempt_timeout) > record.claim.at.after(honours);
-        self.key_is_over = policy.honours_keys_for.is_some_and(forgets);
+        self.key_is_lost = self.is_key_lost(now, &record.claim);
         self.resumed = Some(record);
         match self.place {
             Place::Outside => self.queue(),
@@ -66,6 +62,9 @@ impl Exchange {
 
     /// The doubt is taken up, in its lanes.
     pub(super) fn take_up(&mut self, now: Time) -> Step {
+        if let Some(record) = &self.resumed {
+            self.key_is_lost = self.is_key_lost(now, &record.claim);
+        }
         if self.repeats_by_key() {
             // Under the same key, from the caller's own base: the origin tells whether it has it already.
             return self.plan_and_send(now);
@@ -126,7 +125,7 @@ impl Exchange {
         {
             return self.weigh_merged(now, response, &held);
         }
-        let finding = response.as_ref().map_or(Finding::Open, |r| self.find(now, r));
+        let finding = response.as_ref().map_or(Finding::Open, |r| self.find(r));
         match (finding, response) {
             (Finding::Applied, Some(response)) => self.landed(now, response, Outcome::Applied),
             (Finding::Adoptable, Some(response)) => self.landed(now, response, Outcome::Adopted),
@@ -169,7 +168,7 @@ impl Exchange {
         }
     }
 
-    fn find(&self, now: Time, response: &Response) -> Finding {
+    fn find(&self, response: &Response) -> Finding {
         let Some(plan) = self.plan.as_deref() else {
             return Finding::Open;
         };
@@ -183,7 +182,7 @@ impl Exchange {
             };
         }
         if gone {
-            let waited = now >= self.quiet_since.after(self.context.policy.late_after);
+            let waited = self.has_looked_late();
             return if plan.creates && waited && self.refused.is_none() {
                 Finding::SendAgain
             } else {
@@ -204,7 +203,7 @@ impl Exchange {
             };
         }
         if self.write.method == Method::DELETE {
-            return match self.still_stands(now, &current) {
+            return match self.still_stands(&current) {
                 Some(_) => Finding::Stands,
                 None => Finding::Open,
             };
@@ -312,6 +311,12 @@ impl Exchange {
         step(Effect::Sleep(at))
     }
 
+    /// Whether the last look began when nothing of the attempt could arrive any more: one that began before may have missed what came
+    /// while it was on its way.
+    pub(super) fn has_looked_late(&self) -> bool {
+        self.looked_at >= self.quiet_since.after(self.context.policy.late_after)
+    }
+
     /// Looks again for as long as the attempt may still arrive, within the caller's patience.
     pub(super) fn look_again(&mut self, now: Time) -> Step {
         let why = self.unknown.unwrap_or(Unknown::Crash);
@@ -320,11 +325,11 @@ impl Exchange {
         let late = self.quiet_since.after(self.context.policy.late_after);
         let creates = self.plan.as_deref().is_some_and(|p| p.creates);
         let until = late.min(self.gives_up_at());
-        if now >= until {
+        if now >= self.gives_up_at() || self.has_looked_late() {
             return self.in_doubt(now, why);
         }
-        // The look that decides about a creation is the one at which nothing can arrive any more.
-        let next = now.after(wait).min(if creates { late } else { until });
+        // The look that decides is one that begins when nothing can arrive any more.
+        let next = now.after(wait).min(if creates { late } else { until }).max(now);
         self.stage = Stage::Waiting(Next::Prove);
         step(Effect::Sleep(next))
     }

@@ -36,7 +36,7 @@ impl Exchange {
         self.stage = Stage::ClaimingAhead;
         self.place = Place::Queued;
         // A client's own precondition is known by now; a version that the lane carries is not.
-        let held = self.own_tag().map(ToString::to_string);
+        let held = self.and_key(self.own_tag().map(ToString::to_string));
         step(Effect::Claim(Box::new(self.claim_of(now, held))))
     }
 
@@ -84,7 +84,7 @@ impl Exchange {
             }
             other => {
                 self.resumed = None;
-                self.key_is_over = false;
+                self.key_is_lost = false;
                 self.unknown = None;
                 self.attempts = 0;
                 match other {
@@ -146,7 +146,7 @@ impl Exchange {
         let held = if claimed_ahead && self.sought.is_none() {
             None
         } else {
-            self.held_by(&plan).map(|h| h.to_string())
+            self.and_key(self.held_by(&plan).map(|h| h.to_string()))
         };
         self.plan = Some(plan);
         if let Some(refusal) = self.too_weak() {
@@ -191,7 +191,8 @@ impl Exchange {
             return self.seek(now);
         }
         self.stage = Stage::Claiming;
-        let claim = self.claim_of(now, None);
+        let held = self.and_key(None);
+        let claim = self.claim_of(now, held);
         step(Effect::Claim(Box::new(claim)))
     }
 

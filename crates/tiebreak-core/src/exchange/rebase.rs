@@ -32,6 +32,7 @@ impl Exchange {
     /// A read as the caller: its credentials and its way of negotiating, no content and no preconditions.
     pub(super) fn fetch(&mut self, now: Time, stage: Stage, target: Option<Target>) -> Step {
         self.stage = stage;
+        self.looked_at = now;
         let mut headers = HeaderMap::new();
         for (name, value) in &self.write.headers {
             let about_content = name.as_str().starts_with("content-") || name == header::EXPECT;

@@ -16,9 +16,9 @@ use crate::time::Time;
 
 impl Exchange {
     /// The version that was read before the attempt, if it is the one that stands there when nothing can arrive any more.
-    pub(super) fn still_stands(&self, now: Time, current: &Carried) -> Option<Guard> {
+    pub(super) fn still_stands(&self, current: &Carried) -> Option<Guard> {
         let plan = self.plan.as_deref()?;
-        let waited = now >= self.quiet_since.after(self.context.policy.late_after);
+        let waited = self.has_looked_late();
         let open = plan.unguarded && self.resumed.is_none() && self.refused.is_none();
         if !waited || !open || self.is_signed() || self.has_no_tags() || !self.can_name() {
             return None;
@@ -33,7 +33,7 @@ impl Exchange {
     /// Sends a removal again that was not applied, under the version that [still stands](Self::still_stands).
     pub(super) fn remove_again(&mut self, now: Time, response: &Response) -> Step {
         let current = self.as_current(response);
-        let guard = current.as_ref().and_then(|c| self.still_stands(now, c));
+        let guard = current.as_ref().and_then(|c| self.still_stands(c));
         let Some(guard) = guard.filter(|_| self.attempts < self.context.policy.attempts && now <= self.gives_up_at())
         else {
             return self.look_again(now);

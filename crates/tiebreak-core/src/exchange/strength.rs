@@ -7,6 +7,8 @@
 //! | C | under a tag that may come back, under the version of an inferred base, or after a look in its lane |
 //! | D | on its own |
 
+use std::time::Duration;
+
 use http::{HeaderName, HeaderValue};
 
 use crate::exchange::Exchange;
@@ -14,6 +16,8 @@ use crate::exchange::plan::Guard;
 use crate::guarantee::Guarantee;
 use crate::key::IDEMPOTENCY_KEY;
 use crate::precondition::TagList;
+use crate::record::{Claim, key_brought, with_key};
+use crate::time::Time;
 
 impl Exchange {
     /// Whether the write may be sent again under its key: the origin honours keys, and this one has a key, its client's or ours,
@@ -21,14 +25,39 @@ impl Exchange {
     pub(super) fn repeats_by_key(&self) -> bool {
         let policy = &self.context.policy;
         policy.honours_keys
-            && !self.key_is_over
+            && !self.key_is_lost
             && (self.write.headers.contains_key(&policy.keys.field) || !self.is_signed())
+    }
+
+    /// Whether it brings a key of our making: the origin honours keys, and the caller sent none.
+    fn brings_own_key(&self) -> bool {
+        self.repeats_by_key() && !self.write.headers.contains_key(&self.context.policy.keys.field)
+    }
+
+    /// What the claim of an attempt keeps beside what it `held`: whether the origin gets a key of ours.
+    pub(super) fn and_key(&self, held: Option<String>) -> Option<String> {
+        match self.brings_own_key() {
+            true => Some(with_key(held, &self.context.policy.keys.field)),
+            false => held,
+        }
+    }
+
+    /// Whether the origin cannot tell a repeat of this doubt by its key: it may have forgotten it, or never got one.
+    pub(super) fn is_key_lost(&self, now: Time, claim: &Claim) -> bool {
+        let policy = &self.context.policy;
+        // Its last attempt may arrive so late.
+        let last = now.after(policy.patience + policy.attempt_timeout);
+        let forgets = |honours: Duration| last > claim.at.after(honours);
+        let field = &policy.keys.field;
+        let got = self.write.headers.contains_key(field)
+            || claim.held.as_deref().and_then(key_brought).as_ref() == Some(field);
+        !got || policy.honours_keys_for.is_some_and(forgets)
     }
 
     /// The key that this write brings along where the origin honours keys and the caller sent none.
     pub(super) fn own_key(&self) -> Vec<(HeaderName, HeaderValue)> {
         let name = self.context.policy.keys.field.clone();
-        if !self.repeats_by_key() || self.write.headers.contains_key(&name) {
+        if !self.brings_own_key() {
             return Vec::new();
         }
         let id = self.resumed.as_ref().map_or(self.context.id, |r| r.claim.id);

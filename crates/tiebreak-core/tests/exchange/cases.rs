@@ -12,12 +12,12 @@ use tiebreak_core::exchange::{Carried, Context, Exchange, LaneView};
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::guarantee::Guarantee;
 use tiebreak_core::judge::Judge;
-use tiebreak_core::key::KeyDigest;
+use tiebreak_core::key::{IDEMPOTENCY_KEY, KeyDigest};
 use tiebreak_core::lane::default_lanes;
 use tiebreak_core::merge::Representation;
 use tiebreak_core::outcome::Outcome;
 use tiebreak_core::policy::Policy;
-use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, State, WriteId};
+use tiebreak_core::record::{Claim, Doubt, Fence, Record, Settlement, State, WriteId, with_key};
 use tiebreak_core::repeat::Likeness;
 use tiebreak_core::request::{Target, WriteRequest};
 use tiebreak_core::time::Time;
@@ -86,6 +86,8 @@ pub(crate) struct Case {
     pub(crate) honours_keys: bool,
     /// How long it does.
     pub(crate) honours_keys_for: Option<Duration>,
+    /// Whether the attempt that is in doubt brought a key of ours, where the origin honours keys.
+    pub(crate) brought_key: bool,
     pub(crate) check_first: bool,
     pub(crate) claim_ahead: bool,
     /// The version that the lane carries.
@@ -108,6 +110,7 @@ impl Default for Case {
             virtual_tags: VirtualTags::Off,
             honours_keys: false,
             honours_keys_for: Policy::default().honours_keys_for,
+            brought_key: true,
             check_first: false,
             claim_ahead: false,
             carried: None,
@@ -270,7 +273,10 @@ impl Case {
                 target: write.target.to_string(),
                 lanes: default_lanes(&write),
                 attempt: 1,
-                held: self.held(),
+                held: match self.honours_keys && self.brought_key {
+                    true => Some(with_key(self.held(), &IDEMPOTENCY_KEY)),
+                    false => self.held(),
+                },
                 at: START,
                 expires: None,
             },
@@ -335,6 +341,7 @@ pub(crate) fn all() -> Vec<Case> {
                             virtual_tags: VirtualTags::Off,
                             honours_keys: flags & 2 != 0,
                             honours_keys_for: Policy::default().honours_keys_for,
+                            brought_key: true,
                             check_first: flags & 4 != 0,
                             claim_ahead: flags & 8 != 0,
                             carried: (flags & 1 != 0).then_some(2),

@@ -5,6 +5,7 @@
 
 mod accepted;
 mod cases;
+mod doubts;
 mod guarantees;
 mod hand_off;
 mod keys;

@@ -1,7 +1,5 @@
 //! The standard cases, each as a short story: what the wire says, and what the exchange does.
 
-use std::time::Duration;
-
 use expect_test::expect;
 use http::{HeaderValue, Method};
 use tiebreak_core::delivery::{Delivery, NotSent};
@@ -599,96 +597,18 @@ fn a_lost_post_goes_again_where_keys_are_honoured() {
         &case,
         vec![lost(), answer(201, None, "")],
         &expect![[r#"
-        look up
-        claim, held nothing
-        POST idempotency-key: "01010101010101010101010101010101" {"a":"new"}
-            the connection ended before the answer
-        wait
-        claim attempt 2, held nothing
-        POST idempotency-key: "01010101010101010101010101010101" {"a":"new"}
-            201
-        settle applied
-        answer 201: applied; attempts=2; guarantee=B
-    "#]],
+            look up
+            claim, held ;key=idempotency-key
+            POST idempotency-key: "01010101010101010101010101010101" {"a":"new"}
+                the connection ended before the answer
+            wait
+            claim attempt 2, held ;key=idempotency-key
+            POST idempotency-key: "01010101010101010101010101010101" {"a":"new"}
+                201
+            settle applied
+            answer 201: applied; attempts=2; guarantee=B
+        "#]],
     );
-}
-
-#[test]
-fn a_doubt_whose_key_the_origin_may_have_forgotten_is_not_sent_again_by_it() {
-    let old = |honours_keys_for| Case {
-        method: Method::POST,
-        honours_keys: true,
-        honours_keys_for,
-        doubt: Doubtful::Unguarded,
-        ..Case::default()
-    };
-    let within = Some(Duration::from_millis(501));
-    story(&old(within), vec![answer(201, None, "")], &expect![[r#"
-        look up
-        retake for attempt 2, held nothing
-        POST idempotency-key: "02020202020202020202020202020202" {"a":"new"}
-            201
-        settle applied
-        answer 201: applied; attempts=2; guarantee=B
-    "#]]);
-    story(&old(None), vec![answer(201, None, "")], &expect![[r#"
-        look up
-        retake for attempt 2, held nothing
-        POST idempotency-key: "02020202020202020202020202020202" {"a":"new"}
-            201
-        settle applied
-        answer 201: applied; attempts=2; guarantee=B
-    "#]]);
-    // The origin may have forgotten it by the time at which this attempt would reach it.
-    let too_short = Some(Duration::from_millis(499));
-    story(&old(too_short), vec![], &expect![[r#"
-        look up
-        answer 504 in-doubt: in-doubt; attempts=1; guarantee=D
-    "#]]);
-}
-
-#[test]
-fn a_doubt_of_a_gateway_before_the_origin_is_named() {
-    let case = Case {
-        method: Method::POST,
-        ..Case::default()
-    };
-    let theirs = r#"{"type":"https://tiebreak.dev/problems/in-doubt","id":"01a205a1ace5eaa2a7016a726d0d7ef1"}"#;
-    let told = story(
-        &case,
-        vec![answer(504, None, theirs)],
-        &expect![[r#"
-        look up
-        claim, held nothing
-        POST {"a":"new"}
-            504  {"type":"https://tiebreak.dev/problems/in-doubt","id":"01a205a1ace5eaa2a7016a726d0d7ef1"}
-        record the doubt, lane suspect
-        answer 504 in-doubt: in-doubt; attempts=1; guarantee=D
-    "#]],
-    );
-    let problem: serde_json::Value = serde_json::from_slice(&told.content).unwrap();
-    assert_eq!(problem["gateway_id"], "01a205a1ace5eaa2a7016a726d0d7ef1");
-    assert!(
-        problem["detail"]
-            .as_str()
-            .unwrap()
-            .contains("as write 01a205a1ace5eaa2a7016a726d0d7ef1")
-    );
-    // Somebody else's 504 names none, whatever it holds.
-    let other = theirs.replace("tiebreak.dev", "example.com");
-    let told = story(
-        &case,
-        vec![answer(504, None, &other)],
-        &expect![[r#"
-        look up
-        claim, held nothing
-        POST {"a":"new"}
-            504  {"type":"https://example.com/problems/in-doubt","id":"01a205a1ace5eaa2a7016a726d0d7ef1"}
-        record the doubt, lane suspect
-        answer 504 in-doubt: in-doubt; attempts=1; guarantee=D
-    "#]],
-    );
-    assert!(!String::from_utf8_lossy(&told.content).contains("gateway_id"));
 }
 
 #[test]

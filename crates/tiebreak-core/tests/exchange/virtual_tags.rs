@@ -281,19 +281,19 @@ fn under_a_key_that_the_origin_honours_it_goes_again_as_it_went() {
         &case,
         vec![there(1), lost, ours(1)],
         &expect![[r#"
-        look up
-        read
-            200  {"a":"old","b":1}
-        claim, held nothing
-        PUT idempotency-key: "01010101010101010101010101010101" {"a":"new","b":1}
-            the connection ended before the answer
-        wait
-        claim attempt 2, held nothing
-        PUT idempotency-key: "01010101010101010101010101010101" {"a":"new","b":1}
-            200  {"a":"new","b":1}
-        settle applied
-        answer 200: applied; attempts=2; guarantee=B
-    "#]],
+            look up
+            read
+                200  {"a":"old","b":1}
+            claim, held ;key=idempotency-key
+            PUT idempotency-key: "01010101010101010101010101010101" {"a":"new","b":1}
+                the connection ended before the answer
+            wait
+            claim attempt 2, held ;key=idempotency-key
+            PUT idempotency-key: "01010101010101010101010101010101" {"a":"new","b":1}
+                200  {"a":"new","b":1}
+            settle applied
+            answer 200: applied; attempts=2; guarantee=B
+        "#]],
     );
 }
 
@@ -365,15 +365,15 @@ fn a_doubt_is_taken_up_by_looking() {
         &with_key,
         vec![there(1), ours(1)],
         &expect![[r#"
-        look up
-        read
-            200  {"a":"old","b":1}
-        retake for attempt 2, held nothing
-        PUT idempotency-key: "02020202020202020202020202020202" {"a":"new","b":1}
-            200  {"a":"new","b":1}
-        settle applied
-        answer 200: applied; attempts=2; guarantee=B
-    "#]],
+            look up
+            read
+                200  {"a":"old","b":1}
+            retake for attempt 2, held ;key=idempotency-key
+            PUT idempotency-key: "02020202020202020202020202020202" {"a":"new","b":1}
+                200  {"a":"new","b":1}
+            settle applied
+            answer 200: applied; attempts=2; guarantee=B
+        "#]],
     );
     story(
         &with_key,

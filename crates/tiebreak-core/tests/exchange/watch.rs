@@ -94,9 +94,9 @@ impl Watch {
             Input::Found(Some(record)) | Input::Taken(record) => {
                 let State::InDoubt(doubt) = &record.state else { return };
                 self.open.push(Attempt {
-                    tag: record.claim.held.clone().filter(|t| t != "*"),
-                    creates: record.claim.held.as_deref() == Some("*"),
-                    key: self.case.honours_keys.then(|| format!("\"{}\"", record.claim.id)),
+                    tag: self.case.held().filter(|t| t != "*"),
+                    creates: self.case.held().as_deref() == Some("*"),
+                    key: (self.case.honours_keys && self.case.brought_key).then(|| format!("\"{}\"", record.claim.id)),
                     headers: HeaderMap::new(),
                     content: Value::Null,
                     lost: doubt.since,

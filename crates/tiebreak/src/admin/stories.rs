@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use tiebreak_client::story::{Event, Judged, Story, Told};
-use tiebreak_core::record::Held;
+use tiebreak_core::record::{Held, key_brought};
 use tiebreak_core::verdict::Confidence;
 
 use crate::console::page::count_of;
@@ -106,7 +106,10 @@ impl Said {
                     .as_deref()
                     .map_or_else(String::new, |held| match Held::parse(held) {
                         Some(Held { validator, .. }) => format!(", holding {}", Held { validator, new: false }),
-                        None => format!(", holding {held}"),
+                        None => match key_brought(held) {
+                            Some(field) => format!(", with a key in {field}"),
+                            None => format!(", holding {held}"),
+                        },
                     });
                 let text = format!("its claim for attempt {attempt} is durable{holding}");
                 let members = json!({ "attempt": attempt, "fence": fence, "held": held });

@@ -13,7 +13,7 @@ use tiebreak_core::virtual_tag::VirtualTags;
 use super::Config;
 use super::fault::{Faults, Wrong};
 use super::lane::Part;
-use super::reading::{nearest, tell_size};
+use super::reading::{nearest, show_duration, tell_size};
 use super::route::{OverBound, Principal, Route};
 use super::upstream::Upstream;
 
@@ -34,6 +34,7 @@ pub(super) fn check(config: &Config, faults: &mut Faults) {
         memory(config, route, faults);
         over_bound(config, route, faults);
         marks(config, route, faults);
+        key_life(route, faults);
     }
     let used = |name: &str| {
         config.server.values.upstream.as_deref() == Some(name) || config.routes.iter().any(|r| r.upstream == name)
@@ -436,6 +437,21 @@ fn over_bound(config: &Config, route: &Route, faults: &mut Faults) {
         return;
     };
     faults.warning(settings.at("over_bound"), of(route, "over_bound"), wrong);
+}
+
+/// Keys that the origin forgets while a write is still sent again by them.
+fn key_life(route: &Route, faults: &mut Faults) {
+    let settings = &route.settings;
+    let policy = &settings.values.policy;
+    let needed = policy.patience + policy.attempt_timeout;
+    if policy.honours_keys && policy.honours_keys_for.is_some_and(|life| life < needed) {
+        let detail = format!(
+            "a write may be sent again by its key for {} (`patience` and `attempt_timeout`), which is longer",
+            show_duration(needed)
+        );
+        let wrong = Wrong::new(detail).with("lower those two, or set honours_keys = false");
+        faults.mistake(settings.at("honours_keys_for"), of(route, "honours_keys_for"), wrong);
+    }
 }
 
 /// Marks where versions are shown otherwise.

@@ -27,11 +27,7 @@ use super::route::Gateway;
 use super::routing::Route;
 
 /// Fields in which clients name entity tags; the last is WebDAV's (RFC 4918 §10.4).
-const NAMING: [HeaderName; 3] = [
-    header::IF_MATCH,
-    header::IF_NONE_MATCH,
-    HeaderName::from_static("if"),
-];
+const NAMING: [HeaderName; 3] = [header::IF_MATCH, header::IF_NONE_MATCH, HeaderName::from_static("if")];
 
 /// What is said of the bytes of a representation, and not of its data (RFC 9530, and what came before it).
 const OF_BYTES: [&str; 5] = [

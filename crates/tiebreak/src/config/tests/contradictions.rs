@@ -273,6 +273,10 @@ mark_reads = "_base"
 path = "/e"
 methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 mark_reads = "_base"
+[[route]]
+path = "/f"
+honours_keys = true
+honours_keys_for = "59s"
 "#,
         expect![[r#"
             file.toml:4:1: route "/a": mark_reads: virtual_tags shows each version as an entity tag already, of what is not marked
@@ -290,6 +294,10 @@ mark_reads = "_base"
              16 | mark_reads = "_base"
                 | ^^^^^^^^^^
                leave out `methods`, or name GET, HEAD, PUT, PATCH, POST and DELETE in it, or set `mark_reads` under [defaults] as well
+            file.toml:24:1: route "/f": honours_keys_for: a write may be sent again by its key for "1m" (`patience` and `attempt_timeout`), which is longer
+             24 | honours_keys_for = "59s"
+                | ^^^^^^^^^^^^^^^^
+               lower those two, or set honours_keys = false
         "#]],
     );
 }

@@ -14,7 +14,7 @@ use tiebreak_client::prover;
 use tiebreak_client::story::CONCEALED;
 use tiebreak_core::problem::Kind;
 use tiebreak_core::proof::Proof;
-use tiebreak_core::record::{Held, HeldValidator, Record, State, WriteId};
+use tiebreak_core::record::{Held, HeldValidator, Record, State, WriteId, key_brought};
 use tiebreak_core::time::Time;
 use tiebreak_core::verdict::Class;
 use tiebreak_ledger::{Resolution, ResolvedBy};
@@ -418,7 +418,10 @@ fn version(held: &str) -> Markup {
         @match parsed.map(|held| held.validator) {
             Some(HeldValidator::Tag(tag)) => (code(&tag.to_string())),
             Some(HeldValidator::Nothing) => "that there is none yet",
-            None => (code(held)),
+            None => @match key_brought(held) {
+                Some(field) => { "no version, but a key in " (code(field.as_str())) },
+                None => (code(held)),
+            }
         }
         @if lacked { span.soft { ", at which it lacked what this write wanted" } }
     }
