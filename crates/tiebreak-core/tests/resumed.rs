@@ -13,12 +13,12 @@ use tiebreak_core::exchange::{Answer, Context, Effect, Entry, Exchange, Input, L
 use tiebreak_core::fingerprint::{Digest, Fingerprint};
 use tiebreak_core::guarantee::Guarantee;
 use tiebreak_core::judge::Judge;
-use tiebreak_core::key::KeyDigest;
+use tiebreak_core::key::{IDEMPOTENCY_KEY, KeyDigest};
 use tiebreak_core::lane::default_lanes;
 use tiebreak_core::merge::Representation;
 use tiebreak_core::outcome::Outcome;
 use tiebreak_core::policy::Policy;
-use tiebreak_core::record::{Claim, Doubt, Fence, Record, State, WriteId};
+use tiebreak_core::record::{Claim, Doubt, Fence, Record, State, WriteId, with_key};
 use tiebreak_core::request::{Target, WriteRequest};
 use tiebreak_core::response::Response;
 use tiebreak_core::time::Time;
@@ -58,7 +58,10 @@ impl Rerun {
             target: "http://h/docs/1".into(),
             lanes: lanes.clone(),
             attempt: 1,
-            held: Some("\"v1\"".into()),
+            held: Some(match honours_keys {
+                true => with_key(Some("\"v1\"".into()), &IDEMPOTENCY_KEY),
+                false => "\"v1\"".into(),
+            }),
             at: Time(0),
             expires: None,
         };
