@@ -148,7 +148,7 @@ pub struct Exchange {
     expires: Option<Time>,
     /// The doubt of an earlier exchange that this one took up.
     resumed: Option<Box<Record>>,
-    /// The origin cannot tell a repeat of that doubt by its key.
+    /// The origin cannot tell a repeat of that doubt by its key; known once it is taken up.
     key_is_lost: bool,
     plan: Option<Box<Plan>>,
     /// How often it was sent.

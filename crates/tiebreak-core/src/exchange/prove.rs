@@ -51,7 +51,6 @@ impl Exchange {
         self.unknown = Some(doubt.reason);
         self.attempts = doubt.attempts.max(1);
         self.quiet_since = doubt.since;
-        self.key_is_lost = self.is_key_lost(now, &record.claim);
         self.resumed = Some(record);
         match self.place {
             Place::Outside => self.queue(),

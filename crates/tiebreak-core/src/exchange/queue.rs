@@ -84,7 +84,6 @@ impl Exchange {
             }
             other => {
                 self.resumed = None;
-                self.key_is_lost = false;
                 self.unknown = None;
                 self.attempts = 0;
                 match other {
