@@ -36,7 +36,10 @@ impl Forgotten {
 
     /// Whether it was forgotten, and that matters yet.
     pub(crate) fn has(&self, what: &impl Hash, now: Time) -> bool {
-        let until = self.until.get(&self.hasher.hash_one(what));
-        until.is_some_and(|until| *until > now)
+        // As a rule there is nothing, and no write need pay for a digest.
+        !self.until.is_empty() && {
+            let until = self.until.get(&self.hasher.hash_one(what));
+            until.is_some_and(|until| *until > now)
+        }
     }
 }
