@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::json::canonical;
-use crate::merge::{Document, MergeRules, Representation};
+use crate::merge::{Document, MergeRules, Representation, essence};
 use crate::validator::EntityTag;
 
 /// What every virtual tag begins with.
@@ -31,8 +31,7 @@ impl VirtualTags {
     #[must_use]
     pub fn of(self, representation: &Representation, rules: &MergeRules) -> Option<EntityTag> {
         let mut hash = Sha256::new();
-        let essence = representation.content_type().split(';').next().unwrap_or_default();
-        hash.update(essence.trim().to_ascii_lowercase());
+        hash.update(essence(representation.content_type()).to_ascii_lowercase());
         match (self, representation) {
             (VirtualTags::Off, _) => return None,
             (VirtualTags::Bytes, content) => bytes(&mut hash, content),

@@ -11,6 +11,7 @@ use tiebreak_core::caller::CallerId;
 use tiebreak_core::fingerprint::Digest;
 use tiebreak_core::json::{JsonPatch, find_strict, parse_strict};
 use tiebreak_core::key::{IdempotencyKey, KeyDigest};
+use tiebreak_core::merge::essence;
 use tiebreak_core::precondition::Preconditions;
 use tiebreak_core::problem::Kind;
 
@@ -121,7 +122,7 @@ pub(crate) fn read(
         .get(CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
         .unwrap_or_default();
-    let essence = sent.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = essence(sent).to_ascii_lowercase();
     let action = match head.method {
         Method::DELETE => Action::Remove,
         Method::PATCH => {

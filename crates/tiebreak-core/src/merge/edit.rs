@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::Method;
 
+use super::essence;
 use super::representation::{Kind, NotMergeable, Representation};
 use crate::json::{JsonPatch, MAX_DEPTH, parse_strict};
 use crate::request::WriteRequest;
@@ -55,7 +56,7 @@ impl Edit {
         if *method != Method::PATCH {
             return Edit::Other(NotMergeable::Method(method.to_string()));
         }
-        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        let essence = essence(content_type);
         let is = |known: &str| essence.eq_ignore_ascii_case(known) && Kind::of(content_type).is_some();
         let (is_merge, is_json) = (is("application/merge-patch+json"), is("application/json-patch+json"));
         if !is_merge && !is_json {

@@ -41,6 +41,12 @@ pub fn is_mergeable_type(content_type: &str) -> bool {
     Kind::of(content_type).is_some()
 }
 
+/// A media type without its parameters (RFC 9110 §8.3.1), in whatever case.
+#[must_use]
+pub fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
+}
+
 /// Whether content of this media type is JSON.
 #[must_use]
 pub fn is_json_type(content_type: &str) -> bool {

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Response, StatusCode, header, response};
 use http_body_util::BodyExt;
 use tiebreak_client::transport::http::Streamed;
+use tiebreak_core::merge::essence;
 use tiebreak_core::problem::{Kind, Problem};
 use tokio::time::{Instant, timeout_at};
 
@@ -17,7 +18,7 @@ pub(super) fn is_finite(headers: &HeaderMap) -> bool {
         .get(header::CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
         .unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = essence(kind).to_ascii_lowercase();
     let streams = [
         "text/event-stream",
         "multipart/x-mixed-replace",

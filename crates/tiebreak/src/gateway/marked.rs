@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 use tiebreak_client::Answer;
 use tiebreak_client::transport::http::Streamed;
 use tiebreak_core::mark::{Mark, marked_tag, unmarked_tag, without_marked};
-use tiebreak_core::merge::{Representation, is_json_type};
+use tiebreak_core::merge::{Representation, essence, is_json_type};
 use tiebreak_core::policy::Policy;
 use tiebreak_core::precondition::{Preconditions, TagList};
 use tiebreak_core::problem::{Kind, Problem};
@@ -289,8 +289,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 
 /// Whether the content is a JSON Patch (RFC 6902): its values are no members of the document yet.
 fn is_json_patch(headers: &HeaderMap) -> bool {
-    let essence = content_type(headers).split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/json-patch+json")
+    essence(content_type(headers)).eq_ignore_ascii_case("application/json-patch+json")
 }
 
 fn content_type(headers: &HeaderMap) -> &str {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde_json::{Map, Value};
 use tiebreak_core::key::IdempotencyKey;
-use tiebreak_core::merge::Representation;
+use tiebreak_core::merge::{Representation, essence};
 use tiebreak_core::method::is_safe;
 use tiebreak_core::validator::EntityTag;
 
@@ -170,7 +170,7 @@ fn content(method: &Method, parts: &mut Parts, headers: &mut HeaderMap) -> Resul
         kind.to_owned()
     });
     let is_json = {
-        let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let essence = essence(&kind).to_ascii_lowercase();
         essence == "application/json" || essence.ends_with("+json") || essence == "text/json"
     };
     let value = HeaderValue::from_str(&kind).map_err(|_| format!("use the content type `{kind}`; it is malformed"))?;
